@@ -1,0 +1,127 @@
+//! The state and counters of a call, as `query` and `delete` answer them.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use crate::{event::Ended, signal::Family};
+
+/// The state and counters of a call.
+///
+/// The shape is rtpengine's, plus `ended` and `owner` for calls that have an owner.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallReport {
+    /// Wall clock at creation, microseconds since the Unix epoch.
+    pub created_us: u64,
+    /// Wall clock of the last offer or answer, seconds since the Unix epoch.
+    pub last_signal_s: u64,
+    /// The parties, in order of appearance.
+    pub tags: Vec<TagStatus>,
+    /// Everything received, summed.
+    pub totals: Totals,
+    /// Who drives the call.
+    pub owner: Option<String>,
+    /// Why and when the call ended; `None` while it lives.
+    pub ended: Option<Ended>,
+}
+
+/// One party of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TagStatus {
+    /// Its tag; empty while it has none.
+    pub tag: String,
+    /// The branch it was offered on.
+    pub via_branch: Option<String>,
+    /// Its label.
+    pub label: Option<String>,
+    /// Wall clock at creation, seconds since the Unix epoch.
+    pub created_s: u64,
+    /// The parties it hears.
+    pub subscriptions: Vec<Subscription>,
+    /// The parties that hear it.
+    pub subscribers: Vec<Subscription>,
+    /// Its media sections.
+    pub medias: Vec<MediaStatus>,
+}
+
+/// Who hears whom.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subscription {
+    /// The other party.
+    pub tag: String,
+    /// How it came about.
+    pub kind: SubscriptionKind,
+}
+
+/// How a subscription came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SubscriptionKind {
+    /// By an offer and its answer.
+    #[default]
+    OfferAnswer,
+    /// By `subscribe request`.
+    PubSub,
+}
+
+/// One media section of a party.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MediaStatus {
+    /// Position in the description, from 1.
+    pub index: u32,
+    /// `audio`, `video`, `image` …
+    pub kind: String,
+    /// Profile, such as `RTP/AVP`.
+    pub protocol: String,
+    /// RTP first, then RTCP.
+    pub streams: Vec<StreamStatus>,
+    /// Words such as `initialized`, `send`, `recv`.
+    pub flags: Vec<Cow<'static, str>>,
+}
+
+/// One socket of a media section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Where we listen.
+    pub local: SocketAddr,
+    /// Where the peer is, as learned; `None` before anything is known.
+    pub endpoint: Option<Endpoint>,
+    /// Where the peer said it is.
+    pub advertised_endpoint: Option<Endpoint>,
+    /// Wall clock of the last packet (or of creation before the first), seconds since the epoch.
+    pub last_packet_s: u64,
+    /// Words such as `RTP`, `RTCP`, `filled`, `confirmed`.
+    pub flags: Vec<Cow<'static, str>>,
+    /// What was received.
+    pub stats: StreamCounters,
+    /// The stream's synchronisation source, once a packet named it.
+    pub ssrc: Option<u32>,
+}
+
+/// A remote transport address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Endpoint(pub SocketAddr);
+
+impl Endpoint {
+    /// Its address family.
+    pub fn family(&self) -> Family {
+        if self.0.is_ipv4() { Family::Ip4 } else { Family::Ip6 }
+    }
+}
+
+/// Packets, bytes and errors of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct StreamCounters {
+    /// Packets received.
+    pub packets: u64,
+    /// Bytes received, headers of RTP included, of UDP not.
+    pub bytes: u64,
+    /// Packets dropped.
+    pub errors: u64,
+}
+
+/// Everything received, summed over the parties.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Totals {
+    /// RTP.
+    pub rtp: StreamCounters,
+    /// RTCP.
+    pub rtcp: StreamCounters,
+}

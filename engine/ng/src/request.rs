@@ -1,0 +1,164 @@
+//! What a client asks: one variant per command, every key typed.
+
+use crate::signal::Signal;
+
+/// A request that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    /// Keys, flags and values that were ignored, as text for a log line. At most
+    /// [`Request::WARNINGS_MAX`].
+    pub warnings: Vec<String>,
+}
+
+impl Request {
+    /// No request makes more warnings than this; the rest is left out.
+    pub const WARNINGS_MAX: usize = 32;
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Is anybody there?
+    Ping(Ping),
+    /// A party's description, to be rewritten for the other side.
+    Offer(Box<Signal>),
+    /// The other side's description, to be rewritten for the first.
+    Answer(Box<Signal>),
+    /// End a call or a branch.
+    Delete(Box<Delete>),
+    /// The state and counters of a call.
+    Query(Query),
+    /// The names of calls.
+    List(List),
+    /// Renew the lease of a call.
+    Lease(Lease),
+    /// The kept report of an ended call was read and can go.
+    ReportAck(ReportAck),
+    /// Events since a sequence number, waiting for one if there is none.
+    Events(Events),
+    /// A command of the protocol that this engine has not built.
+    Unsupported {
+        /// Its name, spelt with blanks as in the protocol's documentation.
+        name: String,
+        /// The call it was meant for, if it named one.
+        call_id: Option<String>,
+    },
+}
+
+/// `ping`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ping {
+    /// With an owner, the reply carries the engine's instance.
+    pub owner: Option<String>,
+}
+
+/// `delete`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Delete {
+    /// The call.
+    pub call_id: String,
+    /// Without a tag the whole call goes.
+    pub from_tag: Option<String>,
+    /// Selects a party.
+    pub to_tag: Option<String>,
+    /// Selects a branch.
+    pub via_branch: Option<String>,
+    /// An unknown call is an error instead of `ok` with a warning (flag `fatal`).
+    pub fatal: bool,
+    /// Answer without statistics (flag `fast`).
+    pub fast: bool,
+    /// `to_tag` is to be honoured (flag `to-tag`).
+    pub honour_to_tag: bool,
+    /// How long the call stays revivable.
+    pub delay: DeleteDelay,
+    /// Names whoever drives this call.
+    pub owner: Option<String>,
+    /// Incarnation of the owner; a smaller one than seen before is refused.
+    pub epoch: Option<u64>,
+    /// Options the protocol knows and this engine has not built.
+    pub unsupported: Vec<String>,
+}
+
+/// How long a deleted call stays revivable (`delete delay`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DeleteDelay {
+    /// As configured.
+    #[default]
+    Default,
+    /// That many seconds; 0 is at once.
+    Seconds(u32),
+}
+
+/// `query`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// The call.
+    pub call_id: String,
+    /// Only this party.
+    pub from_tag: Option<String>,
+    /// Only this party.
+    pub to_tag: Option<String>,
+}
+
+/// `list`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// No more names than this.
+    pub limit: usize,
+    /// Only calls of this owner, ended ones with kept reports included.
+    pub owner: Option<String>,
+}
+
+impl List {
+    /// The limit where a request names none.
+    pub const LIMIT_DEFAULT: usize = 32;
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self { limit: Self::LIMIT_DEFAULT, owner: None }
+    }
+}
+
+/// `lease`: renews the lease of a live call without a new offer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Lease {
+    /// The call.
+    pub call_id: String,
+    /// Who drives it.
+    pub owner: String,
+    /// Incarnation of the owner; a smaller one than seen before is refused.
+    pub epoch: u64,
+    /// Milliseconds from acceptance of this command.
+    pub lease_ms: u64,
+}
+
+/// `report ack`: the kept report of an ended call was read and can go.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReportAck {
+    /// The call.
+    pub call_id: String,
+    /// Who drove it.
+    pub owner: Option<String>,
+    /// Incarnation of the owner; a smaller one than seen before is refused.
+    pub epoch: Option<u64>,
+}
+
+/// `events`: a long poll.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Events {
+    /// The first sequence number that is wanted: `next` of the batch before, or 0.
+    pub since: u64,
+    /// How long the engine may wait for one, in milliseconds. At most
+    /// [`Events::WAIT_MS_MAX`].
+    pub wait_ms: u64,
+    /// Only events of calls of this owner.
+    pub owner: Option<String>,
+}
+
+impl Events {
+    /// Longer waits are cut to this.
+    pub const WAIT_MS_MAX: u64 = 30_000;
+}

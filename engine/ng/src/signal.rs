@@ -1,0 +1,182 @@
+//! One `offer` or `answer` as the engine sees it: every option typed, none left as text.
+
+use std::net::IpAddr;
+
+/// The body of an `offer` or an `answer`.
+///
+/// In an `answer`, `from_tag` is still the offerer's tag and `to_tag` the answerer's.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Signal {
+    /// SIP Call-ID of the caller's leg: the name of the call.
+    pub call_id: String,
+    /// Tag of the party that made the offer.
+    pub from_tag: String,
+    /// Tag of the party that answers; always present in an `answer`.
+    pub to_tag: Option<String>,
+    /// Branch of the offer, which tells parallel forks apart.
+    pub via_branch: Option<String>,
+    /// The SDP, byte for byte. May be empty: the engine refuses that.
+    pub sdp: Vec<u8>,
+    /// What of the session description is rewritten besides addresses and ports.
+    pub replace: Replace,
+    /// Logical interfaces: the offerer's side, then the answerer's. Empty, one or two names.
+    pub direction: Vec<String>,
+    /// Address family of the outgoing description.
+    pub address_family: Option<Family>,
+    /// Profile wanted in the outgoing description.
+    pub transport_protocol: Option<TransportProtocol>,
+    /// Where the SIP message came from.
+    pub received_from: Option<IpAddr>,
+    /// Whether the address in the SDP or `received_from` counts as the media address.
+    pub trust: Trust,
+    /// Overrides the address of the SDP and of `received_from`.
+    pub media_address: Option<IpAddr>,
+    /// What happens to ICE; `None` is the default behaviour (pass on only if it was offered).
+    pub ice: Option<Ice>,
+    /// What happens to RTP/RTCP multiplexing; nothing set follows the client.
+    pub rtcp_mux: RtcpMux,
+    /// How the remote address is learned from packets; `None` is the engine's default.
+    pub learning: Option<Learning>,
+    /// Turn learning off: the peer sends from elsewhere than it receives.
+    pub asymmetric: bool,
+    /// Drop packets whose source differs from the learned one.
+    pub strict_source: bool,
+    /// Let a new source take over during the call.
+    pub media_handover: bool,
+    /// `Some(true)` keeps local ports on a re-offer, `Some(false)` forbids it.
+    pub port_latching: Option<bool>,
+    /// Add `a=mid` where there is none.
+    pub generate_mid: bool,
+    /// Write `a=rtcp` with address (`Some(true)`), not at all (`Some(false)`), or port only.
+    pub rtcp_attribute: Option<bool>,
+    /// Leave direction attributes as they came.
+    pub original_sendrecv: bool,
+    /// Mark the description, and leave a marked one alone.
+    pub loop_protect: bool,
+    /// DSCP byte of outgoing packets; `None` leaves the default.
+    pub tos: Option<u8>,
+    /// The client understands the result `load limit`.
+    pub supports_load_limit: bool,
+    /// Whether the SIP message was a request or a response.
+    pub sip_message: Option<MessageKind>,
+    /// Names whoever drives this call.
+    pub owner: Option<String>,
+    /// Incarnation of the owner; a smaller one than seen before is refused.
+    pub epoch: Option<u64>,
+    /// Milliseconds after which the engine ends the call by itself unless renewed.
+    pub lease_ms: Option<u64>,
+    /// Keep the final report until it is acknowledged.
+    pub keep_report: bool,
+    /// Options the protocol knows and this engine has not built, as `key` or `key=value`:
+    /// the call is refused by these names.
+    pub unsupported: Vec<String>,
+}
+
+/// What of the session description is rewritten besides addresses and ports (`replace`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Replace {
+    /// Address in `o=`.
+    pub origin: bool,
+    /// The whole of `o=`, user name, ids and address.
+    pub origin_full: bool,
+    /// `s=`.
+    pub session_name: bool,
+    /// Version in `o=` rises if and only if the description changed.
+    pub sdp_version: bool,
+    /// Version in `o=` rises every time.
+    pub force_increment_sdp_version: bool,
+    /// User name in `o=` is made stable.
+    pub username: bool,
+    /// A zero address (old-style hold) is replaced too.
+    pub zero_address: bool,
+}
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// `IP4`
+    Ip4,
+    /// `IP6`
+    Ip6,
+}
+
+/// Profile wanted in the outgoing description (`transport-protocol`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransportProtocol {
+    /// `RTP/AVP` (RFC 3551).
+    RtpAvp,
+    /// `RTP/AVPF` (RFC 4585).
+    RtpAvpf,
+    /// `RTP/SAVP` (RFC 3711).
+    RtpSavp,
+    /// `RTP/SAVPF` (RFC 5124).
+    RtpSavpf,
+    /// `UDP/TLS/RTP/SAVP` (RFC 5764).
+    UdpTlsRtpSavp,
+    /// `UDP/TLS/RTP/SAVPF` (RFC 5764).
+    UdpTlsRtpSavpf,
+    /// In an answer: pass on a changed profile instead of restoring the offered one.
+    Accept,
+}
+
+/// Which address counts as the peer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Trust {
+    /// The one in the SDP (`trust address`).
+    #[default]
+    Sdp,
+    /// The one the SIP message came from (`SIP source address`).
+    SipSource,
+}
+
+/// What happens to ICE (key `ICE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ice {
+    /// Strip it.
+    Remove,
+    /// Strip the peer's and insert our own.
+    Force,
+    /// Own candidates if ICE was offered, none otherwise.
+    Default,
+    /// Add ours at low priority, keep the peer's.
+    Optional,
+    /// Keep foreign candidates, add ourselves as relay.
+    ForceRelay,
+}
+
+/// What happens to RTP/RTCP multiplexing (`rtcp-mux`, RFC 5761).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct RtcpMux {
+    /// Offer it though the peer did not.
+    pub offer: bool,
+    /// As `offer`, with no fallback port.
+    pub require: bool,
+    /// Accept towards the offerer, do not pass on.
+    pub demux: bool,
+    /// Accept if offered.
+    pub accept: bool,
+    /// Refuse if offered.
+    pub reject: bool,
+}
+
+/// How the remote address is learned from packets (`endpoint-learning`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Learning {
+    /// Wait, then take the last seen.
+    Delayed,
+    /// The first packet decides.
+    Immediate,
+    /// Wait, then the best match with the SDP wins.
+    Heuristic,
+    /// Never.
+    Off,
+}
+
+/// Whether the SIP message was a request or a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// `sip_request`
+    Request,
+    /// `sip_reply`
+    Response,
+}
