@@ -1,1 +1,9 @@
-//! placeholder
+//! What the tests share: real peers started with private configuration on addresses of their own, and awaited by what
+//! they say, never by the clock.
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod process;
+
+pub use address::Address;
+pub use process::Process;
