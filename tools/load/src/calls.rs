@@ -1,0 +1,97 @@
+//! Calls set up over NG: for each, where the caller and the callee have to send.
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::ng::Client;
+
+/// The engine's ports of one call, as its SDP named them.
+#[derive(Clone, Copy, Debug)]
+pub struct Relay {
+    /// Where the caller sends.
+    pub for_caller: SocketAddr,
+    /// Where the callee sends.
+    pub for_callee: SocketAddr,
+}
+
+/// Live calls of one engine.
+pub struct Calls {
+    client: Client,
+    prefix: String,
+    /// In the order of their set-up.
+    pub relays: Vec<Relay>,
+}
+
+impl Calls {
+    /// Sets up `count` calls between `caller` and `callee`, which every call shares: the engine's ports differ.
+    ///
+    /// # Errors
+    /// The first refusal of the engine.
+    pub fn set_up(
+        engine: SocketAddr,
+        count: usize,
+        caller: SocketAddr,
+        callee: SocketAddr,
+    ) -> anyhow::Result<Calls> {
+        let mut client = Client::new(engine)?;
+        client.await_pong()?;
+        let mut calls = Calls { client, prefix: format!("load-{}", std::process::id()), relays: Vec::new() };
+        for index in 0..count {
+            let call_id = format!("{}-{index}", calls.prefix);
+            let offer =
+                json!({"command": "offer", "call-id": call_id, "from-tag": "caller", "sdp": sdp(caller)});
+            let for_callee = media_address(&calls.client.ask(&offer)?)?;
+            let answer = json!({"command": "answer", "call-id": call_id, "from-tag": "caller", "to-tag": "callee",
+                "sdp": sdp(callee)});
+            let for_caller = media_address(&calls.client.ask(&answer)?)?;
+            calls.relays.push(Relay { for_caller, for_callee });
+        }
+        Ok(calls)
+    }
+
+    /// Ends them all.
+    ///
+    /// # Errors
+    /// The first refusal of the engine.
+    pub fn delete(mut self) -> anyhow::Result<()> {
+        for index in 0..self.relays.len() {
+            let call_id = format!("{}-{index}", self.prefix);
+            self.client.ask(&json!({"command": "delete", "call-id": call_id, "delete-delay": 0}))?;
+        }
+        Ok(())
+    }
+}
+
+fn sdp(address: SocketAddr) -> String {
+    let (ip, port) = (address.ip(), address.port());
+    let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
+    format!(
+        "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n\
+         a=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
+    )
+}
+
+/// The address in the first audio section of an answer's SDP.
+fn media_address(answer: &Value) -> anyhow::Result<SocketAddr> {
+    let sdp = answer["sdp"].as_str().context("the answer has no SDP")?;
+    let line = |prefix: &str| sdp.lines().rev().find_map(|line| line.strip_prefix(prefix));
+    let ip: IpAddr = line("c=IN IP").and_then(|rest| rest.get(2..)).context("no c= line")?.trim().parse()?;
+    let port: u16 =
+        line("m=audio ").and_then(|rest| rest.split(' ').next()).context("no m= line")?.parse()?;
+    ensure!(port != 0, "the engine rejects the audio");
+    Ok(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_the_audio_section_is_read() {
+        let answer = json!({"sdp": sdp("127.0.0.9:4000".parse().expect("an address"))});
+        assert_eq!(media_address(&answer).expect("an address").to_string(), "127.0.0.9:4000");
+        assert!(media_address(&json!({"sdp": "m=audio 0 RTP/AVP 0\r\nc=IN IP4 1.2.3.4\r\n"})).is_err());
+    }
+}
