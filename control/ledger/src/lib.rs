@@ -1,1 +1,29 @@
-//! placeholder
+//! Money: what an amount, a rate, an account, a hold and a posting are, with
+//! no I/O, no clock and no floating point.
+//!
+//! Everything here is a value or a pure function. The durable ledger of the
+//! control process obeys the same rules in SQL; [`Ledger`] is the model it is
+//! compared with.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::float_arithmetic)]
+
+mod account;
+mod amount;
+mod currency;
+mod hold;
+mod ledger;
+mod posting;
+mod prefix;
+mod rate;
+mod tariff;
+
+pub use account::{Account, AccountId, IdError};
+pub use amount::{Amount, AmountError};
+pub use currency::{Currency, CurrencyError};
+pub use hold::{Hold, HoldId, HoldState, HoldStateError};
+pub use ledger::{Authorization, Ledger, LedgerError, Settlement};
+pub use posting::{LedgerAccount, Posting, Transfer, TransferError, TransferKind};
+pub use prefix::{Prefix, PrefixError};
+pub use rate::{Charge, Coverage, Rate, RateError, RateTerms, Rounding, RoundingMode};
+pub use tariff::{Tariff, TariffError};
