@@ -43,7 +43,7 @@ fn main() -> anyhow::Result<()> {
     calls.delete()?;
     let per_packet_ns = |spent: Duration| spent.as_nanos() / u128::from(tally.intact.max(1));
     let process_ns = process_after.zip(process_before).map(|(after, before)| per_packet_ns(after - before));
-    let machine_ns = per_packet_ns(machine_after - machine_before);
+    let machine_ns = per_packet_ns(machine_after.saturating_sub(machine_before));
     if options.json {
         let line = serde_json::json!({"calls": options.calls, "seconds": options.seconds, "packets": tally,
             "process_ns_per_packet": process_ns, "machine_ns_per_packet": machine_ns});
