@@ -75,7 +75,14 @@ fn baseline(here: &Path, ng: SocketAddr) -> Command {
 fn rtpengine(_here: &Path, ng: SocketAddr) -> Command {
     let mut command = Command::new("rtpengine");
     command
-        .args(["--config-file=none", "--table=-1", "--num-threads=1", "--foreground", "--log-level=3"])
+        .args([
+            "--config-file=none",
+            "--table=-1",
+            "--num-threads=1",
+            "--foreground",
+            "--log-stderr",
+            "--log-level=4",
+        ])
         .args([format!("--interface={IP}"), format!("--listen-ng={ng}")])
         .args([format!("--port-min={PORT_MIN}"), format!("--port-max={PORT_MAX}")]);
     command

@@ -6,14 +6,15 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-/// One connected NG client. Requests go one after the other.
+/// One NG client. Requests go one after the other.
 pub struct Client {
     socket: UdpSocket,
+    engine: SocketAddr,
     requests_count: u64,
 }
 
 const TRIES_MAX: u32 = 10;
-const TRY_TIMEOUT: Duration = Duration::from_millis(500);
+const TRY_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Client {
     /// A client of the engine at `engine`.
@@ -23,25 +24,28 @@ impl Client {
     pub fn new(engine: SocketAddr) -> anyhow::Result<Client> {
         let any: SocketAddr = if engine.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
         let socket = UdpSocket::bind(any).context("a local port for NG")?;
-        socket.connect(engine).with_context(|| format!("NG at {engine}"))?;
+        // Not connected: an engine that is not up yet is then silence, which the timeout paces, and no error at once.
         socket.set_read_timeout(Some(TRY_TIMEOUT))?;
-        Ok(Client { socket, requests_count: 0 })
+        Ok(Client { socket, engine, requests_count: 0 })
     }
 
     /// Asks, and returns the answer's dictionary if its `result` is `ok` or `pong`.
     ///
     /// # Errors
-    /// No answer within five seconds, an answer that is no JSON, or the engine's own error text.
+    /// No answer within two seconds, an answer that is no JSON, or the engine's own error text.
     pub fn ask(&mut self, request: &Value) -> anyhow::Result<Value> {
         self.requests_count += 1;
         let cookie = format!("{}_{}", std::process::id(), self.requests_count);
         let message = format!("{cookie} {request}");
         let mut buffer = vec![0; 65_536];
         for _ in 0..TRIES_MAX {
-            if self.socket.send(message.as_bytes()).is_err() {
-                continue;
-            }
-            while let Ok(length) = self.socket.recv(&mut buffer) {
+            self.socket
+                .send_to(message.as_bytes(), self.engine)
+                .with_context(|| format!("NG at {}", self.engine))?;
+            while let Ok((length, from)) = self.socket.recv_from(&mut buffer) {
+                if from != self.engine {
+                    continue;
+                }
                 let answer = std::str::from_utf8(&buffer[..length]).context("the answer is not UTF-8")?;
                 let Some(body) = answer.strip_prefix(&cookie) else { continue };
                 let value: Value =
@@ -58,7 +62,7 @@ impl Client {
     /// Waits until the engine answers a ping.
     ///
     /// # Errors
-    /// If it does not within about half a minute.
+    /// If it does not within twelve seconds.
     pub fn await_pong(&mut self) -> anyhow::Result<()> {
         for _ in 0..6 {
             if self.ask(&serde_json::json!({"command": "ping"})).is_ok() {
