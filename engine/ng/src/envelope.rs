@@ -2,7 +2,13 @@
 
 use thiserror::Error;
 
-use crate::request::Request;
+use crate::{
+    bencode,
+    json::{self, JsonError},
+    request::Request,
+    request_read,
+    value::Value,
+};
 
 /// How a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +17,16 @@ pub enum Encoding {
     Bencode,
     /// First byte `{`.
     Json,
+}
+
+impl Encoding {
+    /// Appends `value` to `out`.
+    pub fn write(self, value: &Value<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Bencode => bencode::write(value, out),
+            Self::Json => json::write(value, out),
+        }
+    }
 }
 
 /// One datagram of a client.
@@ -29,6 +45,54 @@ impl Envelope {
     pub const COOKIE_BYTES_MAX: usize = 255;
     /// A longer document is refused unread.
     pub const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+
+    /// Reads one datagram.
+    ///
+    /// # Errors
+    /// [`FrameError`] if there is no cookie to answer to. Whatever is wrong behind the cookie
+    /// is in [`Envelope::request`], with the text to answer.
+    pub fn parse(datagram: &[u8]) -> Result<Self, FrameError> {
+        let (cookie, document) = split_cookie(datagram)?;
+        let (encoding, request) = read_document(document);
+        Ok(Self { cookie: cookie.to_vec(), encoding, request })
+    }
+}
+
+/// Splits a datagram into its cookie and its document, without reading the latter.
+///
+/// # Errors
+/// See [`FrameError`].
+pub fn split_cookie(datagram: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
+    let reach = datagram.len().min(Envelope::COOKIE_BYTES_MAX + 1);
+    match datagram[..reach].iter().position(|&byte| byte == b' ') {
+        None if reach < datagram.len() => Err(FrameError::CookieTooLong),
+        None | Some(0) => Err(FrameError::NoCookie),
+        Some(blank) => Ok((&datagram[..blank], &datagram[blank + 1..])),
+    }
+}
+
+/// Reads one document: how it is written, and what it asks.
+pub fn read_document(document: &[u8]) -> (Encoding, Result<Request, RequestError>) {
+    let encoding = match document.first() {
+        None => return (Encoding::Bencode, Err(RequestError::NoPayload)),
+        Some(b'd') => Encoding::Bencode,
+        Some(b'{') => Encoding::Json,
+        Some(_) => return (Encoding::Bencode, Err(RequestError::Format)),
+    };
+    if document.len() > Envelope::DOCUMENT_BYTES_MAX {
+        return (encoding, Err(RequestError::Format));
+    }
+    // What follows a complete bencode dictionary is not looked at, as the reference daemon does.
+    let tree = match encoding {
+        Encoding::Bencode => {
+            bencode::parse(document).map(|(tree, _)| tree).map_err(|_| RequestError::Bencode)
+        }
+        Encoding::Json => json::parse(document).map_err(|error| match error {
+            JsonError::Malformed => RequestError::Json,
+            JsonError::Value => RequestError::Bencode,
+        }),
+    };
+    (encoding, tree.and_then(|tree| request_read::read(&tree)))
 }
 
 /// A datagram that gets no reply: there is no cookie to reply to.

@@ -3,8 +3,8 @@
 //!
 //! A datagram is a cookie, one space and a document in bencode or JSON. [`Envelope::parse`]
 //! turns it into a typed [`Request`] (or the exact error text that a client expects), and
-//! [`Reply::encode`] answers in the encoding of the question. The client half is
-//! [`Command::encode`] and [`Reply::parse`]. No flag string leaves this crate.
+//! [`Reply::datagram`] answers in the encoding of the question. The client half is
+//! [`Command::datagram`] and [`Reply::parse`]. No flag string leaves this crate.
 //!
 //! Supported: `ping`, `offer`, `answer`, `delete`, `query`, `list`, and our own `lease`,
 //! `events` and `report ack`. Other commands of the protocol are recognised and carried by name
@@ -12,23 +12,29 @@
 //! refuses them instead of passing them through in silence.
 #![forbid(unsafe_code)]
 
+pub mod bencode;
 mod client;
 mod envelope;
 mod event;
+pub mod json;
 mod reply;
 mod report;
+mod report_value;
 mod request;
+mod request_read;
+mod rtpp_flags;
 mod signal;
+mod signal_read;
+mod spelling;
 mod value;
 
-pub use client::{ReplyError, split_cookie};
-pub use envelope::{Encoding, Envelope, FrameError, RequestError};
+pub use client::ReplyError;
+pub use envelope::{Encoding, Envelope, FrameError, RequestError, read_document, split_cookie};
 pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport};
 pub use reply::{CallList, Reply, SignalReply};
 pub use report::{
-    CallReport, Endpoint, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind,
-    TagStatus, Totals,
+    CallReport, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
 };
 pub use request::{Command, Delete, DeleteDelay, Events, Lease, List, Ping, Query, ReportAck, Request};
 pub use signal::{Family, Ice, Learning, MessageKind, Replace, RtcpMux, Signal, TransportProtocol, Trust};
-pub use value::Value;
+pub use value::{Entry, Value};

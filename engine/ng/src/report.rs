@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use crate::{event::Ended, signal::Family};
+use crate::event::Ended;
 
 /// The state and counters of a call.
 ///
@@ -70,6 +70,8 @@ pub struct MediaStatus {
     pub kind: String,
     /// Profile, such as `RTP/AVP`.
     pub protocol: String,
+    /// Codec last seen, such as `PCMU/8000`; `None` before the first packet.
+    pub codec: Option<String>,
     /// RTP first, then RTCP.
     pub streams: Vec<StreamStatus>,
     /// Words such as `initialized`, `send`, `recv`.
@@ -77,14 +79,14 @@ pub struct MediaStatus {
 }
 
 /// One socket of a media section.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StreamStatus {
-    /// Where we listen.
-    pub local: SocketAddr,
+    /// Where we listen; `None` for a rejected section.
+    pub local: Option<SocketAddr>,
     /// Where the peer is, as learned; `None` before anything is known.
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<SocketAddr>,
     /// Where the peer said it is.
-    pub advertised_endpoint: Option<Endpoint>,
+    pub advertised_endpoint: Option<SocketAddr>,
     /// Wall clock of the last packet (or of creation before the first), seconds since the epoch.
     pub last_packet_s: u64,
     /// Words such as `RTP`, `RTCP`, `filled`, `confirmed`.
@@ -93,17 +95,6 @@ pub struct StreamStatus {
     pub stats: StreamCounters,
     /// The stream's synchronisation source, once a packet named it.
     pub ssrc: Option<u32>,
-}
-
-/// A remote transport address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Endpoint(pub SocketAddr);
-
-impl Endpoint {
-    /// Its address family.
-    pub fn family(&self) -> Family {
-        if self.0.is_ipv4() { Family::Ip4 } else { Family::Ip6 }
-    }
 }
 
 /// Packets, bytes and errors of a stream.
@@ -124,4 +115,26 @@ pub struct Totals {
     pub rtp: StreamCounters,
     /// RTCP.
     pub rtcp: StreamCounters,
+}
+
+impl SubscriptionKind {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OfferAnswer => "offer/answer",
+            Self::PubSub => "pub/sub",
+        }
+    }
+}
+
+impl TagStatus {
+    /// RTP received from this party, all media together.
+    pub fn received(&self) -> StreamCounters {
+        let rtp = self.medias.iter().filter_map(|media| media.streams.first());
+        rtp.fold(StreamCounters::default(), |sum, stream| StreamCounters {
+            packets: sum.packets.saturating_add(stream.stats.packets),
+            bytes: sum.bytes.saturating_add(stream.stats.bytes),
+            errors: sum.errors.saturating_add(stream.stats.errors),
+        })
+    }
 }

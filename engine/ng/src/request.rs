@@ -77,8 +77,8 @@ pub struct Delete {
     pub owner: Option<String>,
     /// Incarnation of the owner; a smaller one than seen before is refused.
     pub epoch: Option<u64>,
-    /// Options the protocol knows and this engine has not built.
-    pub unsupported: Vec<String>,
+    /// Keep the final report until it is acknowledged, even if no offer asked for it.
+    pub keep_report: bool,
 }
 
 /// How long a deleted call stays revivable (`delete delay`).

@@ -15,6 +15,8 @@ pub struct Signal {
     pub to_tag: Option<String>,
     /// Branch of the offer, which tells parallel forks apart.
     pub via_branch: Option<String>,
+    /// Name given to the offerer's side, shown by `query`.
+    pub label: Option<String>,
     /// The SDP, byte for byte. May be empty: the engine refuses that.
     pub sdp: Vec<u8>,
     /// What of the session description is rewritten besides addresses and ports.
@@ -72,6 +74,11 @@ pub struct Signal {
     pub unsupported: Vec<String>,
 }
 
+impl Signal {
+    /// Longest call-id, tag, branch or owner.
+    pub const NAME_BYTES_MAX: usize = 1024;
+}
+
 /// What of the session description is rewritten besides addresses and ports (`replace`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Replace {
@@ -117,6 +124,32 @@ pub enum TransportProtocol {
     UdpTlsRtpSavpf,
     /// In an answer: pass on a changed profile instead of restoring the offered one.
     Accept,
+}
+
+impl TransportProtocol {
+    /// Every value, for tables and tests.
+    pub const ALL: [Self; 7] = [
+        Self::RtpAvp,
+        Self::RtpAvpf,
+        Self::RtpSavp,
+        Self::RtpSavpf,
+        Self::UdpTlsRtpSavp,
+        Self::UdpTlsRtpSavpf,
+        Self::Accept,
+    ];
+
+    /// The word on the wire, and in `m=` except for `accept`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RtpAvp => "RTP/AVP",
+            Self::RtpAvpf => "RTP/AVPF",
+            Self::RtpSavp => "RTP/SAVP",
+            Self::RtpSavpf => "RTP/SAVPF",
+            Self::UdpTlsRtpSavp => "UDP/TLS/RTP/SAVP",
+            Self::UdpTlsRtpSavpf => "UDP/TLS/RTP/SAVPF",
+            Self::Accept => "accept",
+        }
+    }
 }
 
 /// Which address counts as the peer's.

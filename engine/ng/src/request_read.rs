@@ -1,0 +1,231 @@
+//! From the tree of a document to a typed request.
+
+use crate::{
+    envelope::RequestError,
+    request::{Command, Delete, DeleteDelay, Events, Lease, List, Ping, Query, ReportAck, Request},
+    signal::Signal,
+    signal_read::{SignalReader, extension_number, extension_text},
+    spelling::{Warnings, is_yes, normal, words},
+    value::Value,
+};
+
+/// Reads a whole message. Missing keys are reported in the order in which the reference daemon
+/// looks for them, since clients see the first only.
+pub(crate) fn read(document: &Value<'_>) -> Result<Request, RequestError> {
+    let mut keys = Keys::new(document);
+    let name = keys.take_text("command").ok_or(RequestError::NoCommand)?;
+    let command = match normal(name).as_str() {
+        "ping" => Command::Ping(Ping { owner: keys.owner()? }),
+        "offer" => Command::Offer(Box::new(signal(&mut keys, false)?)),
+        "answer" => Command::Answer(Box::new(signal(&mut keys, true)?)),
+        "delete" => Command::Delete(Box::new(delete(&mut keys)?)),
+        "query" => Command::Query(Query {
+            call_id: keys.call_id()?,
+            from_tag: keys.name("from-tag")?,
+            to_tag: keys.name("to-tag")?,
+        }),
+        "list" => Command::List(List {
+            limit: keys
+                .take("limit")
+                .and_then(Value::as_unsigned)
+                .and_then(|limit| limit.try_into().ok())
+                .unwrap_or(List::LIMIT_DEFAULT),
+            owner: keys.owner()?,
+        }),
+        "lease" => Command::Lease(Lease {
+            call_id: keys.call_id()?,
+            owner: keys.owner()?.ok_or(RequestError::Extension("owner"))?,
+            epoch: keys.number("epoch")?.ok_or(RequestError::Extension("epoch"))?,
+            lease_ms: keys.number("lease-ms")?.ok_or(RequestError::Extension("lease-ms"))?,
+        }),
+        "report-ack" => Command::ReportAck(ReportAck {
+            call_id: keys.call_id()?,
+            owner: keys.owner()?,
+            epoch: keys.number("epoch")?,
+        }),
+        "events" => Command::Events(Events {
+            since: keys.number("since")?.unwrap_or(0),
+            wait_ms: keys.number("wait-ms")?.unwrap_or(0).min(Events::WAIT_MS_MAX),
+            owner: keys.owner()?,
+        }),
+        spelt => {
+            let known = NOT_BUILT.iter().find(|known| normal(known) == spelt);
+            let name = known.ok_or(RequestError::UnknownCommand)?;
+            let call_id = keys.name("call-id")?;
+            return Ok(Request {
+                command: Command::Unsupported { name: (*name).to_owned(), call_id },
+                warnings: Vec::new(),
+            });
+        }
+    };
+    Ok(Request { command, warnings: keys.finish() })
+}
+
+/// Commands that the protocol knows and this engine has not built.
+const NOT_BUILT: &[&str] = &[
+    "block DTMF",
+    "block media",
+    "cli",
+    "connect",
+    "create",
+    "create answer",
+    "inject start",
+    "inject stop",
+    "mesh",
+    "pause recording",
+    "play DTMF",
+    "play media",
+    "publish",
+    "silence media",
+    "start forwarding",
+    "start recording",
+    "statistics",
+    "stop forwarding",
+    "stop media",
+    "stop recording",
+    "subscribe answer",
+    "subscribe request",
+    "transform",
+    "unblock DTMF",
+    "unblock media",
+    "unsilence media",
+    "unsubscribe",
+];
+
+fn signal(keys: &mut Keys<'_>, answer: bool) -> Result<Signal, RequestError> {
+    let sdp = keys.take("sdp").and_then(Value::as_bytes).ok_or(RequestError::NoSdp)?;
+    let call_id = keys.call_id()?;
+    let from_tag = keys.name("from-tag")?.ok_or(RequestError::NoFromTag)?;
+    let to_tag = keys.name("to-tag")?;
+    if answer && to_tag.is_none() {
+        return Err(RequestError::NoToTag);
+    }
+    let mut reader = SignalReader::default();
+    for (key, value) in std::mem::take(&mut keys.entries) {
+        match key.as_str() {
+            "via-branch" => reader.signal.via_branch = name("via-branch", value)?,
+            _ => reader.option(&key, value, &mut keys.warnings)?,
+        }
+    }
+    Ok(Signal { call_id, from_tag, to_tag, sdp: sdp.to_vec(), ..reader.signal })
+}
+
+fn delete(keys: &mut Keys<'_>) -> Result<Delete, RequestError> {
+    let mut delete = Delete {
+        call_id: keys.call_id()?,
+        from_tag: keys.name("from-tag")?,
+        to_tag: keys.name("to-tag")?,
+        via_branch: keys.name("via-branch")?,
+        owner: keys.owner()?,
+        epoch: keys.number("epoch")?,
+        ..Delete::default()
+    };
+    if let Some(value) = keys.take("delete-delay") {
+        match value.as_integer().map(u32::try_from) {
+            Some(Ok(seconds)) => delete.delay = DeleteDelay::Seconds(seconds),
+            // A negative number asks for the default.
+            Some(Err(_)) => {}
+            None => keys.warnings.push("unknown value of 'delete-delay'", value.as_str().unwrap_or("")),
+        }
+    }
+    for key in ["flags", "rtpp-flags"] {
+        let Some(value) = keys.take(key) else { continue };
+        let text = value.as_str().filter(|_| key == "rtpp-flags").unwrap_or_default();
+        let flags = words(value).filter(|_| key == "flags").chain(text.split_ascii_whitespace());
+        for flag in flags {
+            match normal(flag).as_str() {
+                "fatal" => delete.fatal = true,
+                "fast" => delete.fast = true,
+                "to-tag" => delete.honour_to_tag = true,
+                other => match other.strip_prefix("delete-delay=").map(str::parse) {
+                    Some(Ok(seconds)) => delete.delay = DeleteDelay::Seconds(seconds),
+                    _ => keys.warnings.push("unknown flag", flag),
+                },
+            }
+        }
+    }
+    if let Some(value) = keys.take("keep-report") {
+        delete.keep_report = is_yes(value);
+    }
+    Ok(delete)
+}
+
+/// The keys of a message, spelt with hyphens; each is taken once.
+struct Keys<'v> {
+    entries: Vec<(String, &'v Value<'v>)>,
+    warnings: Warnings,
+}
+
+impl<'v> Keys<'v> {
+    /// More keys than any client sends; the rest is not read.
+    const KEYS_MAX: usize = 256;
+
+    /// Of repeated keys the first counts.
+    fn new(document: &'v Value<'v>) -> Self {
+        let mut keys = Self { entries: Vec::new(), warnings: Warnings::default() };
+        for (key, value) in document.entries().unwrap_or_default() {
+            let Ok(key) = std::str::from_utf8(key) else {
+                keys.warnings.push("unknown key", "(not UTF-8)");
+                continue;
+            };
+            let key = match normal(key) {
+                key if key == "call-ID" => "call-id".to_owned(),
+                key => key,
+            };
+            if keys.entries.len() == Self::KEYS_MAX {
+                keys.warnings.push("too many keys, from", &key);
+                break;
+            }
+            if keys.entries.iter().any(|(known, _)| *known == key) {
+                keys.warnings.push("repeated key", &key);
+                continue;
+            }
+            keys.entries.push((key, value));
+        }
+        keys
+    }
+
+    fn take(&mut self, key: &str) -> Option<&'v Value<'v>> {
+        let index = self.entries.iter().position(|(known, _)| known == key)?;
+        Some(self.entries.remove(index).1)
+    }
+
+    fn take_text(&mut self, key: &str) -> Option<&'v str> {
+        self.take(key)?.as_str()
+    }
+
+    fn call_id(&mut self) -> Result<String, RequestError> {
+        self.name("call-id")?.ok_or(RequestError::NoCallId)
+    }
+
+    fn name(&mut self, key: &'static str) -> Result<Option<String>, RequestError> {
+        self.take(key).map_or(Ok(None), |value| name(key, value))
+    }
+
+    fn owner(&mut self) -> Result<Option<String>, RequestError> {
+        self.take("owner").map(|value| extension_text("owner", value)).transpose()
+    }
+
+    fn number(&mut self, key: &'static str) -> Result<Option<u64>, RequestError> {
+        self.take(key).map(|value| extension_number(key, value)).transpose()
+    }
+
+    /// Whatever nobody took is unknown.
+    fn finish(mut self) -> Vec<String> {
+        for (key, _) in &self.entries {
+            if !matches!(key.as_str(), "supports" | "sip-message-type" | "received-from" | "metadata") {
+                self.warnings.push("unknown key", key);
+            }
+        }
+        self.warnings.done()
+    }
+}
+
+/// A call-id, tag or branch. What is no text counts as absent; what is longer than any peer's
+/// is refused, since the engine keeps it for as long as the call lives.
+fn name(key: &'static str, value: &Value<'_>) -> Result<Option<String>, RequestError> {
+    match value.as_str() {
+        Some(text) if text.len() > Signal::NAME_BYTES_MAX => Err(RequestError::Extension(key)),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
