@@ -1,0 +1,125 @@
+//! The call detail record: one per call, written once.
+
+use ledger::{Amount, Currency, Rate};
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, CallId, TrunkId, WallTime};
+
+/// What happened in one call and what it cost.
+///
+/// Times are UTC; durations are milliseconds of the monotonic clock, except where `wall_clock` says that the
+/// control process restarted in between and the difference of wall clocks had to serve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cdr {
+    /// The call.
+    pub call: CallId,
+    /// Who pays; none when the caller was never identified.
+    pub account: Option<AccountId>,
+    /// The number or user that called, as the carrier or callee was told.
+    pub caller: String,
+    /// The number or user that was called, as dialled and normalised.
+    pub callee: String,
+    /// Where the call went.
+    pub route: CdrRoute,
+    /// The trunk that answered, or the last one tried.
+    pub trunk: Option<TrunkId>,
+    /// Every try at a carrier, in order.
+    pub attempts: Vec<Attempt>,
+    /// The phone's INVITE arrived.
+    pub setup_at: WallTime,
+    /// The first 18x arrived.
+    pub ring_at: Option<WallTime>,
+    /// The answering side's 200 arrived.
+    pub answer_at: Option<WallTime>,
+    /// The first BYE was sent or arrived, or the call failed.
+    pub end_at: WallTime,
+    /// From `setup_at` to `ring_at`.
+    pub post_dial_ms: Option<u64>,
+    /// From `setup_at` to `answer_at`, or to `end_at` when nobody answered.
+    pub wait_ms: u64,
+    /// From `answer_at` to `end_at`; 0 when nobody answered.
+    pub talk_ms: u64,
+    /// `wait_ms` or `talk_ms` is a difference of wall clocks, since no monotonic clock spans a restart.
+    pub wall_clock: bool,
+    /// The call outlived a control process.
+    pub recovered: bool,
+    /// Final SIP status of the INVITE: 200 for an answered call.
+    pub sip_status: u16,
+    /// ITU-T Q.850 cause of the end.
+    pub q850: u8,
+    /// The cause in words, for people.
+    pub cause: String,
+    /// Who ended it.
+    pub ended_by: Side,
+    /// Seconds charged for, in whole increments of the rate.
+    pub billed_seconds: u64,
+    /// The rate the call was held and charged by.
+    pub rate: Option<Rate>,
+    /// The currency of `charge` and of the rate.
+    pub currency: Option<Currency>,
+    /// What was held before dialling.
+    pub held: Amount,
+    /// What was charged: never more than `held`.
+    pub charge: Amount,
+    /// Packets and bytes the engine counted.
+    pub media: CallMedia,
+}
+
+/// Where a call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CdrRoute {
+    /// To a carrier, paid.
+    Trunk,
+    /// To another registered phone, free.
+    Local,
+    /// Nowhere: refused before anybody was dialled.
+    Refused,
+}
+
+/// One try at a carrier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which trunk.
+    pub trunk: TrunkId,
+    /// Its final status; 0 when the transport failed.
+    pub sip_status: u16,
+    /// The INVITE was sent.
+    pub at: WallTime,
+    /// From the INVITE to the final status, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// One of the two ends of a call, or the exchange between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The leg that called.
+    Caller,
+    /// The leg that was called.
+    Callee,
+    /// This exchange: credit used up, engine gone, timers, an operator.
+    Exchange,
+}
+
+/// Media counters of both legs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallMedia {
+    /// The leg that called.
+    pub caller: LegMedia,
+    /// The leg that was called.
+    pub callee: LegMedia,
+}
+
+/// RTP of one leg as the engine counted it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegMedia {
+    /// Packets received from this leg.
+    pub packets_received: u64,
+    /// Bytes received from this leg.
+    pub bytes_received: u64,
+    /// Packets sent to this leg.
+    pub packets_sent: u64,
+    /// Bytes sent to this leg.
+    pub bytes_sent: u64,
+}
