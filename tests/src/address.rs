@@ -34,6 +34,17 @@ impl Address {
         panic!("no port of {self} is free for both UDP and TCP");
     }
 
+    /// An even port with its odd neighbour and the pair above it free: RTP and RTCP of two streams.
+    pub fn media_port(self) -> u16 {
+        for _ in 0..100 {
+            let port = self.port() & !1;
+            if port < u16::MAX - 4 && (port..port + 4).all(|port| UdpSocket::bind((self.0, port)).is_ok()) {
+                return port;
+            }
+        }
+        panic!("no four free ports in a row on {self}");
+    }
+
     /// This address with a free port.
     pub fn socket(self) -> SocketAddr {
         SocketAddr::new(self.ip(), self.port())

@@ -4,6 +4,9 @@
 
 pub mod address;
 pub mod process;
+pub mod sipp;
+pub mod udp;
 
 pub use address::Address;
 pub use process::Process;
+pub use sipp::{Plan, Sipp};

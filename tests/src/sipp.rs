@@ -1,0 +1,143 @@
+//! SIPp as caller or as carrier: one scenario, one process, every message it saw.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::{Address, Process, udp};
+
+/// A SIPp with a scenario of `tests/interop/sipp/`.
+pub struct Sipp {
+    process: Process,
+    folder: tempfile::TempDir,
+    /// Where it listens for SIP.
+    pub address: SocketAddr,
+}
+
+/// What a SIPp is told beside its scenario.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    scenario: String,
+    arguments: Vec<String>,
+    remote: Option<SocketAddr>,
+}
+
+impl Plan {
+    /// One call by `scenario` (the file's name without `.xml`).
+    pub fn new(scenario: &str) -> Plan {
+        Plan { scenario: scenario.to_owned(), arguments: Vec::new(), remote: None }.calls(1)
+    }
+
+    /// Where a caller sends its requests.
+    #[must_use]
+    pub fn to(mut self, remote: SocketAddr) -> Plan {
+        self.remote = Some(remote);
+        self
+    }
+
+    /// How many calls it places, or takes, before it ends.
+    #[must_use]
+    pub fn calls(self, count: u32) -> Plan {
+        self.with("-m", &count.to_string())
+    }
+
+    /// The number that is called.
+    #[must_use]
+    pub fn number(self, number: &str) -> Plan {
+        self.with("-s", number)
+    }
+
+    /// The account that calls, with its digest password.
+    #[must_use]
+    pub fn account(self, name: &str, password: &str) -> Plan {
+        self.with("-au", name).with("-ap", password)
+    }
+
+    /// How long the scenario's `<pause/>` lasts.
+    #[must_use]
+    pub fn pause_ms(self, milliseconds: u32) -> Plan {
+        self.with("-d", &milliseconds.to_string())
+    }
+
+    /// A value for `[name]` in the scenario.
+    #[must_use]
+    pub fn key(mut self, name: &str, value: &str) -> Plan {
+        self.arguments.extend(["-key".to_owned(), name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Any other option of SIPp's.
+    #[must_use]
+    pub fn with(mut self, option: &str, value: &str) -> Plan {
+        self.arguments.extend([option.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Starts it over UDP on a free port of `at`, and waits until it listens. Received RTP is echoed.
+    pub fn start(&self, at: Address) -> Sipp {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = at.socket();
+        let mut command = Command::new("sipp");
+        if let Some(remote) = self.remote {
+            command.arg(remote.to_string());
+        }
+        command
+            .current_dir(folder.path())
+            .arg("-sf")
+            .arg(scenario(&self.scenario))
+            .args(["-i", &at.to_string(), "-p", &address.port().to_string()])
+            .args(["-mi", &at.to_string(), "-mp", &at.media_port().to_string(), "-rtp_echo"])
+            .args([
+                "-nostdin",
+                "-trace_msg",
+                "-message_file",
+                "messages.log",
+                "-trace_err",
+                "-error_file",
+                "errors.log",
+            ])
+            .args(["-timeout", "60", "-timeout_error"])
+            .args(&self.arguments);
+        let process = Process::start(&format!("sipp {}", self.scenario), &mut command);
+        udp::await_bound(address);
+        Sipp { process, folder, address }
+    }
+}
+
+impl Sipp {
+    /// Waits until every call went as the scenario says.
+    ///
+    /// # Panics
+    /// With SIPp's own words and messages if one did not.
+    pub fn await_success(&mut self) {
+        let status = self.process.await_exit();
+        assert!(status.success(), "sipp ended with {status}\n{}\n{}", self.errors(), self.messages());
+    }
+
+    /// Every SIP message sent and received so far.
+    pub fn messages(&self) -> String {
+        self.read("messages.log")
+    }
+
+    /// What SIPp complained of.
+    pub fn errors(&self) -> String {
+        self.read("errors.log")
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read(self.folder.path().join(name))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+}
+
+fn scenario(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("interop/sipp").join(format!("{name}.xml"));
+    assert!(path.exists(), "there is no scenario {}", path.display());
+    path
+}

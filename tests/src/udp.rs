@@ -1,0 +1,45 @@
+//! Whether somebody listens on a UDP port, as the kernel's table says: no datagram is sent.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::process::PATIENCE;
+
+/// Waits until a process has bound `address`.
+///
+/// # Panics
+/// If none has after [`PATIENCE`].
+pub fn await_bound(address: SocketAddr) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_bound(address) {
+        assert!(Instant::now() < deadline, "nobody listens on {address}");
+        // The kernel tells nobody of a bind; its table can only be looked at again.
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process has bound `address`, or its port on all addresses.
+pub fn is_bound(address: SocketAddr) -> bool {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let IpAddr::V4(ip) = address.ip() else { panic!("the tests' peers are on IPv4") };
+    let local = format!("{:08X}:{:04X}", u32::from(ip).swap_bytes(), address.port());
+    let any = format!("00000000:{:04X}", address.port());
+    table
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .any(|bound| bound == local || bound == any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_port_is_seen_and_a_free_one_is_not() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = socket.local_addr().expect("an address");
+        assert!(is_bound(address));
+        drop(socket);
+        assert!(!is_bound(address));
+    }
+}
