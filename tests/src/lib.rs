@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod node;
 pub mod process;
 pub mod sipp;
 pub mod udp;
 
 pub use address::Address;
+pub use node::{DOMAIN, Engine, Node, Setup};
 pub use process::Process;
 pub use sipp::{Plan, Sipp};

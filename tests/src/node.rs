@@ -1,0 +1,174 @@
+//! A whole provider on one loopback address: an engine, a control, a database, all by the commands an operator types.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::process::{Process, tollgate};
+use crate::{Address, udp};
+
+/// The domain that every test's control serves.
+pub const DOMAIN: &str = "provider.example";
+
+/// An engine with an NG port of its own.
+pub struct Engine {
+    /// The running `tollgate engine`.
+    pub process: Process,
+    /// Its NG address.
+    pub ng: SocketAddr,
+}
+
+impl Engine {
+    /// Starts one on `at`; `flags` go to `tollgate engine` after the usual ones.
+    pub fn start(at: Address, flags: &[&str]) -> Engine {
+        Engine::start_on(at, at.socket(), flags)
+    }
+
+    /// Starts one whose NG port is `ng`.
+    pub fn start_on(at: Address, ng: SocketAddr, flags: &[&str]) -> Engine {
+        let mut command = Command::new(tollgate());
+        command
+            .args([
+                "engine",
+                "--workers",
+                "1",
+                "--interface",
+                &at.to_string(),
+                "--listen-ng",
+                &ng.to_string(),
+            ])
+            .args(["--port-min", "20000", "--port-max", "39999"])
+            .args(flags);
+        let process = Process::start("tollgate engine", &mut command);
+        udp::await_bound(ng);
+        Engine { process, ng }
+    }
+}
+
+/// A control with its database; engines are started apart.
+pub struct Node {
+    /// The running `tollgate control`, until it is killed.
+    pub control: Process,
+    /// Where phones and trunks send plain SIP over UDP.
+    pub sip: SocketAddr,
+    /// Where phones connect with TLS.
+    pub tls: SocketAddr,
+    /// What every file of it lies in.
+    pub folder: tempfile::TempDir,
+    config: PathBuf,
+}
+
+/// What a node is made of, before it starts.
+pub struct Setup {
+    folder: tempfile::TempDir,
+    sip: SocketAddr,
+    tls: SocketAddr,
+    config: String,
+}
+
+impl Setup {
+    /// A node on `at` that drives the engines whose NG addresses are `engines`, in that order.
+    pub fn new(at: Address, engines: &[SocketAddr]) -> Setup {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (sip, tls) = (at.socket(), at.socket());
+        let certified = rcgen::generate_simple_self_signed(vec![DOMAIN.to_owned(), at.to_string()])
+            .expect("a certificate");
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(file("tls.crt"), certified.cert.pem()).expect("a file in a new folder");
+        std::fs::write(file("tls.key"), certified.signing_key.serialize_pem())
+            .expect("a file in a new folder");
+        let mut config = format!(
+            "[node]\nid = \"test\"\ndomain = \"{DOMAIN}\"\n\
+             [store]\npath = \"{}\"\n[cdr]\npath = \"{}\"\n\
+             [[listener]]\ntransport = \"udp\"\naddress = \"{sip}\"\n\
+             [[listener]]\ntransport = \"tls\"\naddress = \"{tls}\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            file("ledger.db"),
+            file("cdr.jsonl"),
+            file("tls.crt"),
+            file("tls.key"),
+        );
+        for (index, ng) in engines.iter().enumerate() {
+            config += &format!("[[engine]]\nname = \"engine-{index}\"\naddress = \"{ng}\"\n");
+        }
+        Setup { folder, sip, tls, config }
+    }
+
+    /// Adds lines to the configuration file.
+    #[must_use]
+    pub fn config(mut self, lines: &str) -> Setup {
+        self.config += lines;
+        self
+    }
+
+    /// Runs an operator's command on the database, as a shell would.
+    #[must_use]
+    pub fn command(self, line: &str) -> Setup {
+        run(self.folder.path(), line);
+        self
+    }
+
+    /// An account `name` with `credit` EUR whose password is `secret`, of a softphone that knows MD5 alone.
+    #[must_use]
+    pub fn account(self, name: &str, credit: &str) -> Setup {
+        std::fs::write(self.folder.path().join("password"), "secret\n").expect("a file in a new folder");
+        let line =
+            format!("account add {name} --currency EUR --credit {credit} --domain {DOMAIN} --algorithms MD5");
+        self.command(&format!("{line} --md5-in-clear --password-file password"))
+    }
+
+    /// Starts `tollgate control` and waits until it listens.
+    pub fn start(self) -> Node {
+        let config = self.folder.path().join("control.toml");
+        std::fs::write(&config, &self.config).expect("a file in a new folder");
+        let control = start_control(&config, self.sip);
+        Node { control, sip: self.sip, tls: self.tls, folder: self.folder, config }
+    }
+}
+
+impl Node {
+    /// Starts control again on the same files, after a kill.
+    pub fn restart(&mut self) {
+        self.control.kill();
+        self.control = start_control(&self.config, self.sip);
+    }
+
+    /// Runs an operator's command on the database and returns its JSON.
+    pub fn json(&self, line: &str) -> Value {
+        let said = run(self.folder.path(), &format!("{line} --json"));
+        serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{line}: {error}: {said}"))
+    }
+
+    /// The call records as the JSON Lines file has them.
+    pub fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.path().join("cdr.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// The self-signed certificate of its TLS listener, for phones to trust.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("tls.crt")
+    }
+}
+
+fn start_control(config: &Path, sip: SocketAddr) -> Process {
+    let mut command = Command::new(tollgate());
+    command.arg("control").arg("--config").arg(config);
+    let control = Process::start("tollgate control", &mut command);
+    udp::await_bound(sip);
+    control
+}
+
+fn run(folder: &Path, line: &str) -> String {
+    let words = line.split_whitespace();
+    let output = Command::new(tollgate())
+        .args(words)
+        .args(["--database", "ledger.db"])
+        .current_dir(folder)
+        .output()
+        .expect("tollgate runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "tollgate {line}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
