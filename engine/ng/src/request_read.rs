@@ -229,3 +229,114 @@ fn name(key: &'static str, value: &Value<'_>) -> Result<Option<String>, RequestE
         text => Ok(text.map(str::to_owned)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::read_document;
+
+    fn request(document: &str) -> Result<Request, RequestError> {
+        read_document(document.as_bytes()).1
+    }
+
+    #[test]
+    fn every_command_that_is_not_built_is_carried_by_name() {
+        for name in NOT_BUILT {
+            for spelt in [(*name).to_owned(), name.replace(' ', "_"), name.replace(' ', "-")] {
+                let read = request(&format!(r#"{{"command":"{spelt}","call-id":"c"}}"#)).expect(name);
+                assert_eq!(
+                    read.command,
+                    Command::Unsupported { name: (*name).to_owned(), call_id: Some("c".to_owned()) }
+                );
+            }
+        }
+        assert_eq!(request(r#"{"command":"Block DTMF"}"#), Err(RequestError::UnknownCommand));
+        assert_eq!(request(r#"{"command":""}"#), Err(RequestError::UnknownCommand));
+    }
+
+    #[test]
+    fn keys_may_be_spelt_three_ways_and_the_first_counts() {
+        let expected =
+            Command::Query(Query { call_id: "c".to_owned(), from_tag: Some("f".to_owned()), to_tag: None });
+        for document in [
+            "d7:call-id1:c7:command5:query8:from-tag1:fe",
+            "d7:call_id1:c7:call id1:x7:command5:query8:from tag1:fe",
+            "d7:call-ID1:c7:call-id1:x7:command5:query8:from_tag1:fe",
+        ] {
+            assert_eq!(request(document).expect(document).command, expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn a_delete_takes_its_flags_in_every_form() {
+        let expected = Delete {
+            call_id: "c".to_owned(),
+            fatal: true,
+            honour_to_tag: true,
+            delay: DeleteDelay::Seconds(0),
+            ..Delete::default()
+        };
+        for document in [
+            r#"{"command":"delete","call-id":"c","flags":["fatal","to-tag"],"delete-delay":0}"#,
+            r#"{"command":"delete","call-id":"c","flags":"fatal,to_tag","delete delay":"0"}"#,
+            r#"{"command":"delete","call-id":"c","rtpp-flags":"fatal to-tag delete-delay=0"}"#,
+        ] {
+            let read = request(document).expect(document);
+            assert_eq!(read.command, Command::Delete(Box::new(expected.clone())), "{document}");
+            assert_eq!(read.warnings, Vec::<String>::new());
+        }
+        let read = request(r#"{"command":"delete","call-id":"c","flags":["odd"],"delete-delay":-1,"x":1}"#);
+        let read = read.expect("a delete");
+        assert_eq!(read.warnings, ["unknown flag 'odd'", "unknown key 'x'"]);
+    }
+
+    #[test]
+    fn names_longer_than_any_peers_are_refused() {
+        let long = "x".repeat(Signal::NAME_BYTES_MAX + 1);
+        for key in ["call-id", "from-tag", "to-tag"] {
+            let document = format!(r#"{{"command":"query","call-id":"c","{key}":"{long}"}}"#);
+            assert_eq!(request(&document), Err(RequestError::Extension(key)));
+        }
+    }
+
+    #[test]
+    fn a_lease_names_owner_epoch_and_time() {
+        for missing in ["owner", "epoch", "lease-ms"] {
+            let keys = [("owner", r#""o""#), ("epoch", "1"), ("lease-ms", "1")];
+            let keys: Vec<String> = keys
+                .iter()
+                .filter(|(key, _)| *key != missing)
+                .map(|(key, value)| format!(r#""{key}":{value}"#))
+                .collect();
+            let document = format!(r#"{{"command":"lease","call-id":"c",{}}}"#, keys.join(","));
+            assert_eq!(request(&document), Err(RequestError::Extension(missing)));
+        }
+    }
+
+    #[test]
+    fn a_wait_is_cut_to_its_bound_and_a_limit_has_a_default() {
+        let read = request(r#"{"command":"events","since":"5","wait-ms":999999}"#).expect("events");
+        assert_eq!(
+            read.command,
+            Command::Events(Events { since: 5, wait_ms: Events::WAIT_MS_MAX, owner: None })
+        );
+        for (document, limit) in [
+            (r#"{"command":"list"}"#, 32),
+            (r#"{"command":"list","limit":"abc"}"#, 32),
+            (r#"{"command":"list","limit":"1"}"#, 1),
+            (r#"{"command":"list","limit":0}"#, 0),
+        ] {
+            assert_eq!(
+                request(document).expect(document).command,
+                Command::List(List { limit, owner: None })
+            );
+        }
+    }
+
+    #[test]
+    fn keys_beyond_the_bound_are_not_read() {
+        let keys: String = (0..500).map(|n| format!(r#","k{n}":1"#)).collect();
+        let read = request(&format!(r#"{{"command":"ping"{keys}}}"#)).expect("a ping");
+        assert_eq!(read.warnings.len(), Request::WARNINGS_MAX);
+    }
+}

@@ -441,3 +441,188 @@ fn is_not_built(option: &str) -> bool {
     ];
     EXACT.contains(&option) || PREFIXES.iter().any(|prefix| option.starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        envelope::read_document,
+        request::{Command, Request},
+        signal::{Replace, RtcpMux},
+    };
+
+    /// An offer with these options behind the required keys, written as JSON.
+    fn offer(options: &str) -> (Signal, Vec<String>) {
+        let document = format!(
+            r#"{{"command":"offer","call-id":"c","from-tag":"f","sdp":"v=0"{}{options}}}"#,
+            comma(options)
+        );
+        match read_document(document.as_bytes()).1 {
+            Ok(Request { command: Command::Offer(signal), warnings }) => (*signal, warnings),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn comma(options: &str) -> &'static str {
+        if options.is_empty() { "" } else { "," }
+    }
+
+    fn plain() -> Signal {
+        Signal {
+            call_id: "c".to_owned(),
+            from_tag: "f".to_owned(),
+            sdp: b"v=0".to_vec(),
+            ..Signal::default()
+        }
+    }
+
+    #[test]
+    fn what_kamailio_sends_by_default_is_understood_without_a_warning() {
+        let document = b"d8:supportsl10:load limite3:sdp3:v=05:flagsl13:trust-addresse7:replacel6:origin\
+            18:session-connectione3:ICE6:remove8:rtcp-muxl5:demuxe7:call-id1:c13:received-froml3:IP4\
+            9:192.0.2.1e8:from-tag1:f6:to-tag1:t16:sip-message-type11:sip_request7:command5:offere";
+        let Ok(Request { command: Command::Offer(signal), warnings }) = read_document(document).1 else {
+            panic!("an offer")
+        };
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(
+            *signal,
+            Signal {
+                to_tag: Some("t".to_owned()),
+                replace: Replace { origin: true, ..Replace::default() },
+                ice: Some(Ice::Remove),
+                rtcp_mux: RtcpMux { demux: true, ..RtcpMux::default() },
+                received_from: "192.0.2.1".parse().ok(),
+                supports_load_limit: true,
+                sip_message: Some(MessageKind::Request),
+                ..plain()
+            }
+        );
+    }
+
+    #[test]
+    fn lists_flags_and_flag_text_are_one_language() {
+        let expected = Signal {
+            replace: Replace { origin: true, session_name: true, ..Replace::default() },
+            trust: Trust::SipSource,
+            rtcp_mux: RtcpMux { offer: true, ..RtcpMux::default() },
+            ice: Some(Ice::Force),
+            transport_protocol: Some(TransportProtocol::RtpAvpf),
+            direction: vec!["int".to_owned(), "ext".to_owned()],
+            learning: Some(Learning::Immediate),
+            ..plain()
+        };
+        for options in [
+            r#""replace":["origin","session-name"],"flags":["SIP-source-address"],"rtcp-mux":["offer"],"ICE":"force",
+               "transport-protocol":"RTP/AVPF","direction":["int","ext"],"endpoint-learning":"immediate""#,
+            r#""replace":"origin,session_name","flags":"SIP source address, endpoint-learning-immediate","rtcp_mux":"offer",
+               "ICE":"force","transport protocol":"RTP/AVPF","direction":"int,ext""#,
+            r#""flags":["replace-origin","replace session name","SIP_source_address","rtcp-mux-offer","ICE=force",
+               "endpoint-learning=immediate","transport-protocol=RTP/AVPF"],"from-interface":"int","to-interface":"ext""#,
+            r#""rtpp-flags":"replace-origin replace=[session-name] SIP-source-address rtcp-mux=[offer] ICE=force RTP AVPF endpoint-learning=immediate direction=int direction=ext""#,
+            r#""rtpp flags":"replace=[origin session-name] SIP-source-address rtcp-mux-offer ICE=force RTP/AVPF endpoint_learning=immediate direction=[int ext]""#,
+        ] {
+            assert_eq!(offer(options), (expected.clone(), Vec::new()), "{options}");
+        }
+    }
+
+    #[test]
+    fn transports_are_put_together_from_words() {
+        for (text, protocol) in [
+            ("SRTP AVP", TransportProtocol::RtpSavp),
+            ("AVPF SRTP", TransportProtocol::RtpSavpf),
+            ("DTLS AVPF", TransportProtocol::UdpTlsRtpSavpf),
+            ("DTLS SRTP", TransportProtocol::UdpTlsRtpSavp),
+            ("SRTP RTP", TransportProtocol::RtpAvp),
+            ("UDP/TLS/RTP/SAVP", TransportProtocol::UdpTlsRtpSavp),
+        ] {
+            let (signal, warnings) = offer(&format!(r#""rtpp-flags":"{text}""#));
+            assert_eq!((signal.transport_protocol, warnings), (Some(protocol), Vec::new()), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_that_are_not_built_are_carried_by_name() {
+        let (signal, warnings) = offer(
+            r#""codec":{"strip":["all"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],"template":"x",
+               "flags":["codec-transcode-opus","generate RTCP","record-call","OSRTP-offer","trickle-ICE","OSRTP-accept"]"#,
+        );
+        assert_eq!(
+            signal.unsupported,
+            [
+                "codec",
+                "T.38",
+                "ptime",
+                "template=x",
+                "codec-transcode-opus",
+                "generate-RTCP",
+                "record-call",
+                "OSRTP-offer"
+            ]
+        );
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn unknown_keys_flags_and_values_warn_and_change_nothing() {
+        let (signal, warnings) = offer(
+            r#""bogus":1,"flags":["nonsense"],"replace":["nothing"],"ICE":"perhaps","transport-protocol":"RTP/FOO",
+               "address-family":"IP5","received-from":["IP4","somewhere"],"TOS":4711,"sdp":"v=1""#,
+        );
+        // Of repeated keys JSON takes the last.
+        assert_eq!(signal, Signal { sdp: b"v=1".to_vec(), ..plain() });
+        assert_eq!(
+            warnings,
+            [
+                "unknown key 'bogus'",
+                "unknown flag 'nonsense'",
+                "unknown value of 'replace' 'nothing'",
+                "unknown value of 'ICE' 'perhaps'",
+                "unknown value of 'transport-protocol' 'RTP/FOO'",
+                "unknown value of 'address-family' 'IP5'",
+                "unknown value of 'received-from' '(no text)'",
+            ]
+        );
+    }
+
+    #[test]
+    fn warnings_and_names_are_bounded() {
+        let flags: Vec<String> = (0..1000).map(|n| format!("\"{}{n}\"", "é".repeat(100))).collect();
+        let (_, warnings) = offer(&format!(r#""flags":[{}]"#, flags.join(",")));
+        assert_eq!(warnings.len(), Request::WARNINGS_MAX);
+        assert!(warnings.iter().all(|warning| warning.chars().count() < 100));
+        let codecs: Vec<String> = (0..1000).map(|n| format!("\"codec-strip-{n}\"")).collect();
+        let (signal, _) = offer(&format!(r#""flags":[{}]"#, codecs.join(",")));
+        assert_eq!(signal.unsupported.len(), UNSUPPORTED_MAX);
+    }
+
+    #[test]
+    fn our_own_keys_are_strict() {
+        let (signal, _) = offer(r#""owner":"control-1","epoch":"7","lease-ms":60000,"keep-report":"yes""#);
+        assert_eq!(
+            (signal.owner.as_deref(), signal.epoch, signal.lease_ms, signal.keep_report),
+            (Some("control-1"), Some(7), Some(60_000), true)
+        );
+        for (options, key) in [
+            (r#""owner":"""#, "owner"),
+            (r#""owner":7"#, "owner"),
+            (r#""epoch":-1"#, "epoch"),
+            (r#""lease-ms":"soon""#, "lease-ms"),
+        ] {
+            let document =
+                format!(r#"{{"command":"offer","call-id":"c","from-tag":"f","sdp":"v=0",{options}}}"#);
+            assert_eq!(read_document(document.as_bytes()).1, Err(RequestError::Extension(key)));
+        }
+    }
+
+    #[test]
+    fn addresses_come_in_three_spellings() {
+        for options in [
+            r#""received-from":["IP6","2001:db8::1"]"#,
+            r#""received-from":"2001:db8::1""#,
+            r#""received-from":"IP6,2001:db8::1""#,
+        ] {
+            assert_eq!(offer(options).0.received_from, "2001:db8::1".parse().ok(), "{options}");
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! What a client writes is what the server reads, and the other way round, in both encodings.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use ng::{
+    CallList, CallReport, Command, Delete, DeleteDelay, Encoding, EndReason, Ended, Envelope, Event,
+    EventBatch, EventKind, Events, Family, Ice, Learning, Lease, LegReport, List, MediaReport, MediaStatus,
+    MessageKind, Ping, Query, Replace, Reply, ReportAck, Request, RtcpMux, Signal, SignalReply,
+    StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals, TransportProtocol,
+    Trust, Value,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+fn name() -> impl Strategy<Value = String> {
+    "[A-Za-z0-9@:._é-]{1,12}"
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    0..=u64::from(u32::MAX) * 1000
+}
+
+prop_compose! {
+    fn replace()(bits in any::<[bool; 7]>()) -> Replace {
+        let [origin, origin_full, session_name, sdp_version, force_increment_sdp_version, username, zero_address] = bits;
+        Replace { origin, origin_full, session_name, sdp_version, force_increment_sdp_version, username, zero_address }
+    }
+}
+
+prop_compose! {
+    fn rtcp_mux()(bits in any::<[bool; 5]>()) -> RtcpMux {
+        let [offer, require, demux, accept, reject] = bits;
+        RtcpMux { offer, require, demux, accept, reject }
+    }
+}
+
+prop_compose! {
+    fn names()(
+        call_id in name(),
+        from_tag in name(),
+        to_tag in name(),
+        via_branch in option::of(name()),
+        label in option::of(name()),
+        owner in option::of(name()),
+        epoch in option::of(number()),
+        lease_ms in option::of(number()),
+        keep_report in any::<bool>(),
+        sdp in "[ -~\r\n]{0,40}",
+    ) -> Signal {
+        Signal {
+            call_id, from_tag, to_tag: Some(to_tag), via_branch, label, owner, epoch, lease_ms, keep_report,
+            sdp: sdp.into_bytes(),
+            ..Signal::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn signal()(
+        names in names(),
+        replace in replace(),
+        rtcp_mux in rtcp_mux(),
+        direction in prop_oneof![
+            vec("[a-z]{1,6}", 0..=2),
+            "[a-z]{1,6}".prop_map(|name| vec![String::new(), name]),
+        ],
+        address_family in option::of(select(vec![Family::Ip4, Family::Ip6])),
+        transport_protocol in option::of(select(TransportProtocol::ALL.to_vec())),
+        received_from in option::of(any::<std::net::IpAddr>()),
+        media_address in option::of(any::<std::net::IpAddr>()),
+        trust in select(vec![Trust::Sdp, Trust::SipSource]),
+        ice in option::of(select(vec![Ice::Remove, Ice::Force, Ice::Default, Ice::Optional, Ice::ForceRelay])),
+        learning in option::of(select(vec![
+            Learning::Delayed, Learning::Immediate, Learning::Heuristic, Learning::Off,
+        ])),
+        bits in any::<[bool; 7]>(),
+        latching in any::<(Option<bool>, Option<bool>, Option<u8>)>(),
+        sip_message in option::of(select(vec![MessageKind::Request, MessageKind::Response])),
+    ) -> Signal {
+        let [asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect, load] = bits;
+        let (port_latching, rtcp_attribute, tos) = latching;
+        Signal {
+            replace, rtcp_mux, direction, address_family, transport_protocol, received_from, media_address, trust,
+            ice, learning, asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect,
+            supports_load_limit: load, port_latching, rtcp_attribute, tos, sip_message,
+            ..names
+        }
+    }
+}
+
+prop_compose! {
+    fn delete()(
+        call_id in name(),
+        from_tag in option::of(name()),
+        to_tag in option::of(name()),
+        via_branch in option::of(name()),
+        bits in any::<[bool; 4]>(),
+        delay in option::of(any::<u32>()),
+        owner in option::of(name()),
+        epoch in option::of(number()),
+    ) -> Delete {
+        let [fatal, fast, honour_to_tag, keep_report] = bits;
+        let delay = delay.map_or(DeleteDelay::Default, DeleteDelay::Seconds);
+        Delete { call_id, from_tag, to_tag, via_branch, fatal, fast, honour_to_tag, keep_report, delay, owner, epoch }
+    }
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        option::of(name()).prop_map(|owner| Command::Ping(Ping { owner })),
+        signal().prop_map(|signal| Command::Offer(Box::new(signal))),
+        signal().prop_map(|signal| Command::Answer(Box::new(signal))),
+        delete().prop_map(|delete| Command::Delete(Box::new(delete))),
+        (name(), option::of(name()), option::of(name()))
+            .prop_map(|(call_id, from_tag, to_tag)| Command::Query(Query { call_id, from_tag, to_tag })),
+        (0_usize..1_000_000, option::of(name()))
+            .prop_map(|(limit, owner)| Command::List(List { limit, owner })),
+        (name(), name(), number(), number()).prop_map(|(call_id, owner, epoch, lease_ms)| Command::Lease(
+            Lease { call_id, owner, epoch, lease_ms }
+        )),
+        (name(), option::of(name()), option::of(number()))
+            .prop_map(|(call_id, owner, epoch)| Command::ReportAck(ReportAck { call_id, owner, epoch })),
+        (number(), 0..=Events::WAIT_MS_MAX, option::of(name()))
+            .prop_map(|(since, wait_ms, owner)| Command::Events(Events { since, wait_ms, owner })),
+        Just(Command::Unsupported { name: "play media".to_owned(), call_id: Some("c".to_owned()) }),
+    ]
+}
+
+fn counters() -> impl Strategy<Value = StreamCounters> {
+    (number(), number(), number()).prop_map(|(packets, bytes, errors)| StreamCounters {
+        packets,
+        bytes,
+        errors,
+    })
+}
+
+fn ended() -> impl Strategy<Value = Ended> {
+    (select(EndReason::ALL.to_vec()), number(), number()).prop_map(|(reason, wall_ms, lifetime_ms)| Ended {
+        reason,
+        wall_ms,
+        lifetime_ms,
+    })
+}
+
+prop_compose! {
+    fn stream()(
+        local in option::of(any::<SocketAddr>().prop_map(plain)),
+        endpoint in option::of(any::<SocketAddr>().prop_map(plain)),
+        advertised_endpoint in option::of(any::<SocketAddr>().prop_map(plain)),
+        last_packet_s in number(),
+        flags in vec(select(vec!["RTP", "RTCP", "filled"]).prop_map(Cow::Borrowed), 0..3),
+        stats in counters(),
+        ssrc in any::<Option<u32>>(),
+    ) -> StreamStatus {
+        StreamStatus { local, endpoint, advertised_endpoint, last_packet_s, flags, stats, ssrc }
+    }
+}
+
+/// Without the scope and flow label that no reply carries.
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip(), address.port())
+}
+
+prop_compose! {
+    fn tag()(
+        tag in name(),
+        via_branch in option::of(name()),
+        label in option::of(name()),
+        created_s in number(),
+        others in vec((name(), select(vec![SubscriptionKind::OfferAnswer, SubscriptionKind::PubSub])), 0..2),
+        streams in vec(stream(), 0..3),
+        codec in option::of(name()),
+    ) -> TagStatus {
+        let subscriptions: Vec<_> = others.into_iter().map(|(tag, kind)| Subscription { tag, kind }).collect();
+        let media = MediaStatus {
+            index: 1, kind: "audio".to_owned(), protocol: "RTP/AVP".to_owned(), codec, streams,
+            flags: vec![Cow::Borrowed("send")],
+        };
+        TagStatus {
+            tag, via_branch, label, created_s, subscribers: subscriptions.clone(), subscriptions, medias: vec![media],
+        }
+    }
+}
+
+prop_compose! {
+    fn report()(
+        created_us in number(),
+        last_signal_s in number(),
+        mut tags in vec(tag(), 0..3),
+        rtp in counters(),
+        rtcp in counters(),
+        owner in option::of(name()),
+        ended in option::of(ended()),
+    ) -> CallReport {
+        for (index, tag) in tags.iter_mut().enumerate() {
+            tag.tag.push_str(&index.to_string());
+        }
+        CallReport { created_us, last_signal_s, tags, totals: Totals { rtp, rtcp }, owner, ended }
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let media = (counters(), counters(), option::of(number()))
+        .prop_map(|(received, sent, last_packet_ms)| MediaReport { received, sent, last_packet_ms });
+    let legs = vec((name(), vec(media, 0..3)).prop_map(|(tag, medias)| LegReport { tag, medias }), 0..3);
+    (number(), name(), option::of(name()), number(), option::of(ended()), legs).prop_map(
+        |(sequence, call_id, owner, wall_ms, ended, legs)| {
+            let kind = match ended {
+                Some(ended) => EventKind::Ended { ended, legs },
+                None => EventKind::CallReport { legs },
+            };
+            Event { sequence, call_id, owner, wall_ms, kind }
+        },
+    )
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    prop_oneof![
+        option::of(name()).prop_map(|instance| Reply::Pong { instance }),
+        ("[ -~\r\n]{0,40}", option::of(name()))
+            .prop_map(|(sdp, warning)| Reply::Signal(SignalReply { sdp: sdp.into_bytes(), warning })),
+        option::of(name()).prop_map(|warning| Reply::Ok { warning }),
+        report().prop_map(|report| Reply::Report(Box::new(report))),
+        (vec(name(), 0..4), vec(name(), 0..4))
+            .prop_map(|(calls, ended)| Reply::List(CallList { calls, ended })),
+        (name(), number(), any::<bool>(), vec(event(), 0..4)).prop_map(|(instance, next, gap, events)| {
+            Reply::Events(EventBatch { instance, next, gap, events })
+        }),
+        name().prop_map(Reply::Error),
+        name().prop_map(Reply::LoadLimit),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_command_arrives_as_it_was_meant(command in command()) {
+        for encoding in [Encoding::Bencode, Encoding::Json] {
+            let envelope = Envelope::parse(&command.datagram("77_1", encoding)).expect("a cookie");
+            prop_assert_eq!(&envelope.cookie, b"77_1");
+            prop_assert_eq!(envelope.encoding, encoding);
+            prop_assert_eq!(envelope.request, Ok(Request { command: command.clone(), warnings: Vec::new() }));
+        }
+    }
+
+    #[test]
+    fn a_reply_arrives_as_it_was_meant(reply in reply()) {
+        for encoding in [Encoding::Bencode, Encoding::Json] {
+            let datagram = reply.datagram(b"77_1", encoding);
+            let (cookie, document) = ng::split_cookie(&datagram).expect("a cookie");
+            prop_assert_eq!(cookie, b"77_1");
+            prop_assert_eq!(Reply::parse(document), Ok(reply.clone()));
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
+        let _ = Envelope::parse(&bytes);
+        let _ = Reply::parse(&bytes);
+        for opening in [b"1 d".as_slice(), b"1 {"] {
+            let _ = Envelope::parse(&[opening, &bytes].concat());
+        }
+    }
+
+    /// Any tree as the value of any key: whatever a client makes of a message, both encodings
+    /// of it are the same question.
+    #[test]
+    fn both_encodings_of_a_message_are_one_question(
+        command in select(vec!["offer", "answer", "delete", "query", "list", "events", "lease", "report ack"]),
+        complete in any::<bool>(),
+        entries in vec((key(), tree()), 0..8),
+    ) {
+        let mut fields: Vec<(Cow<'_, [u8]>, Value<'_>)> = vec![(Cow::Borrowed(b"command"), Value::text(command))];
+        if complete {
+            let required = ["call-id", "from-tag", "to-tag", "sdp"];
+            fields.extend(required.map(|key| (Cow::Borrowed(key.as_bytes()), Value::text("x"))));
+        }
+        for (key, value) in entries {
+            if fields.iter().all(|(known, _)| known.as_ref() != key.as_bytes()) {
+                fields.push((Cow::Borrowed(key.as_bytes()), value));
+            }
+        }
+        let message = Value::Dictionary(fields);
+        let [bencode, json] = [Encoding::Bencode, Encoding::Json].map(|encoding| {
+            let mut out = b"1 ".to_vec();
+            encoding.write(&message, &mut out);
+            Envelope::parse(&out).expect("a cookie").request
+        });
+        prop_assert_eq!(bencode, json);
+    }
+}
+
+fn key() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "call-id",
+        "call_id",
+        "from-tag",
+        "to-tag",
+        "via-branch",
+        "sdp",
+        "flags",
+        "rtpp-flags",
+        "replace",
+        "ICE",
+        "direction",
+        "received-from",
+        "media address",
+        "rtcp-mux",
+        "transport protocol",
+        "supports",
+        "codec",
+        "owner",
+        "epoch",
+        "lease-ms",
+        "keep-report",
+        "limit",
+        "since",
+        "wait-ms",
+        "delete delay",
+        "OSRTP",
+        "bogus",
+        "TOS",
+    ])
+}
+
+fn tree() -> impl Strategy<Value = Value<'static>> {
+    let text = prop_oneof![
+        select(vec![
+            "IP4",
+            "192.0.2.1",
+            "origin",
+            "trust-address",
+            "RTP/SAVP",
+            "remove",
+            "load limit",
+            "fatal",
+            "ICE=force",
+            "replace-origin,asymmetric",
+            "codec=[strip=[all]] SRTP AVPF",
+            "7",
+            "-1",
+            "codec-strip-PCMU",
+        ])
+        .prop_map(Value::text),
+        "[ -~]{0,8}".prop_map(Value::owned),
+        any::<i32>().prop_map(|number| Value::Integer(i64::from(number))),
+    ];
+    text.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::List),
+            inner.prop_map(|value| Value::Dictionary(vec![(Cow::Borrowed(b"k"), value)])),
+        ]
+    })
+}
+
+#[test]
+fn bombs_of_64_kb_are_refused_on_a_small_stack() {
+    let run = || {
+        for (opening, text) in [
+            ("d1:a", "Could not decode bencode dictionary"),
+            ("{\"a\":", "Could not decode bencode dictionary"),
+        ] {
+            let bomb = format!("1 {}", opening.repeat(65_536 / opening.len()));
+            let error = Envelope::parse(bomb.as_bytes()).expect("a cookie").request.expect_err("a bomb");
+            assert_eq!(error.to_string(), text);
+        }
+        let lists = format!("1 d1:a{}", "l".repeat(65_536));
+        assert!(Envelope::parse(lists.as_bytes()).expect("a cookie").request.is_err());
+    };
+    std::thread::Builder::new()
+        .stack_size(64 * 1024)
+        .spawn(run)
+        .expect("a thread")
+        .join()
+        .expect("no overflow");
+}
+
+#[test]
+fn an_overlong_document_is_refused_unread() {
+    let document = format!(
+        "1 d7:command4:ping1:a{0}:{1}e",
+        Envelope::DOCUMENT_BYTES_MAX,
+        "x".repeat(Envelope::DOCUMENT_BYTES_MAX)
+    );
+    assert_eq!(
+        Envelope::parse(document.as_bytes()).expect("a cookie").request,
+        Err(ng::RequestError::Format)
+    );
+}
+
+#[test]
+fn a_datagram_without_cookie_gets_no_reply() {
+    use ng::FrameError::{CookieTooLong, NoCookie};
+    assert_eq!(Envelope::parse(b"d7:command4:pinge"), Err(NoCookie));
+    assert_eq!(Envelope::parse(b" d7:command4:pinge"), Err(NoCookie));
+    assert_eq!(Envelope::parse(b""), Err(NoCookie));
+    let long = format!("{} d7:command4:pinge", "c".repeat(Envelope::COOKIE_BYTES_MAX + 1));
+    assert_eq!(Envelope::parse(long.as_bytes()), Err(CookieTooLong));
+    let longest = format!("{} d7:command4:pinge", "c".repeat(Envelope::COOKIE_BYTES_MAX));
+    assert!(Envelope::parse(longest.as_bytes()).is_ok());
+}
