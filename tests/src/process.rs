@@ -140,6 +140,21 @@ impl Drop for Process {
     }
 }
 
+/// What `look` finds, once it finds something: for a peer that tells nobody and can only be asked again.
+///
+/// # Panics
+/// If it finds nothing within [`PATIENCE`].
+pub fn await_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "no {what} in {PATIENCE:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
 /// The `tollgate` binary that was built with these tests.
 ///
 /// # Panics

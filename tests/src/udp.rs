@@ -1,21 +1,15 @@
 //! Whether somebody listens on a UDP port, as the kernel's table says: no datagram is sent.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
 
-use crate::process::PATIENCE;
+use crate::process::await_some;
 
 /// Waits until a process has bound `address`.
 ///
 /// # Panics
-/// If none has after [`PATIENCE`].
+/// If none has after [`PATIENCE`](crate::process::PATIENCE).
 pub fn await_bound(address: SocketAddr) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_bound(address) {
-        assert!(Instant::now() < deadline, "nobody listens on {address}");
-        // The kernel tells nobody of a bind; its table can only be looked at again.
-        std::thread::park_timeout(Duration::from_millis(2));
-    }
+    await_some(&format!("listener on {address}"), || is_bound(address).then_some(()));
 }
 
 /// Whether a process has bound `address`, or its port on all addresses.

@@ -1,0 +1,73 @@
+//! Kamailio with its rtpengine module and an unchanged `rtpengine_manage()` delegates media to our engine.
+
+use std::process::Command;
+
+use load::ng::Client;
+use serde_json::{Value, json};
+use tests::process::await_some;
+use tests::{Address, Engine, Plan, Process, udp};
+
+/// A folder of our own for Kamailio's sockets, and its only configuration.
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/kamailio/kamailio.cfg");
+const AUDIO: &str = "/usr/share/sip-tester/g711a.pcap";
+
+#[test]
+fn a_call_through_kamailio_is_relayed_and_its_bye_frees_the_ports() {
+    let at = Address::new();
+    let engine = Engine::start(at, &["--delete-delay", "0"]);
+    let mut callee = Plan::new("carrier-answers").start(at);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let proxy = at.socket();
+    let mut command = Command::new("kamailio");
+    command
+        .args(["-f", CONFIG, "-DD", "-E", "-m", "64", "-w"])
+        .arg(folder.path())
+        .arg("-Y")
+        .arg(folder.path())
+        .arg("-P")
+        .arg(folder.path().join("pid"))
+        .args(["-A", &format!("LISTEN=udp:{proxy}")])
+        .args(["-A", &format!("CALLEE=\"sip:{}\"", callee.address)])
+        .args(["-A", &format!("ENGINE=\"udp:{}\"", engine.ng)]);
+    let _kamailio = Process::start("kamailio", &mut command);
+    udp::await_bound(proxy);
+
+    let mut ng = Client::new(engine.ng).expect("an NG client");
+    let plan = Plan::new("caller-without-account").to(proxy).number("4930").pause_ms(3000);
+    let mut caller = plan.key("domain", "provider.example").key("audio", AUDIO).start(at);
+
+    let call_id = await_some("a call", || call_ids(&mut ng).pop());
+    await_some("audio both ways", || {
+        let call = ng.ask(&json!({"command": "query", "call-id": call_id})).ok()?;
+        let received = packets_by_leg(&call);
+        (received.len() == 2 && received.iter().all(|packets| *packets >= 50)).then_some(())
+    });
+    caller.await_success();
+    callee.await_success();
+    for sdp in caller
+        .messages()
+        .lines()
+        .chain(callee.messages().lines())
+        .filter_map(|line| line.strip_prefix("m=audio "))
+    {
+        assert!(
+            sdp.split(' ').next().is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)),
+            "{sdp}"
+        );
+    }
+    await_some("an engine without calls", || call_ids(&mut ng).is_empty().then_some(()));
+    let left: Vec<u16> = (20_000..40_000).filter(|port| udp::is_bound((at.ip(), *port).into())).collect();
+    assert_eq!(left, [0u16; 0], "ports that the BYE did not free");
+}
+
+fn call_ids(ng: &mut Client) -> Vec<String> {
+    let answer = ng.ask(&json!({"command": "list"})).expect("an answer to list");
+    let calls = answer["calls"].as_array().cloned().unwrap_or_default();
+    calls.iter().filter_map(|call| call.as_str().map(str::to_owned)).collect()
+}
+
+/// Packets received from each leg on its RTP port.
+fn packets_by_leg(call: &Value) -> Vec<u64> {
+    let legs = call["tags"].as_object().into_iter().flat_map(|tags| tags.values());
+    legs.filter_map(|leg| leg["medias"][0]["streams"][0]["stats"]["packets"].as_u64()).collect()
+}

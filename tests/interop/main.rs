@@ -1,0 +1,4 @@
+//! Whole calls with peers that we did not write.
+#![forbid(unsafe_code)]
+
+mod kamailio;
