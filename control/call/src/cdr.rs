@@ -111,15 +111,11 @@ pub struct CallMedia {
     pub callee: LegMedia,
 }
 
-/// RTP of one leg as the engine counted it.
+/// RTP that arrived from one leg, as the engine counted it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegMedia {
     /// Packets received from this leg.
     pub packets_received: u64,
     /// Bytes received from this leg.
     pub bytes_received: u64,
-    /// Packets sent to this leg.
-    pub packets_sent: u64,
-    /// Bytes sent to this leg.
-    pub bytes_sent: u64,
 }

@@ -2,17 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod cdr;
+mod config;
 mod directory;
 mod ids;
+mod interface;
 mod journal;
 mod store;
 mod wall;
 
 pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, LegMedia, Side};
+pub use config::{ExchangeConfig, Limits, Local, Times};
 pub use directory::{
     Account, DigestAlgorithm, DigestSecret, Directory, Trunk, TrunkCredentials, TrunkMedia, TrunkTransport,
 };
 pub use ids::{AccountId, CallId, EngineId, TariffId, TrunkId};
+pub use interface::{Input, MediaError, Output, Progress};
 pub use journal::{HopRecord, JournalEntry, LegRecord, MediaRecord, Step};
 pub use store::{StoreReply, StoreRequest};
 pub use wall::{WallTime, WallTimeError};
