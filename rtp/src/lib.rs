@@ -1,1 +1,9 @@
-//! placeholder
+//! Bytes and protocol state of the media wire: RTP, RTCP and SDP, without sockets or clocks.
+//!
+//! Time is an argument ([`units::Instant`]), bytes are slices the caller owns,
+//! and every parser has a size limit. What a peer sends can be refused, never
+//! panic.
+#![forbid(unsafe_code)]
+
+pub mod sdp;
+pub mod units;
