@@ -12,6 +12,7 @@ use crate::{
 
 /// Something that happened outside.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "SIP is the common input, and it is moved once")]
 pub enum Input {
     /// A SIP message arrived.
     Sip {
