@@ -88,7 +88,8 @@ impl<'a> Parser<'a> {
             }
             b'd' => {
                 self.position += 1;
-                let mut entries = Vec::new();
+                // Room for a whole message at once; a flood of empty dictionaries gets none.
+                let mut entries = Vec::with_capacity(if depth == 0 { 12 } else { 0 });
                 while !self.ends()? {
                     let key = self.text()?;
                     entries.push((Cow::Borrowed(key), self.value(depth + 1)?));
