@@ -1,0 +1,92 @@
+//! Inbound connections: accept, count, shake hands.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use sip::Transport;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::flow::{FlowEnd, Opening};
+use super::{DropReason, Shared, stream};
+
+/// Connections the kernel keeps for us between two accepts.
+const BACKLOG: i32 = 1_024;
+
+/// After an accept that failed, usually for want of descriptors.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// One TCP or TLS listener.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    pub(super) local: SocketAddr,
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    trunks_only: bool,
+}
+
+pub(super) fn bind(
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    trunks_only: bool,
+) -> io::Result<Acceptor> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restart must not wait for connections of the last process to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    Ok(Acceptor { local: listener.local_addr()?, listener, tls, trunks_only })
+}
+
+impl Acceptor {
+    pub(super) async fn run(self, shared: Arc<Shared>) {
+        let transport = if self.tls.is_some() { Transport::Tls } else { Transport::Tcp };
+        loop {
+            let (socket, remote) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(_) => {
+                    shared.drops.count(DropReason::AcceptFailed);
+                    tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                    continue;
+                }
+            };
+            if self.trunks_only && !shared.trunks.load().is_trunk_host(remote) {
+                shared.drops.count(DropReason::NotATrunk);
+                continue;
+            }
+            let opened = shared.flows().open(transport, remote, Opening::Inbound);
+            match opened {
+                Ok(end) => {
+                    tokio::spawn(serve(Arc::clone(&shared), socket, end, self.tls.clone()));
+                }
+                Err(reason) => shared.drops.count(reason),
+            }
+        }
+    }
+}
+
+async fn serve(shared: Arc<Shared>, socket: TcpStream, end: FlowEnd, tls: Option<Arc<ServerConfig>>) {
+    // Messages are written whole: waiting to fill a segment only delays them.
+    let _ = socket.set_nodelay(true);
+    let Some(tls) = tls else {
+        return stream::run(shared, end, socket).await;
+    };
+    let handshake = async {
+        let _permit = shared.handshakes.acquire().await.ok()?;
+        TlsAcceptor::from(tls).accept(socket).await.ok()
+    };
+    match timeout(shared.handshake_timeout, handshake).await.ok().flatten() {
+        Some(socket) => stream::run(shared, end, socket).await,
+        None => stream::abandon(&shared, end, DropReason::HandshakeFailed).await,
+    }
+}

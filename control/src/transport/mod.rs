@@ -1,0 +1,399 @@
+//! SIP transports: UDP, TCP and TLS sockets behind one flow table
+//! ([RFC 3261 §18](https://www.rfc-editor.org/rfc/rfc3261#section-18)).
+//!
+//! Supported: several listeners, RFC 3581 symmetric response routing (a datagram
+//! leaves by the socket it answers), connections opened on demand and reused,
+//! keep-alives of RFC 5626 §4.4.1, TLS 1.2 and 1.3. Not here: DNS (a hop carries
+//! an address), WebSocket, STUN keep-alives, ICMP errors on datagrams (they are
+//! as easily forged as datagrams; a dead UDP target is found by timer).
+//!
+//! A UDP socket's flow id is its place in the list of listeners, counted from 1,
+//! so it survives a restart. A connection's id is never used again, not even by
+//! a later process.
+
+mod accept;
+mod connect;
+mod drops;
+mod flow;
+mod source;
+mod stream;
+mod tls;
+mod udp;
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use rustls::ClientConfig;
+use sip::message::Limits as MessageLimits;
+use sip::{FlowId, HeaderName, Hop, Message, Method, Response, StatusCode, Transport};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::config::{Config, ListenerKind};
+
+pub use drops::{DropReason, Drops};
+pub use tls::TlsError;
+pub(crate) use tls::{server_config, trust_roots};
+
+use flow::{FlowTable, Opening};
+use source::{Rates, Source, Verdict};
+
+/// What the transports report.
+#[derive(Debug)]
+pub enum TransportEvent {
+    /// A message that parsed.
+    Message {
+        /// Where it came from; its flow is the way back.
+        hop: Hop,
+        /// The message.
+        message: Box<Message>,
+    },
+    /// A connection that may have carried messages is gone.
+    FlowClosed(FlowId),
+    /// A message that was taken could not be delivered to the transport.
+    SendFailed(Hop),
+}
+
+/// A message that was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not sent: {}", .0.label())]
+pub struct SendError(
+    /// Why.
+    pub DropReason,
+);
+
+/// A listener could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address could not be bound.
+    #[error("cannot listen on {address}")]
+    Socket {
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS could not be set up.
+    #[error("TLS for {address}")]
+    Tls {
+        /// The listener's address.
+        address: SocketAddr,
+        /// What is wrong.
+        #[source]
+        source: TlsError,
+    },
+    /// The authorities for connections to trunks could not be read.
+    #[error("trust roots")]
+    TrustRoots(#[source] TlsError),
+}
+
+/// Addresses of configured trunks, replaced whole when the directory changes.
+#[derive(Debug, Default)]
+pub struct TrunkAddresses {
+    exact: HashSet<SocketAddr>,
+    hosts: HashSet<IpAddr>,
+}
+
+impl TrunkAddresses {
+    fn is_trunk_host(&self, remote: SocketAddr) -> bool {
+        self.hosts.contains(&remote.ip())
+    }
+
+    /// A trunk is known by its host, except that many things share loopback.
+    fn is_trunk(&self, remote: SocketAddr) -> bool {
+        self.exact.contains(&remote) || (!remote.ip().is_loopback() && self.is_trunk_host(remote))
+    }
+}
+
+impl FromIterator<SocketAddr> for TrunkAddresses {
+    fn from_iter<I: IntoIterator<Item = SocketAddr>>(addresses: I) -> Self {
+        let exact: HashSet<_> = addresses.into_iter().collect();
+        let hosts = exact.iter().map(SocketAddr::ip).collect();
+        Self { exact, hosts }
+    }
+}
+
+/// All sockets of the process that speak SIP.
+#[derive(Debug)]
+pub struct Transports {
+    shared: Arc<Shared>,
+    datagrams: Vec<udp::Sender>,
+    addresses: Vec<SocketAddr>,
+    waiting: Vec<Waiting>,
+    listeners: JoinSet<()>,
+}
+
+/// A bound listener that does not listen yet.
+#[derive(Debug)]
+enum Waiting {
+    Udp(udp::Receiver),
+    Stream(accept::Acceptor),
+}
+
+/// What every task of the transports sees.
+#[derive(Debug)]
+struct Shared {
+    limits: crate::config::Limits,
+    message_limits: MessageLimits,
+    handshake_timeout: Duration,
+    handshakes: Semaphore,
+    client_tls: Option<Arc<ClientConfig>>,
+    flows: Mutex<FlowTable>,
+    rates: Mutex<Rates>,
+    trunks: ArcSwap<TrunkAddresses>,
+    drops: Drops,
+    events: mpsc::Sender<TransportEvent>,
+}
+
+impl Transports {
+    /// Binds every listener; nothing is read before [`Transports::listen`].
+    ///
+    /// `incarnation` rises with every start of the process: connection ids of
+    /// earlier ones are never used again. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The first listener that cannot be set up.
+    pub fn bind(
+        config: &Config,
+        incarnation: u32,
+    ) -> Result<(Self, mpsc::Receiver<TransportEvent>), BindError> {
+        let (events, receiver) = mpsc::channel(config.limits.input_queue_max);
+        let client_tls = match trust_roots(&config.tls.trust_roots).and_then(tls::client_config) {
+            Ok(client) => Some(client),
+            Err(error) if config.tls.trust_roots_named => return Err(BindError::TrustRoots(error)),
+            Err(error) => {
+                tracing::warn!(error = %error, "no trunk can be reached by TLS: no trust roots");
+                None
+            }
+        };
+        let head_bytes_max = MessageLimits::default().head_bytes_max;
+        let shared = Arc::new(Shared {
+            message_limits: MessageLimits {
+                body_bytes_max: config.limits.body_bytes_max,
+                head_bytes_max,
+                ..MessageLimits::default()
+            },
+            limits: config.limits.clone(),
+            handshake_timeout: config.tls.handshake_timeout,
+            handshakes: Semaphore::new(config.tls.handshakes_max),
+            client_tls,
+            flows: Mutex::new(FlowTable::new(u64::from(incarnation.max(1)) << 32, &config.limits)),
+            rates: Mutex::new(Rates::new(config.limits.requests_per_source_per_s)),
+            trunks: ArcSwap::default(),
+            drops: Drops::default(),
+            events,
+        });
+        let mut transports = Self {
+            shared,
+            datagrams: Vec::new(),
+            addresses: Vec::new(),
+            waiting: Vec::new(),
+            listeners: JoinSet::new(),
+        };
+        for (index, listener) in config.listeners.iter().enumerate() {
+            let socket = |source| BindError::Socket { address: listener.address, source };
+            let local = match &listener.kind {
+                ListenerKind::Udp => {
+                    let flow = FlowId(index as u64 + 1);
+                    let (sender, receiver) =
+                        udp::bind(listener.address, flow, listener.trunks_only).map_err(socket)?;
+                    let local = sender.local;
+                    transports.datagrams.push(sender);
+                    transports.waiting.push(Waiting::Udp(receiver));
+                    local
+                }
+                ListenerKind::Tcp | ListenerKind::Tls { .. } => {
+                    let tls = match &listener.kind {
+                        ListenerKind::Tls { certificate, key } => {
+                            let tls = server_config(certificate, key);
+                            Some(tls.map_err(|source| BindError::Tls { address: listener.address, source })?)
+                        }
+                        _ => None,
+                    };
+                    let acceptor =
+                        accept::bind(listener.address, tls, listener.trunks_only).map_err(socket)?;
+                    let local = acceptor.local;
+                    transports.waiting.push(Waiting::Stream(acceptor));
+                    local
+                }
+            };
+            transports.addresses.push(local);
+        }
+        Ok((transports, receiver))
+    }
+
+    /// Begins to read and to accept.
+    pub fn listen(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            let shared = Arc::clone(&self.shared);
+            match waiting {
+                Waiting::Udp(receiver) => self.listeners.spawn(receiver.run(shared)),
+                Waiting::Stream(acceptor) => self.listeners.spawn(acceptor.run(shared)),
+            };
+        }
+    }
+
+    /// The bound addresses, in the order of the configured listeners.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Replaces the trunks that plain listeners outside loopback serve.
+    pub fn set_trunks(&self, trunks: TrunkAddresses) {
+        self.shared.trunks.store(Arc::new(trunks));
+    }
+
+    /// Sends one message, or queues it for its connection; never waits.
+    ///
+    /// A later failure is reported by [`TransportEvent::SendFailed`] with the same hop.
+    ///
+    /// # Errors
+    /// The message was not taken; nothing more is reported about it.
+    pub fn send(&self, hop: &Hop, bytes: Bytes) -> Result<(), SendError> {
+        let sent = match hop.transport {
+            Transport::Udp => self.send_datagram(hop, &bytes),
+            Transport::Tcp | Transport::Tls => self.send_stream(hop, bytes),
+        };
+        sent.inspect_err(|error| self.shared.drops.count(error.0))
+    }
+
+    /// The counters of what went no further.
+    pub fn drops(&self) -> &Drops {
+        &self.shared.drops
+    }
+
+    /// Open connections, both directions.
+    pub fn connections(&self) -> usize {
+        self.shared.flows().len()
+    }
+
+    /// Stops listening and lets every connection write what is queued for it,
+    /// for at most a second.
+    pub async fn shutdown(mut self) {
+        self.listeners.shutdown().await;
+        self.shared.flows().clear();
+        let goodbye = tokio::time::Instant::now() + stream::GOODBYE;
+        while Arc::strong_count(&self.shared) > 1 && tokio::time::Instant::now() < goodbye {
+            tokio::time::sleep(stream::GOODBYE / 50).await;
+        }
+    }
+
+    fn send_datagram(&self, hop: &Hop, bytes: &[u8]) -> Result<(), SendError> {
+        let sender = match hop.flow {
+            Some(flow) => self.datagrams.iter().find(|sender| sender.flow == flow),
+            None => None,
+        };
+        sender
+            .or_else(|| udp::best(&self.datagrams, hop.remote))
+            .ok_or(SendError(DropReason::NoListener))?
+            .send(hop.remote, bytes)
+    }
+
+    fn send_stream(&self, hop: &Hop, bytes: Bytes) -> Result<(), SendError> {
+        let mut flows = self.shared.flows();
+        if let Some(flow) = flows.find(hop) {
+            return flows.enqueue(flow, Some(hop.clone()), bytes);
+        }
+        if hop.flow.is_some() {
+            return Err(SendError(DropReason::FlowGone));
+        }
+        let opening = Opening::Outbound { server_name: hop.server_name.clone() };
+        let end = flows.open(hop.transport, hop.remote, opening).map_err(SendError)?;
+        let queued = match flows.find(hop) {
+            Some(flow) => flows.enqueue(flow, Some(hop.clone()), bytes),
+            None => Err(SendError(DropReason::FlowGone)),
+        };
+        drop(flows);
+        tokio::spawn(connect::run(Arc::clone(&self.shared), end, hop.server_name.clone()));
+        queued
+    }
+}
+
+impl Shared {
+    fn flows(&self) -> MutexGuard<'_, FlowTable> {
+        self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Judges and parses one message; `reply` takes the bytes of an immediate answer.
+    ///
+    /// Returns whether the peer may go on: false for bytes that are no message.
+    async fn receive(&self, hop: Hop, bytes: Bytes, mut reply: impl FnMut(Bytes)) -> bool {
+        let verdict = self.verdict(hop.remote);
+        if verdict == Verdict::Drop {
+            self.drops.count(DropReason::RateDropped);
+            return true;
+        }
+        let message = match Message::parse(bytes, &self.message_limits) {
+            Ok(message) => message,
+            Err(refusal) => {
+                if refusal.reason == sip::message::RefusalReason::KeepAlive {
+                    return true;
+                }
+                self.drops.count(DropReason::Malformed);
+                if let (Verdict::Admit, Some(mut response)) = (verdict, refusal.response) {
+                    tag(&mut response);
+                    reply(response.to_bytes());
+                }
+                return false;
+            }
+        };
+        if verdict == Verdict::Refuse {
+            self.drops.count(DropReason::RateRefused);
+            if let Message::Request(request) = &message
+                && *request.method() != Method::Ack
+            {
+                let mut response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE);
+                response.headers.push(HeaderName::RetryAfter, RETRY_AFTER_S);
+                tag(&mut response);
+                reply(response.to_bytes());
+            }
+            return true;
+        }
+        let event = TransportEvent::Message { hop, message: Box::new(message) };
+        if event.is_datagram() {
+            if self.events.try_send(event).is_err() {
+                self.drops.count(DropReason::InputQueueFull);
+            }
+        } else {
+            // Nobody listens any more only while the process ends.
+            let _ = self.events.send(event).await;
+        }
+        true
+    }
+
+    fn verdict(&self, remote: SocketAddr) -> Verdict {
+        if self.trunks.load().is_trunk(remote) {
+            return Verdict::Admit;
+        }
+        let mut rates = self.rates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        rates.admit(Source::from(remote.ip()), Instant::now())
+    }
+}
+
+impl TransportEvent {
+    fn is_datagram(&self) -> bool {
+        matches!(self, Self::Message { hop, .. } if hop.transport == Transport::Udp)
+    }
+}
+
+/// What a source beyond its rate is told to wait, in seconds.
+const RETRY_AFTER_S: &str = "5";
+
+/// Gives a stateless answer the To tag that [RFC 3261 §8.2.6.2] asks for. The
+/// same one every time, so that a retransmission gets the same answer (§8.2.7).
+///
+/// [RFC 3261 §8.2.6.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+fn tag(response: &mut Response) {
+    if let Some(to) = response.headers.get(&HeaderName::To)
+        && !to.to_ascii_lowercase().contains(";tag=")
+    {
+        let tagged = format!("{to};tag=stateless");
+        response.headers.set(HeaderName::To, &tagged);
+    }
+}
