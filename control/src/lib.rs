@@ -1,5 +1,7 @@
 //! The signalling and money process: sockets, store and clock around the calls.
 #![forbid(unsafe_code)]
 
+pub mod cdr;
 pub mod config;
+pub mod store;
 pub mod transport;

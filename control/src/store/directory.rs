@@ -1,0 +1,139 @@
+//! Building a directory out of the tables.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use call::{Account, AccountId, DigestSecret, Directory, TariffId};
+use ledger::{Amount, Currency, Rate, RateTerms, Rounding, RoundingMode, Tariff};
+use rusqlite::{Connection, Row};
+
+use super::{BUSY_TIMEOUT, StoreError, schema, secret, trunks};
+
+/// Reads everything a call is decided by, at one instant.
+///
+/// # Errors
+/// The database cannot be read, or a row does not say what it should: then nothing is given, and the
+/// directory from before stays in use.
+///
+/// # Cost
+/// Reads every account, rate and trunk.
+pub fn load_directory(path: &Path) -> Result<Directory, StoreError> {
+    load(&mut schema::connect(path, BUSY_TIMEOUT)?)
+}
+
+pub(super) fn load(connection: &mut Connection) -> Result<Directory, StoreError> {
+    // One transaction, so that no table is newer than another.
+    let transaction = connection.transaction()?;
+    let directory = Directory {
+        accounts: accounts(&transaction)?,
+        tariffs: tariffs(&transaction)?,
+        trunks: trunks::all(&transaction)?.into_iter().map(|row| row.trunk).collect(),
+    };
+    transaction.finish()?;
+    Ok(directory)
+}
+
+/// Every account as calls see it.
+///
+/// # Errors
+/// The database refused or a row does not read.
+pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Account>, StoreError> {
+    let mut accounts = HashMap::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT id, enabled, md5_in_clear, tariff, currency, caller_number, max_call_seconds, max_calls,
+                grace_seconds
+         FROM account",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = AccountId(row.get(0)?);
+        let currency: String = row.get(4)?;
+        let account = Account {
+            enabled: row.get(1)?,
+            secrets: Vec::new(),
+            md5_in_clear: row.get(2)?,
+            trusted: Vec::new(),
+            tariff: row.get::<_, Option<String>>(3)?.map(TariffId),
+            currency: currency.parse().map_err(|error| StoreError::row("account", &id.0, error))?,
+            caller_number: row.get(5)?,
+            max_call_seconds: row.get(6)?,
+            max_calls: row.get(7)?,
+            grace_seconds: row.get(8)?,
+            id: id.clone(),
+        };
+        accounts.insert(id, account);
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT account, algorithm, ha1 FROM digest_secret ORDER BY account, position")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, algorithm, ha1): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let algorithm = secret::from_name(&algorithm)
+            .ok_or_else(|| StoreError::row("digest_secret", &id, "unknown algorithm"))?;
+        if let Some(account) = accounts.get_mut(&AccountId(id)) {
+            account.secrets.push(DigestSecret { algorithm, ha1 });
+        }
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT account, address FROM trusted_address ORDER BY address")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, address): (String, String) = (row.get(0)?, row.get(1)?);
+        let address = address.parse().map_err(|error| StoreError::row("trusted_address", &address, error))?;
+        if let Some(account) = accounts.get_mut(&AccountId(id)) {
+            account.trusted.push(address);
+        }
+    }
+    Ok(accounts)
+}
+
+fn tariffs(connection: &Connection) -> Result<HashMap<TariffId, Tariff>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT name, currency FROM tariff")?;
+    let mut rows = statement.query([])?;
+    let mut tariffs = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let (name, currency): (String, String) = (row.get(0)?, row.get(1)?);
+        let currency: Currency = currency.parse().map_err(|error| StoreError::row("tariff", &name, error))?;
+        let rates = rates(connection, &name)?;
+        let tariff = Tariff::new(currency, rates).map_err(|error| StoreError::row("tariff", &name, error))?;
+        tariffs.insert(TariffId(name), tariff);
+    }
+    Ok(tariffs)
+}
+
+/// The rates of one tariff by prefix.
+///
+/// # Errors
+/// The database refused or a row does not read.
+pub(super) fn rates(connection: &Connection, tariff: &str) -> Result<Vec<Rate>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT prefix, price, per_seconds, initial_seconds, next_seconds, connection_fee, rounding,
+                rounding_decimals
+         FROM rate WHERE tariff = ?1 ORDER BY prefix",
+    )?;
+    let mut rows = statement.query([tariff])?;
+    let mut rates = Vec::new();
+    while let Some(row) = rows.next()? {
+        rates.push(rate(row)?);
+    }
+    Ok(rates)
+}
+
+fn rate(row: &Row<'_>) -> Result<Rate, StoreError> {
+    let prefix: String = row.get(0)?;
+    let mode: String = row.get(6)?;
+    let wrong = |reason: &dyn ToString| StoreError::row("rate", &prefix, reason.to_string());
+    Rate::new(RateTerms {
+        prefix: prefix.parse().map_err(|error| wrong(&error))?,
+        price: Amount::from_nanos(row.get(1)?),
+        per_seconds: row.get(2)?,
+        initial_seconds: row.get(3)?,
+        next_seconds: row.get(4)?,
+        connection_fee: Amount::from_nanos(row.get(5)?),
+        rounding: Rounding {
+            mode: RoundingMode::from_name(&mode).ok_or_else(|| wrong(&"unknown rounding"))?,
+            decimals: row.get(7)?,
+        },
+    })
+    .map_err(|error| wrong(&error))
+}
