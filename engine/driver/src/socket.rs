@@ -1,0 +1,48 @@
+//! Opening a UDP socket for media.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+/// What to open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The address and port to bind. Port 0 lets the kernel choose.
+    pub local: SocketAddr,
+    /// The whole TOS or traffic-class byte of what is sent.
+    pub tos: u8,
+    /// The only peer, if the socket is to be connected to one.
+    pub connected: Option<SocketAddr>,
+}
+
+impl Opening {
+    /// An unconnected socket at `local`.
+    pub fn at(local: SocketAddr, tos: u8) -> Self {
+        Self { local, tos, connected: None }
+    }
+}
+
+/// Opens, sets up and binds a socket.
+///
+/// No address or port is shared with another socket, and an IPv6 socket is
+/// IPv6 only: a port is either ours alone or refused.
+pub(crate) fn open(opening: &Opening, receive_buffer_bytes: usize) -> io::Result<Socket> {
+    let domain = Domain::for_address(opening.local);
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    // The kernel cuts this to net.core.rmem_max without an error.
+    socket.set_recv_buffer_size(receive_buffer_bytes)?;
+    match opening.local {
+        SocketAddr::V4(_) => socket.set_tos_v4(u32::from(opening.tos))?,
+        SocketAddr::V6(_) => {
+            socket.set_only_v6(true)?;
+            socket.set_tclass_v6(u32::from(opening.tos))?;
+        }
+    }
+    socket.bind(&SockAddr::from(opening.local))?;
+    if let Some(remote) = opening.connected {
+        socket.connect(&SockAddr::from(remote))?;
+    }
+    Ok(socket)
+}
