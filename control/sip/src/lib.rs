@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod counters;
+pub mod dialog;
 mod hop;
 pub mod message;
 pub mod transaction;
 
 pub use counters::{Counters, DropReason};
+pub use dialog::{Dialog, DialogId};
 pub use hop::{FlowId, Hop, Transport};
 pub use message::{HeaderName, Headers, Message, Method, Request, Response, StatusCode, Uri};
 pub use transaction::{ClientKey, Event, LayerConfig, ServerKey, Timers, TransactionLayer};

@@ -10,6 +10,8 @@
 
 mod client;
 mod clock;
+mod config;
+mod event;
 mod ict;
 mod ist;
 mod machine;
@@ -34,9 +36,11 @@ use self::server::{MergeId, Server, ServerId};
 use crate::counters::{Counters, DropReason};
 use crate::hop::{FlowId, Hop, Transport};
 use crate::message::{
-    HeaderName, HostPort, MAGIC_COOKIE, Message, Method, Refusal, Request, Response, RetryAfter, StatusCode,
+    HeaderName, MAGIC_COOKIE, Message, Method, Refusal, Request, Response, RetryAfter, StatusCode,
     TypedHeader, Via,
 };
+pub use config::LayerConfig;
+pub use event::Event;
 pub use timers::Timers;
 
 /// A client transaction.
@@ -46,114 +50,6 @@ pub struct ClientKey(u64);
 /// A server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerKey(u64);
-
-/// What the layer may use and how it names itself.
-#[derive(Clone, Debug)]
-pub struct LayerConfig {
-    /// Timer values.
-    pub timers: Timers,
-    /// Host and port of our Via over UDP.
-    pub sent_by_udp: HostPort,
-    /// Host and port of our Via over TCP.
-    pub sent_by_tcp: HostPort,
-    /// Host and port of our Via over TLS.
-    pub sent_by_tls: HostPort,
-    /// Server transactions at once (about 4 KiB each).
-    pub servers_max: usize,
-    /// Server transactions at once from one IP address.
-    pub servers_per_source_max: usize,
-    /// Client transactions at once (about 4 KiB each).
-    pub clients_max: usize,
-    /// Retry-After of the 503 sent when a table is full, in seconds.
-    pub retry_after_s: u32,
-}
-
-impl LayerConfig {
-    /// Defaults with one sent-by for all transports.
-    #[must_use]
-    pub fn new(sent_by: HostPort) -> Self {
-        Self {
-            timers: Timers::default(),
-            sent_by_udp: sent_by.clone(),
-            sent_by_tcp: sent_by.clone(),
-            sent_by_tls: sent_by,
-            servers_max: 20_000,
-            servers_per_source_max: 5_000,
-            clients_max: 20_000,
-            retry_after_s: 5,
-        }
-    }
-
-    fn sent_by(&self, transport: Transport) -> &HostPort {
-        match transport {
-            Transport::Udp => &self.sent_by_udp,
-            Transport::Tcp => &self.sent_by_tcp,
-            Transport::Tls => &self.sent_by_tls,
-        }
-    }
-}
-
-/// What the user of the layer has to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A new request; answer it with [`TransactionLayer::respond`].
-    Request {
-        /// Its server transaction.
-        key: ServerKey,
-        /// Where it came from.
-        hop: Hop,
-        /// The request, `received` and `rport` filled in.
-        request: Request,
-    },
-    /// The INVITE of `key` was cancelled before a final response; the CANCEL is already answered.
-    Cancel {
-        /// The server transaction of the INVITE.
-        key: ServerKey,
-        /// The CANCEL.
-        request: Request,
-    },
-    /// The ACK of a 2xx; its dialog says which.
-    Ack {
-        /// Where it came from.
-        hop: Hop,
-        /// The ACK.
-        request: Request,
-    },
-    /// A response; provisional ones, one final one, and each 2xx to an INVITE.
-    Response {
-        /// The client transaction.
-        key: ClientKey,
-        /// The response.
-        response: Response,
-    },
-    /// A response to no client transaction, such as a 2xx after a restart.
-    StrayResponse {
-        /// Where it came from.
-        hop: Hop,
-        /// The response.
-        response: Response,
-    },
-    /// No final response came; the transaction is gone.
-    Timeout {
-        /// The client transaction.
-        key: ClientKey,
-    },
-    /// The request could not be sent; the transaction is gone.
-    TransportError {
-        /// The client transaction.
-        key: ClientKey,
-    },
-    /// No ACK came for a non-2xx final response; the transaction is gone.
-    ServerTimeout {
-        /// The server transaction.
-        key: ServerKey,
-    },
-    /// A response could not be sent.
-    ServerTransportError {
-        /// The server transaction.
-        key: ServerKey,
-    },
-}
 
 /// All transactions of one SIP endpoint.
 ///

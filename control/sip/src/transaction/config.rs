@@ -1,0 +1,51 @@
+//! Limits, names and timers of the transaction layer.
+
+use super::timers::Timers;
+use crate::hop::Transport;
+use crate::message::HostPort;
+
+/// What the layer may use and how it names itself.
+#[derive(Clone, Debug)]
+pub struct LayerConfig {
+    /// Timer values.
+    pub timers: Timers,
+    /// Host and port of our Via over UDP.
+    pub sent_by_udp: HostPort,
+    /// Host and port of our Via over TCP.
+    pub sent_by_tcp: HostPort,
+    /// Host and port of our Via over TLS.
+    pub sent_by_tls: HostPort,
+    /// Server transactions at once (about 4 KiB each).
+    pub servers_max: usize,
+    /// Server transactions at once from one IP address.
+    pub servers_per_source_max: usize,
+    /// Client transactions at once (about 4 KiB each).
+    pub clients_max: usize,
+    /// Retry-After of the 503 sent when a table is full, in seconds.
+    pub retry_after_s: u32,
+}
+
+impl LayerConfig {
+    /// Defaults with one sent-by for all transports.
+    #[must_use]
+    pub fn new(sent_by: HostPort) -> Self {
+        Self {
+            timers: Timers::default(),
+            sent_by_udp: sent_by.clone(),
+            sent_by_tcp: sent_by.clone(),
+            sent_by_tls: sent_by,
+            servers_max: 20_000,
+            servers_per_source_max: 5_000,
+            clients_max: 20_000,
+            retry_after_s: 5,
+        }
+    }
+
+    pub(super) const fn sent_by(&self, transport: Transport) -> &HostPort {
+        match transport {
+            Transport::Udp => &self.sent_by_udp,
+            Transport::Tcp => &self.sent_by_tcp,
+            Transport::Tls => &self.sent_by_tls,
+        }
+    }
+}
