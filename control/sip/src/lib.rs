@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 mod counters;
 pub mod dialog;
 mod hop;
