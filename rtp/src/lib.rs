@@ -5,5 +5,7 @@
 //! panic.
 #![forbid(unsafe_code)]
 
+pub mod packet;
+pub mod rtcp;
 pub mod sdp;
 pub mod units;
