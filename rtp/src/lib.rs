@@ -8,4 +8,5 @@
 pub mod packet;
 pub mod rtcp;
 pub mod sdp;
+pub mod stats;
 pub mod units;
