@@ -1,0 +1,153 @@
+//! Answers as lines that can be compared: ports numbered in the order of their appearance, clocks stopped.
+
+use std::fmt::Write;
+
+use ng::{Value, bencode, json};
+
+/// Ports that the peers may choose; those in the messages lie below.
+const FIRST_PORT: i64 = 20_000;
+
+/// Numbers the ports of one peer in one call, so that "the same port as before" is compared too.
+#[derive(Default)]
+pub(crate) struct Normaliser {
+    /// RTP ports in the order of their appearance. rtpengine's are odd now and then when multiplexed with RTCP.
+    rtp: Vec<i64>,
+}
+
+impl Normaliser {
+    /// One line per value, its path in front; the SDP line by line.
+    pub(crate) fn lines(&mut self, document: &[u8]) -> Vec<String> {
+        let (encoding, tree) = match document.first() {
+            Some(b'd') => ("bencode", bencode::parse(document).expect("bencode").0),
+            Some(b'{') => ("json", json::parse(document).expect("JSON")),
+            _ => panic!("neither bencode nor JSON: {}", String::from_utf8_lossy(document)),
+        };
+        let mut lines = vec![format!("({encoding})")];
+        self.value("", &tree, &mut lines);
+        lines
+    }
+
+    fn value(&mut self, path: &str, value: &Value<'_>, lines: &mut Vec<String>) {
+        match value {
+            Value::Integer(number) => {
+                let name = path.rsplit('.').next().unwrap_or(path);
+                let text = match name {
+                    "created" | "created_us" | "last signal" | "last packet" => "(time)".to_owned(),
+                    "local port" => self.port(*number),
+                    _ => number.to_string(),
+                };
+                lines.push(format!("{path} = {text}"));
+            }
+            Value::Text(text) if path == ".sdp" => {
+                let text = String::from_utf8_lossy(text);
+                for line in text.split_inclusive('\n') {
+                    let line = self.sdp_line(line).escape_debug().to_string();
+                    lines.push(format!("sdp {line}"));
+                }
+            }
+            Value::Text(text) => lines.push(format!("{path} = {:?}", String::from_utf8_lossy(text))),
+            Value::List(items) => {
+                lines.push(format!("{path} [{}]", items.len()));
+                for (index, item) in items.iter().enumerate() {
+                    self.value(&format!("{path}[{index}]"), item, lines);
+                }
+            }
+            Value::Dictionary(entries) => {
+                lines.push(format!("{path} {{{}}}", entries.len()));
+                for (key, value) in entries {
+                    self.value(&format!("{path}.{}", String::from_utf8_lossy(key)), value, lines);
+                }
+            }
+        }
+    }
+
+    fn sdp_line(&mut self, line: &str) -> String {
+        if line.starts_with("a=rtpengine:") {
+            return "a=rtpengine:(instance)\r\n".to_owned();
+        }
+        let position = if line.starts_with("m=") {
+            1
+        } else if line.starts_with("a=rtcp:") {
+            0
+        } else {
+            return line.to_owned();
+        };
+        let (head, body) = if position == 0 { line.split_at("a=rtcp:".len()) } else { ("", line) };
+        let mut words: Vec<String> = body.split(' ').map(str::to_owned).collect();
+        if let Some(word) = words.get_mut(position) {
+            let end = word.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(word.len());
+            if let Ok(port) = word[..end].parse() {
+                *word = format!("{}{}", self.port(port), &word[end..]);
+            }
+        }
+        format!("{head}{}", words.join(" "))
+    }
+
+    /// `P2` is the second RTP port, `P2+1` the RTCP port beside it.
+    fn port(&mut self, port: i64) -> String {
+        if port < FIRST_PORT {
+            return port.to_string();
+        }
+        let known = |wanted: i64| self.rtp.iter().position(|rtp| *rtp == wanted).map(|index| index + 1);
+        if let Some(number) = known(port) {
+            return format!("P{number}");
+        }
+        if let Some(number) = known(port - 1) {
+            return format!("P{number}+1");
+        }
+        self.rtp.push(port);
+        format!("P{}", self.rtp.len())
+    }
+}
+
+/// Both answers as one list: lines of the first alone with `-`, of the second alone with `+`.
+pub(crate) fn difference(first: &[String], second: &[String]) -> String {
+    // Length of the longest common rest from each pair of positions on.
+    let mut common = vec![vec![0_usize; second.len() + 1]; first.len() + 1];
+    for i in (0..first.len()).rev() {
+        for j in (0..second.len()).rev() {
+            common[i][j] = if first[i] == second[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut text = String::new();
+    while i < first.len() || j < second.len() {
+        let (mark, line) = if i < first.len() && j < second.len() && first[i] == second[j] {
+            i += 1;
+            j += 1;
+            (' ', &first[i - 1])
+        } else if j == second.len() || (i < first.len() && common[i + 1][j] >= common[i][j + 1]) {
+            i += 1;
+            ('-', &first[i - 1])
+        } else {
+            j += 1;
+            ('+', &second[j - 1])
+        };
+        writeln!(text, "  {mark} {line}").expect("a string takes every write");
+    }
+    text
+}
+
+#[test]
+fn ports_are_numbered_by_appearance_and_clocks_stopped() {
+    let mut normaliser = Normaliser::default();
+    let sdp = "m=audio 30002 RTP/AVP 0\r\na=rtcp:30003\r\nx=30002";
+    let lines = normaliser.lines(format!("d3:sdp{}:{sdp}e", sdp.len()).as_bytes());
+    assert_eq!(lines[2..], ["sdp m=audio P1 RTP/AVP 0\\r\\n", "sdp a=rtcp:P1+1\\r\\n", "sdp x=30002"]);
+    let lines = normaliser
+        .lines(br#"{"created":5,"medias":[{"local port":30010},{"local port":30002},{"port":4000}]}"#);
+    assert_eq!(lines[2], ".created = (time)");
+    assert!(lines.contains(&".medias[0].local port = P2".to_owned()));
+    assert!(lines.contains(&".medias[1].local port = P1".to_owned()));
+    assert!(lines.contains(&".medias[2].port = 4000".to_owned()));
+}
+
+#[test]
+fn a_difference_shows_what_only_one_side_said() {
+    let lines = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(difference(&lines("a b c"), &lines("a x c")), "    a\n  - b\n  + x\n    c\n");
+}
