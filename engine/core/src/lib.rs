@@ -1,1 +1,39 @@
-//! placeholder
+//! What a call is: parties, media, ports, who may send where, and when it all ends.
+//!
+//! A [`Shard`] owns some calls. Datagrams, commands and time go in through
+//! [`Shard::handle_input`]; datagrams to send, sockets to open, replies and events come out of
+//! [`Shard::poll_output`]. Nothing here opens a socket, reads a clock or starts a thread, so a
+//! whole engine can be run by a test on its own time.
+//!
+//! Supported: plain RTP and RTCP relay with rtcp-mux (RFC 3550, 5761), opaque UDP media such as
+//! udptl, the offer/answer dialogue model of the NG protocol, leases and kept reports for
+//! whoever drives a call. Not here: ICE, SRTP, DTLS and transcoding, which are refused by name.
+#![forbid(unsafe_code)]
+
+mod call;
+mod config;
+mod counters;
+mod event;
+mod interface;
+mod io;
+mod latch;
+mod leg;
+mod media;
+mod negotiate;
+mod owner;
+mod path;
+mod ports;
+mod relay;
+mod report;
+mod rtcp;
+mod shard;
+mod socket;
+mod timer;
+
+pub use config::{Limits, ShardConfig};
+pub use counters::{Counters, DropReason};
+pub use interface::{Interface, InterfaceParseError, Interfaces};
+pub use io::{Input, OpenError, Output, SocketId};
+pub use latch::Stranger;
+pub use ports::PortRange;
+pub use shard::Shard;

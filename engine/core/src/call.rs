@@ -1,0 +1,116 @@
+//! One call: its parties, who drives it, when it ends.
+
+use std::collections::{HashMap, VecDeque};
+
+use rtp::units::Instant;
+
+use crate::{leg::Leg, negotiate::Exchange, timer::Deadlines};
+
+/// A call of a shard; never the same for two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct CallKey(pub(crate) u64);
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) created: Instant,
+    pub(crate) created_wall_ms: u64,
+    pub(crate) last_signal: Instant,
+    pub(crate) last_signal_wall_ms: u64,
+    /// By index; `None` where a party is gone.
+    pub(crate) legs: Vec<Option<Leg>>,
+    pub(crate) owner: Option<String>,
+    pub(crate) keep_report: bool,
+    pub(crate) deadlines: Deadlines,
+    /// The offer or answer whose sockets are opening.
+    pub(crate) pending: Option<Box<Exchange>>,
+    /// Commands that came meanwhile.
+    pub(crate) waiting: VecDeque<(u64, ng::Command)>,
+    /// Somebody answered.
+    pub(crate) answered: bool,
+}
+
+impl Call {
+    pub(crate) fn new(name: &str, now: Instant, wall_ms: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            created: now,
+            created_wall_ms: wall_ms,
+            last_signal: now,
+            last_signal_wall_ms: wall_ms,
+            legs: Vec::new(),
+            owner: None,
+            keep_report: false,
+            deadlines: Deadlines::default(),
+            pending: None,
+            waiting: VecDeque::new(),
+            answered: false,
+        }
+    }
+
+    /// The parties that are there, with their index.
+    pub(crate) fn parties(&self) -> impl Iterator<Item = (usize, &Leg)> {
+        self.legs.iter().enumerate().filter_map(|(index, leg)| Some((index, leg.as_ref()?)))
+    }
+
+    pub(crate) fn leg(&self, index: usize) -> &Leg {
+        self.legs[index].as_ref().expect("an index comes from a party that is there")
+    }
+
+    pub(crate) fn leg_mut(&mut self, index: usize) -> &mut Leg {
+        self.legs[index].as_mut().expect("an index comes from a party that is there")
+    }
+
+    pub(crate) fn by_tag(&self, tag: &str) -> Option<usize> {
+        self.parties().find(|(_, leg)| leg.tag.as_deref() == Some(tag)).map(|(index, _)| index)
+    }
+
+    pub(crate) fn by_branch(&self, via_branch: &str) -> Option<usize> {
+        self.parties().find(|(_, leg)| leg.via_branch.as_deref() == Some(via_branch)).map(|(index, _)| index)
+    }
+}
+
+/// The live calls of a shard, by key and by name.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    calls: HashMap<CallKey, Call>,
+    names: HashMap<String, CallKey>,
+    last: u64,
+}
+
+impl Calls {
+    pub(crate) fn insert(&mut self, call: Call) -> CallKey {
+        self.last += 1;
+        let key = CallKey(self.last);
+        self.names.insert(call.name.clone(), key);
+        self.calls.insert(key, call);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: CallKey) -> Option<Call> {
+        let call = self.calls.remove(&key)?;
+        self.names.remove(&call.name);
+        Some(call)
+    }
+
+    pub(crate) fn get(&self, key: CallKey) -> Option<&Call> {
+        self.calls.get(&key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: CallKey) -> Option<&mut Call> {
+        self.calls.get_mut(&key)
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<CallKey> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CallKey, &Call)> {
+        self.calls.iter().map(|(&key, call)| (key, call))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+}

@@ -1,0 +1,76 @@
+//! What a shard is told at its start, and never after.
+
+use std::time::Duration;
+
+use crate::{interface::Interfaces, ports::PortRange};
+
+/// Everything a shard is told at its start.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// Named addresses of media sockets.
+    pub interfaces: Interfaces,
+    /// This shard's part of the port range, on each address.
+    pub ports: PortRange,
+    /// DSCP byte of outgoing packets where a call names none.
+    pub tos: u8,
+    /// Counts and times.
+    pub limits: Limits,
+}
+
+impl ShardConfig {
+    /// These interfaces and ports, everything else at its default.
+    pub fn new(interfaces: Interfaces, ports: PortRange) -> Self {
+        Self { interfaces, ports, tos: 0, limits: Limits::default() }
+    }
+}
+
+/// Counts and times of a shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Live calls. One more is refused with `Parallel session limit reached`.
+    pub calls_max: usize,
+    /// Parties of one call. Each costs a socket pair per media section.
+    pub legs_max: usize,
+    /// Media sections of one description.
+    pub medias_max: usize,
+    /// Port pairs kept per media section for endpoints that a party may go back to.
+    pub pairs_max: usize,
+    /// Commands that wait while a call's sockets open.
+    pub waiting_max: usize,
+    /// Kept final reports. One more pushes out the oldest.
+    pub reports_max: usize,
+    /// How long a final report is kept if nobody acknowledges it.
+    pub report_lifetime: Duration,
+    /// Owners whose epochs are remembered. One more pushes out one without calls.
+    pub owners_max: usize,
+    /// A call in which no packet arrives for so long ends.
+    pub media_timeout: Duration,
+    /// The same while every party is on hold.
+    pub silent_timeout: Duration,
+    /// The same while nobody has answered.
+    pub offer_timeout: Duration,
+    /// How long a deleted call without an owner can be revived by a new offer.
+    pub delete_delay: Duration,
+    /// A lease is cut to this.
+    pub lease_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            calls_max: 20_000,
+            legs_max: 32,
+            medias_max: 16,
+            pairs_max: 8,
+            waiting_max: 16,
+            reports_max: 10_000,
+            report_lifetime: Duration::from_secs(24 * 3600),
+            owners_max: 256,
+            media_timeout: Duration::from_secs(60),
+            silent_timeout: Duration::from_secs(3600),
+            offer_timeout: Duration::from_secs(3600),
+            delete_delay: Duration::from_secs(30),
+            lease_max: Duration::from_secs(24 * 3600),
+        }
+    }
+}

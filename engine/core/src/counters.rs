@@ -1,0 +1,121 @@
+//! What a shard counted since its start, each drop under its reason.
+
+/// Why a datagram was not forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// The socket has been closed meanwhile, or its call has ended.
+    NoSocket,
+    /// The sender is neither signalled nor confirmed, and may not be learned.
+    UnknownSource,
+    /// Neither RTP nor RTCP of version 2, on a media that carries RTP.
+    NotRtp,
+    /// No other party hears this one yet.
+    NoSink,
+    /// Where the other party wants its packets is not known yet, or is nowhere.
+    NoDestination,
+    /// One side said that it does not send, or the other that it does not receive.
+    Held,
+    /// The datagram is empty or longer than 65535 bytes.
+    Size,
+}
+
+impl DropReason {
+    /// Every reason, in order of [`Counters::drops`].
+    pub const ALL: [Self; 7] = [
+        Self::NoSocket,
+        Self::UnknownSource,
+        Self::NotRtp,
+        Self::NoSink,
+        Self::NoDestination,
+        Self::Held,
+        Self::Size,
+    ];
+
+    /// Its name as a metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSocket => "no_socket",
+            Self::UnknownSource => "unknown_source",
+            Self::NotRtp => "not_rtp",
+            Self::NoSink => "no_sink",
+            Self::NoDestination => "no_destination",
+            Self::Held => "held",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// What a shard counted since its start. Live counts are named so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams handed in.
+    pub packets_received: u64,
+    /// Their bytes.
+    pub bytes_received: u64,
+    /// Datagrams forwarded.
+    pub packets_sent: u64,
+    /// Their bytes.
+    pub bytes_sent: u64,
+    /// Errors reported by sockets.
+    pub socket_errors: u64,
+    /// Calls alive now.
+    pub calls_live: u64,
+    /// Calls begun.
+    pub calls_begun: u64,
+    /// Calls ended by `delete`.
+    pub calls_deleted: u64,
+    /// Calls ended because no packet arrived.
+    pub calls_timed_out: u64,
+    /// Calls ended because their lease ran out.
+    pub leases_ended: u64,
+    /// Calls ended by a fault of the engine.
+    pub faults: u64,
+    /// Sockets open or opening now.
+    pub sockets_live: u64,
+    /// Addresses learned from packets.
+    pub addresses_learned: u64,
+    /// Commands refused.
+    pub commands_refused: u64,
+    /// Commands refused for a stale epoch.
+    pub stale_epochs: u64,
+    /// Offers and answers refused because no port was left.
+    pub ports_exhausted: u64,
+    /// Final reports kept now.
+    pub reports_live: u64,
+    /// Final reports pushed out or expired before anybody acknowledged them.
+    pub reports_lost: u64,
+    drops: [u64; DropReason::ALL.len()],
+}
+
+impl Counters {
+    /// Datagrams dropped for this reason.
+    pub const fn drops(&self, reason: DropReason) -> u64 {
+        self.drops[reason as usize]
+    }
+
+    /// Datagrams dropped for any reason.
+    pub fn drops_total(&self) -> u64 {
+        self.drops.iter().sum()
+    }
+
+    pub(crate) const fn dropped(&mut self, reason: DropReason) {
+        self.drops[reason as usize] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_counter_and_name() {
+        let mut counters = Counters::default();
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            counters.dropped(reason);
+            assert_eq!(counters.drops(reason), 1);
+            assert!(DropReason::ALL.iter().filter(|other| other.as_str() == reason.as_str()).count() == 1);
+        }
+        assert_eq!(counters.drops_total(), 7);
+    }
+}

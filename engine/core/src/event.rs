@@ -1,0 +1,39 @@
+//! What the owner of a call is told unasked.
+
+use ng::{Ended, Event, EventKind, LegReport, MediaReport};
+use rtp::units::Instant;
+
+use crate::{call::Call, path::Paths};
+
+/// The counters of a live call.
+pub(crate) fn call_report(call: &Call, paths: &Paths, now: Instant, wall_ms: u64) -> Event {
+    event(call, wall_ms, EventKind::CallReport { legs: legs(call, paths, now) })
+}
+
+/// The call is over.
+pub(crate) fn ended(call: &Call, paths: &Paths, now: Instant, wall_ms: u64, ended: Ended) -> Event {
+    event(call, wall_ms, EventKind::Ended { ended, legs: legs(call, paths, now) })
+}
+
+fn event(call: &Call, wall_ms: u64, kind: EventKind) -> Event {
+    Event { sequence: 0, call_id: call.name.clone(), owner: call.owner.clone(), wall_ms, kind }
+}
+
+fn legs(call: &Call, paths: &Paths, now: Instant) -> Vec<LegReport> {
+    let media = |media: &crate::media::Media| {
+        let path = &paths[media.rtp];
+        MediaReport {
+            received: path.received,
+            sent: path.sent,
+            last_packet_ms: path
+                .last_packet
+                .map(|at| u64::try_from(now.saturating_since(at).as_millis()).unwrap_or(u64::MAX)),
+        }
+    };
+    call.parties()
+        .map(|(_, leg)| LegReport {
+            tag: leg.tag.clone().unwrap_or_default(),
+            medias: leg.medias.iter().map(media).collect(),
+        })
+        .collect()
+}

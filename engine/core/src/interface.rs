@@ -1,0 +1,150 @@
+//! Named interfaces: where media sockets are bound, and which address the peers are told.
+
+use std::{net::IpAddr, str::FromStr};
+
+/// One `[name/]address[!advertised]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its logical name; several addresses may share one. `default` where none is given.
+    pub name: String,
+    /// Where sockets are bound.
+    pub address: IpAddr,
+    /// What is written into descriptions.
+    pub advertised: IpAddr,
+}
+
+impl FromStr for Interface {
+    type Err = InterfaceParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, addresses) = text.split_once('/').unwrap_or((Self::NAME_DEFAULT, text));
+        if name.is_empty() {
+            return Err(InterfaceParseError::NoName);
+        }
+        let ip = |text: &str| {
+            let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+            bare.parse::<IpAddr>().map_err(|_| InterfaceParseError::NotAnAddress(text.to_owned()))
+        };
+        let (address, advertised) = match addresses.split_once('!') {
+            Some((address, advertised)) => (ip(address)?, ip(advertised)?),
+            None => (ip(addresses)?, ip(addresses)?),
+        };
+        if address.is_ipv4() != advertised.is_ipv4() {
+            return Err(InterfaceParseError::FamiliesDiffer);
+        }
+        if advertised.is_unspecified() || address.is_multicast() {
+            return Err(InterfaceParseError::NotAnAddress(addresses.to_owned()));
+        }
+        Ok(Self { name: name.to_owned(), address, advertised })
+    }
+}
+
+impl Interface {
+    /// The name of an interface that was given none.
+    pub const NAME_DEFAULT: &str = "default";
+}
+
+/// Why a text is no interface.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InterfaceParseError {
+    /// A slash with nothing before it.
+    #[error("an interface's name is missing before the slash")]
+    NoName,
+    /// Not an address that media can be sent to.
+    #[error("{0:?} is not an IP address that peers could send to")]
+    NotAnAddress(String),
+    /// Bound and advertised address are of different families.
+    #[error("bound and advertised address are of different families")]
+    FamiliesDiffer,
+    /// No interface at all.
+    #[error("at least one interface is needed")]
+    None,
+}
+
+/// All interfaces; never empty. The first one's name is where a call goes that names none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interfaces(Vec<Interface>);
+
+impl Interfaces {
+    /// These, in order of preference.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn new(interfaces: Vec<Interface>) -> Result<Self, InterfaceParseError> {
+        if interfaces.is_empty() { Err(InterfaceParseError::None) } else { Ok(Self(interfaces)) }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Interface> {
+        self.0.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn get(&self, index: usize) -> &Interface {
+        &self.0[index]
+    }
+
+    /// Index of the address to use: of the name and family if there is one, else of the name,
+    /// else of the first interface's name, in which the family is asked for again.
+    ///
+    /// `internal` and `external`, where no interface has that name, are the older way to ask
+    /// for IPv4 and IPv6.
+    pub(crate) fn choose(&self, name: Option<&str>, ipv4: bool) -> usize {
+        let (name, ipv4) = match name {
+            Some(name) if self.0.iter().any(|interface| interface.name == name) => (name, ipv4),
+            Some("internal") => (self.0[0].name.as_str(), true),
+            Some("external") => (self.0[0].name.as_str(), false),
+            _ => (self.0[0].name.as_str(), ipv4),
+        };
+        let of_name = |interface: &&Interface| interface.name == name;
+        let position = |wanted: &dyn Fn(&Interface) -> bool| self.0.iter().position(wanted);
+        position(&|interface| of_name(&interface) && interface.address.is_ipv4() == ipv4)
+            .or_else(|| position(&|interface| of_name(&interface)))
+            .unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(texts: &[&str]) -> Interfaces {
+        Interfaces::new(texts.iter().map(|text| text.parse().unwrap()).collect()).unwrap()
+    }
+
+    #[test]
+    fn text_has_optional_name_and_advertised_address() {
+        let plain: Interface = "127.0.0.1".parse().unwrap();
+        assert_eq!((plain.name.as_str(), plain.advertised), ("default", "127.0.0.1".parse().unwrap()));
+        let full: Interface = "pub/10.0.0.1!203.0.113.9".parse().unwrap();
+        assert_eq!(full.name, "pub");
+        assert_eq!(full.address, "10.0.0.1".parse::<IpAddr>().unwrap());
+        assert_eq!(full.advertised, "203.0.113.9".parse::<IpAddr>().unwrap());
+        let six: Interface = "six/[2001:db8::1]".parse().unwrap();
+        assert_eq!(six.address, "2001:db8::1".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn bad_texts_are_refused() {
+        for text in
+            ["", "/1.2.3.4", "x/", "1.2.3.4!", "1.2.3.4!::1", "0.0.0.0", "name/host.example", "224.0.0.1"]
+        {
+            assert!(text.parse::<Interface>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn choice_prefers_name_then_family() {
+        let some = all(&["127.0.0.1", "::1", "pub/10.0.0.1"]);
+        assert_eq!(some.choose(None, true), 0);
+        assert_eq!(some.choose(None, false), 1);
+        assert_eq!(some.choose(Some("pub"), true), 2);
+        assert_eq!(some.choose(Some("pub"), false), 2, "no IPv6 there, the name counts more");
+        assert_eq!(some.choose(Some("nowhere"), true), 0);
+        assert_eq!(some.choose(Some("external"), true), 1);
+        assert_eq!(some.choose(Some("internal"), false), 0);
+    }
+}

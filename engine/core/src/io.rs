@@ -1,0 +1,98 @@
+//! What goes into a shard and what comes out of it.
+
+use std::{net::SocketAddr, ops::Range};
+
+/// A socket of a shard: a dense number, given out again only after [`Output::CloseSocket`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(pub u32);
+
+/// Something that happened to a shard.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived. It stays in the slot it was received into.
+    Datagram {
+        /// On which socket.
+        socket: SocketId,
+        /// From where.
+        remote: SocketAddr,
+        /// The whole datagram.
+        packet: &'a mut [u8],
+    },
+    /// A client asks; exactly one [`Output::Reply`] with the same `id` follows, maybe later.
+    Command {
+        /// Chosen by the caller, echoed in the reply.
+        id: u64,
+        /// What is asked.
+        command: ng::Command,
+    },
+    /// The answer to [`Output::OpenSocket`].
+    SocketOpened {
+        /// The socket asked for.
+        socket: SocketId,
+        /// Whether it is open.
+        result: Result<(), OpenError>,
+    },
+    /// The kernel reported an error on a socket, such as ECONNREFUSED. It is counted and ends nothing.
+    SocketError {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// A deadline passed.
+    Tick,
+    /// The engine stops: every call ends, with its report and its event.
+    Shutdown,
+}
+
+/// Why a socket could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum OpenError {
+    /// Somebody else has the port: another one is tried.
+    #[error("address in use")]
+    InUse,
+    /// No descriptor is left.
+    #[error("too many open files")]
+    NoDescriptor,
+    /// The address is not one of this machine.
+    #[error("address not available")]
+    NotAvailable,
+    /// Anything else.
+    #[error("socket could not be opened")]
+    Other,
+}
+
+/// Something a shard wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Send part of the datagram being handled, from its own slot. At most one per datagram.
+    Transmit {
+        /// From which socket.
+        socket: SocketId,
+        /// To where.
+        remote: SocketAddr,
+        /// Which bytes of the datagram.
+        range: Range<u16>,
+    },
+    /// Open a UDP socket; answered by [`Input::SocketOpened`].
+    OpenSocket {
+        /// Its number from now on.
+        socket: SocketId,
+        /// Where it is bound.
+        local: SocketAddr,
+        /// DSCP byte of what it sends.
+        tos: u8,
+    },
+    /// Close a socket that was opened. Its number may be used again at once.
+    CloseSocket {
+        /// The socket.
+        socket: SocketId,
+    },
+    /// The answer to a command.
+    Reply {
+        /// Of [`Input::Command`].
+        id: u64,
+        /// The answer.
+        reply: ng::Reply,
+    },
+    /// Something happened to a call with an owner. Its sequence number is 0: the engine's log gives it one.
+    Event(ng::Event),
+}

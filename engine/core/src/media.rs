@@ -1,0 +1,144 @@
+//! One media section of one party, and the socket pairs it was shown.
+
+use std::net::SocketAddr;
+
+use rtp::sdp::Direction;
+
+use crate::{
+    path::{PathId, PathKind, Paths},
+    socket::PairId,
+};
+
+/// One media section of one party.
+#[derive(Debug)]
+pub(crate) struct Media {
+    /// `audio`, `video` …
+    pub(crate) kind: String,
+    /// The profile this party speaks.
+    pub(crate) protocol: String,
+    pub(crate) transport: Transport,
+    /// Where this party said it is; `None` before its first description.
+    pub(crate) endpoint: Option<SocketAddr>,
+    pub(crate) direction: Direction,
+    /// Port 0: refused by this party.
+    pub(crate) refused: bool,
+    pub(crate) mux: Mux,
+    pub(crate) rtp: PathId,
+    pub(crate) rtcp: PathId,
+    /// Every pair this party was shown, by the other side's endpoint.
+    pub(crate) pairs: Vec<ShownPair>,
+    /// The one it is shown now.
+    pub(crate) selected: Option<PairId>,
+}
+
+/// What a section's datagrams are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// RTP and RTCP.
+    Rtp,
+    /// UDP that is relayed unread.
+    Opaque,
+    /// Not UDP: left as it is.
+    Foreign,
+}
+
+/// What was said about rtcp-mux (RFC 5761 §5.1).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mux {
+    /// This party wrote it in its last offer.
+    pub(crate) offered_by: bool,
+    /// This party was offered it.
+    pub(crate) offered_to: bool,
+    /// To be accepted though the other side does not do it.
+    pub(crate) accept: bool,
+    /// To be refused.
+    pub(crate) reject: bool,
+    /// In use.
+    pub(crate) active: bool,
+}
+
+/// A pair and the endpoint of the other side for which it was opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShownPair {
+    pub(crate) pair: PairId,
+    pub(crate) interface: usize,
+    /// `None` until the other side is known: the first endpoint takes it.
+    pub(crate) peer: Option<SocketAddr>,
+}
+
+impl Media {
+    pub(crate) fn new(kind: &str, protocol: &str, transport: Transport, paths: &mut Paths) -> Self {
+        let (first, second) = match transport {
+            Transport::Rtp => (PathKind::Rtp, PathKind::Rtcp),
+            Transport::Opaque | Transport::Foreign => (PathKind::Opaque, PathKind::Opaque),
+        };
+        Self {
+            kind: kind.to_owned(),
+            protocol: protocol.to_owned(),
+            transport,
+            endpoint: None,
+            direction: Direction::SendRecv,
+            refused: false,
+            mux: Mux::default(),
+            rtp: paths.insert(first),
+            rtcp: paths.insert(second),
+            pairs: Vec::new(),
+            selected: None,
+        }
+    }
+
+    /// A section may change its nature in a re-offer, as audio does that becomes T.38.
+    pub(crate) fn become_transport(&mut self, transport: Transport, paths: &mut Paths) {
+        if self.transport == transport {
+            return;
+        }
+        self.transport = transport;
+        let (first, second) = match transport {
+            Transport::Rtp => (PathKind::Rtp, PathKind::Rtcp),
+            Transport::Opaque | Transport::Foreign => (PathKind::Opaque, PathKind::Opaque),
+        };
+        paths[self.rtp].kind = first;
+        paths[self.rtcp].kind = second;
+    }
+
+    /// The pair that this party is shown while the other side is at `peer`, if it has one.
+    ///
+    /// The same endpoint finds the same pair; an unspecified address (hold) finds the pair of
+    /// its port; a pair without endpoint is taken by the first one that asks.
+    pub(crate) fn pair_for(&mut self, peer: Option<SocketAddr>, interface: usize) -> Option<PairId> {
+        let here = |shown: &&mut ShownPair| shown.interface == interface;
+        for shown in self.pairs.iter_mut().filter(here) {
+            match (shown.peer, peer) {
+                (None, _) => {
+                    shown.peer = peer;
+                    return Some(shown.pair);
+                }
+                (Some(before), Some(wanted)) => {
+                    let unspecified = before.ip().is_unspecified() || wanted.ip().is_unspecified();
+                    if before == wanted || (unspecified && before.port() == wanted.port()) {
+                        if before.ip().is_unspecified() {
+                            shown.peer = Some(wanted);
+                        }
+                        return Some(shown.pair);
+                    }
+                }
+                (Some(_), None) => {}
+            }
+        }
+        if peer.is_none() { self.selected } else { None }
+    }
+
+    /// Forgets the oldest pair that is not in use, if there are as many as there may be.
+    pub(crate) fn oldest_surplus(
+        &mut self,
+        pairs_max: usize,
+        needed: impl Fn(PairId) -> bool,
+    ) -> Option<PairId> {
+        if self.pairs.len() < pairs_max {
+            return None;
+        }
+        let spare = |shown: &ShownPair| Some(shown.pair) != self.selected && !needed(shown.pair);
+        let index = self.pairs.iter().position(spare)?;
+        Some(self.pairs.remove(index).pair)
+    }
+}

@@ -1,0 +1,100 @@
+//! The lines that describe payload types, as they are written out.
+
+use rtp::sdp::{Line, LineError, MediaSection, Rtpmap};
+
+/// The payload types of an `m=` line; `None` if one is not a number from 0 to 127.
+pub(crate) fn payload_types(media: &MediaSection) -> Option<Vec<u8>> {
+    media
+        .media()
+        .formats
+        .iter()
+        .map(|format| format.parse().ok().filter(|&number: &u8| number < 128))
+        .collect()
+}
+
+/// `rtpmap`, `fmtp` and `rtcp-fb` of every payload type of the `m=` line, in its order; static
+/// ones (RFC 3551 §6) get the `rtpmap` that they may do without.
+///
+/// # Errors
+/// A line cannot be written; does not happen with lines that were read.
+pub(crate) fn lines(media: &MediaSection) -> Result<Vec<Line>, LineError> {
+    let mut out = Vec::new();
+    for format in &media.media().formats {
+        let own = |name: &str| {
+            let of_format = move |line: &&Line| belongs(line, &["rtpmap", "fmtp", "rtcp-fb"], Some(format));
+            let name = name.to_owned();
+            media
+                .section
+                .lines()
+                .iter()
+                .filter(of_format)
+                .filter(move |line| line.attribute().is_some_and(|attribute| attribute.name == name))
+        };
+        match own("rtpmap").next() {
+            Some(line) => out.push(tidied(line)?),
+            None => {
+                let known = STATIC.iter().find(|(number, _)| number.to_string() == *format);
+                if let Some((number, encoding)) = known {
+                    out.push(Line::attribute_of("rtpmap", Some(&format!("{number} {encoding}")))?);
+                }
+            }
+        }
+        out.extend(own("fmtp").cloned());
+        out.extend(own("rtcp-fb").cloned());
+    }
+    Ok(out)
+}
+
+/// Whether a line is an attribute of one of these names about this payload type, or about any.
+pub(crate) fn belongs(line: &Line, names: &[&str], format: Option<&str>) -> bool {
+    let Some(attribute) = line.attribute().filter(|attribute| names.contains(&attribute.name)) else {
+        return false;
+    };
+    let about =
+        attribute.value.and_then(|value| value.trim_start_matches(' ').split(' ').next()).unwrap_or("");
+    match format {
+        Some(format) => about == format,
+        // `rtcp-fb:*` is about all of them and stays where it is.
+        None => about != "*",
+    }
+}
+
+/// The line with one channel left unsaid, as it is for audio.
+fn tidied(line: &Line) -> Result<Line, LineError> {
+    let value = line.attribute().and_then(|attribute| attribute.value).unwrap_or_default();
+    match value.parse::<Rtpmap>() {
+        Ok(mut rtpmap) => {
+            rtpmap.channels = rtpmap.channels.filter(|&channels| channels != 1);
+            Line::attribute_of("rtpmap", Some(&rtpmap.to_string()))
+        }
+        Err(_) => Ok(line.clone()),
+    }
+}
+
+/// Static payload types (RFC 3551 §6).
+const STATIC: [(u8, &str); 24] = [
+    (0, "PCMU/8000"),
+    (3, "GSM/8000"),
+    (4, "G723/8000"),
+    (5, "DVI4/8000"),
+    (6, "DVI4/16000"),
+    (7, "LPC/8000"),
+    (8, "PCMA/8000"),
+    (9, "G722/8000"),
+    (10, "L16/44100/2"),
+    (11, "L16/44100"),
+    (12, "QCELP/8000"),
+    (13, "CN/8000"),
+    (14, "MPA/90000"),
+    (15, "G728/8000"),
+    (16, "DVI4/11025"),
+    (17, "DVI4/22050"),
+    (18, "G729/8000"),
+    (25, "CelB/90000"),
+    (26, "JPEG/90000"),
+    (28, "nv/90000"),
+    (31, "H261/90000"),
+    (32, "MPV/90000"),
+    (33, "MP2T/90000"),
+    (34, "H263/90000"),
+];

@@ -1,0 +1,120 @@
+//! Which parties an offer, an answer or a delete is about.
+
+use ng::{Delete, Signal};
+
+use super::Kind;
+use crate::{call::Call, leg::Leg};
+
+/// The two parties of an offer or answer: whose description it is, and for whom.
+///
+/// Parties that are not there yet are made. The first offer makes the offerer and an untagged
+/// other side, indexed by the branch if one is named; the answer gives it its tag.
+///
+/// # Errors
+/// The text of the refusal: too many parties, or a party with itself.
+pub(crate) fn parties(
+    call: &mut Call,
+    kind: Kind,
+    signal: &Signal,
+    wall_ms: u64,
+    legs_max: usize,
+) -> Result<(usize, usize), &'static str> {
+    if signal.to_tag.as_deref() == Some(&signal.from_tag) {
+        return Err("Invalid dialogue association");
+    }
+    let known = call.by_tag(&signal.from_tag);
+    let missing = usize::from(known.is_none()) + 1;
+    if call.legs.len() + missing > legs_max && call.parties().count() + missing > legs_max {
+        return Err("Too many parties in this call");
+    }
+    let offerer = known.unwrap_or_else(|| insert(call, wall_ms, Some(&signal.from_tag), None));
+    let other = other_side(call, kind, signal, offerer, wall_ms);
+    match kind {
+        Kind::Offer => Ok((offerer, other)),
+        Kind::Answer => Ok((other, offerer)),
+    }
+}
+
+/// The other side of the offerer: by tag; else by branch; else whom it talks to, if that one is
+/// the only candidate; else a new party.
+fn other_side(call: &mut Call, kind: Kind, signal: &Signal, offerer: usize, wall_ms: u64) -> usize {
+    let to_tag = signal.to_tag.as_deref();
+    if let Some(found) = to_tag.and_then(|tag| call.by_tag(tag)) {
+        return found;
+    }
+    let branch = signal.via_branch.as_deref();
+    let untagged_peer = |call: &Call| {
+        call.leg(offerer)
+            .partners
+            .iter()
+            .copied()
+            .find(|&other| call.legs[other].as_ref().is_some_and(|leg| leg.tag.is_none()))
+    };
+    let found = match branch {
+        Some(branch) => {
+            // A party without branch and tag belongs to whichever branch comes first.
+            call.by_branch(branch).filter(|&other| other != offerer).or_else(|| {
+                untagged_peer(call)
+                    .filter(|&other| kind == Kind::Answer && call.leg(other).via_branch.is_none())
+            })
+        }
+        None if to_tag.is_some() || kind == Kind::Answer => untagged_peer(call),
+        None => call.leg(offerer).peer,
+    };
+    match found {
+        Some(found) => {
+            if let Some(tag) = to_tag
+                && call.leg(found).tag.is_none()
+            {
+                call.leg_mut(found).tag = Some(tag.to_owned());
+                return found;
+            }
+            if to_tag.is_none() || call.leg(found).tag.is_none() {
+                return found;
+            }
+            insert(call, wall_ms, to_tag, branch)
+        }
+        None => insert(call, wall_ms, to_tag, branch),
+    }
+}
+
+fn insert(call: &mut Call, wall_ms: u64, tag: Option<&str>, branch: Option<&str>) -> usize {
+    let leg = Leg {
+        tag: tag.map(str::to_owned),
+        via_branch: branch.map(str::to_owned),
+        ..Leg::new(wall_ms / 1000)
+    };
+    match call.legs.iter().position(Option::is_none) {
+        Some(index) => {
+            call.legs[index] = Some(leg);
+            index
+        }
+        None => {
+            call.legs.push(Some(leg));
+            call.legs.len() - 1
+        }
+    }
+}
+
+/// Which parties a delete is about: all of them without a tag; else the one found, and its
+/// partners that have no other. Empty if the tags match nobody.
+pub(crate) fn deleted(call: &Call, delete: &Delete) -> Vec<usize> {
+    let (from_tag, to_tag) = (delete.from_tag.as_deref(), delete.to_tag.as_deref());
+    let branch = delete.via_branch.as_deref();
+    let everybody = || call.parties().map(|(index, _)| index).collect();
+    let Some(from_tag) = from_tag else { return everybody() };
+    let by_branch = || branch.and_then(|branch| call.by_branch(branch));
+    let untagged = || {
+        let from = call.by_tag(from_tag)?;
+        call.leg(from).partners.iter().any(|&other| call.leg(other).tag.is_none()).then_some(from)
+    };
+    let found = match to_tag {
+        None => by_branch().or_else(|| call.by_tag(from_tag)),
+        Some(to_tag) => call.by_tag(to_tag).or_else(by_branch).or_else(untagged),
+    };
+    let Some(found) = found else { return Vec::new() };
+    let alone = |other: usize| call.leg(other).partners.iter().all(|&partner| partner == found);
+    let mut gone = vec![found];
+    gone.extend(call.leg(found).partners.iter().copied().filter(|&other| other != found && alone(other)));
+    gone
+}

@@ -1,0 +1,75 @@
+//! What is not built is refused by name, never passed through in silence.
+
+use ng::{Ice, Signal, TransportProtocol};
+use rtp::sdp::{Line, Sdp};
+
+use crate::media::Transport;
+
+/// The text of the refusal if an offer or answer asks by its options for something not built.
+pub(crate) fn options(signal: &Signal) -> Option<String> {
+    let mut refused = signal.unsupported.clone();
+    if let Some(ice) = signal.ice
+        && !matches!(ice, Ice::Remove | Ice::Default)
+    {
+        let name = match ice {
+            Ice::Force => "force",
+            Ice::Optional => "optional",
+            _ => "force-relay",
+        };
+        refused.push(format!("ICE={name}"));
+    }
+    let secure = match signal.transport_protocol {
+        Some(TransportProtocol::RtpSavp) => Some("RTP/SAVP"),
+        Some(TransportProtocol::RtpSavpf) => Some("RTP/SAVPF"),
+        Some(TransportProtocol::UdpTlsRtpSavp) => Some("UDP/TLS/RTP/SAVP"),
+        Some(TransportProtocol::UdpTlsRtpSavpf) => Some("UDP/TLS/RTP/SAVPF"),
+        Some(TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf | TransportProtocol::Accept) | None => {
+            None
+        }
+    };
+    refused.extend(secure.map(|name| format!("transport-protocol={name}")));
+    if signal.loop_protect {
+        refused.push("loop-protect".to_owned());
+    }
+    (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
+}
+
+/// The text of the refusal if a description has a property that is not built.
+pub(crate) fn description(sdp: &Sdp, ice_removed: bool) -> Option<String> {
+    for media in &sdp.media {
+        let fields = media.media();
+        if fields.port != 0 && transport(&fields.proto).is_none() {
+            return Some(format!("Not supported: SDP profile {}", fields.proto));
+        }
+    }
+    let live =
+        sdp.media.iter().filter(|media| media.media().port != 0).flat_map(|media| media.section.lines());
+    let names = sdp.session.lines().iter().chain(live).filter_map(|line| line.attribute()).map(|a| a.name);
+    for name in names {
+        if !ice_removed && ["ice-ufrag", "ice-pwd", "candidate"].contains(&name) {
+            return Some(format!("Not supported: SDP attribute {name} (strip it with ICE=remove)"));
+        }
+        if ["crypto", "fingerprint"].contains(&name) {
+            return Some(format!("Not supported: SDP attribute {name}"));
+        }
+    }
+    None
+}
+
+/// How a profile's datagrams are treated; `None` for one that is not built.
+pub(crate) fn transport(proto: &str) -> Option<Transport> {
+    match proto {
+        "RTP/AVP" | "RTP/AVPF" => Some(Transport::Rtp),
+        _ if proto.starts_with("TCP/") && !proto.contains("RTP") => Some(Transport::Foreign),
+        _ if proto == "TCP" => Some(Transport::Foreign),
+        _ if ["SAVP", "TLS", "TCP"].iter().any(|part| proto.contains(part)) => None,
+        _ => Some(Transport::Opaque),
+    }
+}
+
+/// Whether a line belongs to ICE (RFC 8839) and goes with `ICE=remove`.
+pub(crate) fn is_ice(line: &Line) -> bool {
+    const NAMES: [&str; 6] =
+        ["ice-lite", "ice-options", "ice-ufrag", "ice-pwd", "candidate", "remote-candidates"];
+    line.attribute().is_some_and(|attribute| NAMES.contains(&attribute.name))
+}

@@ -1,0 +1,122 @@
+//! Which port pair comes next: a seeded permutation, so that nobody outside can guess it.
+
+use std::collections::VecDeque;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+/// One shard's part of the port range. All shards of an engine are given the same range and seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// Lowest port that may be used.
+    pub min: u16,
+    /// Highest port that may be used.
+    pub max: u16,
+    /// This shard, from 0.
+    pub shard: u16,
+    /// How many shards share the range.
+    pub shards: u16,
+    /// Of the permutation that divides the range among the shards.
+    pub seed: u64,
+}
+
+impl PortRange {
+    /// The whole range for one shard.
+    pub const fn whole(min: u16, max: u16, seed: u64) -> Self {
+        Self { min, max, shard: 0, shards: 1, seed }
+    }
+
+    /// The RTP ports of this shard, in the order in which they are first used.
+    fn pairs(&self) -> VecDeque<u16> {
+        let first = self.min.max(2).div_ceil(2);
+        let last = u32::from(self.max).div_ceil(2);
+        let mut all: Vec<u16> =
+            (u32::from(first)..last).filter_map(|half| u16::try_from(half * 2).ok()).collect();
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        for index in (1..all.len()).rev() {
+            all.swap(index, rng.random_range(0..=index));
+        }
+        all.into_iter().skip(self.shard.into()).step_by(usize::from(self.shards.max(1))).collect()
+    }
+}
+
+/// The free port pairs of one address.
+///
+/// A pair that was freed goes to the end of the queue: it rests for as long as the others last,
+/// so that late packets of an old call seldom meet a new one.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    free: VecDeque<u16>,
+}
+
+impl Ports {
+    pub(crate) fn new(range: &PortRange) -> Self {
+        Self { free: range.pairs() }
+    }
+
+    /// The RTP port of a pair that is free, an even number; RTCP's is the next one.
+    pub(crate) fn take(&mut self) -> Option<u16> {
+        self.free.pop_front()
+    }
+
+    pub(crate) fn give_back(&mut self, rtp_port: u16) {
+        debug_assert!(rtp_port.is_multiple_of(2));
+        self.free.push_back(rtp_port);
+    }
+
+    pub(crate) fn free_count(&self) -> usize {
+        self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn drain(range: PortRange) -> Vec<u16> {
+        let mut ports = Ports::new(&range);
+        std::iter::from_fn(|| ports.take()).collect()
+    }
+
+    #[test]
+    fn pairs_are_even_and_whole_within_the_range() {
+        assert_eq!(drain(PortRange::whole(41_001, 41_004, 1)), [41_002]);
+        assert_eq!(drain(PortRange::whole(41_000, 41_001, 1)), [41_000]);
+        assert_eq!(drain(PortRange::whole(41_000, 41_000, 1)), [] as [u16; 0]);
+        assert_eq!(drain(PortRange::whole(2, 1, 1)), [] as [u16; 0]);
+        let mut top = drain(PortRange::whole(65_530, u16::MAX, 1));
+        top.sort_unstable();
+        assert_eq!(top, [65_530, 65_532, 65_534]);
+        assert!(!drain(PortRange::whole(0, 100, 1)).contains(&0));
+    }
+
+    #[test]
+    fn shards_divide_the_range_without_overlap() {
+        let mut seen = HashSet::new();
+        for shard in 0..3 {
+            for port in drain(PortRange { min: 20_000, max: 29_999, shard, shards: 3, seed: 7 }) {
+                assert!(seen.insert(port), "{port} belongs to two shards");
+            }
+        }
+        assert_eq!(seen.len(), 5_000);
+    }
+
+    #[test]
+    fn the_order_is_a_matter_of_the_seed_and_not_ascending() {
+        let one = drain(PortRange::whole(20_000, 29_999, 1));
+        assert_eq!(one, drain(PortRange::whole(20_000, 29_999, 1)));
+        assert_ne!(one, drain(PortRange::whole(20_000, 29_999, 2)));
+        assert!(!one.is_sorted());
+    }
+
+    #[test]
+    fn a_freed_pair_rests_behind_all_others() {
+        let mut ports = Ports::new(&PortRange::whole(20_000, 20_007, 3));
+        let first = ports.take().unwrap();
+        ports.give_back(first);
+        let rest: Vec<u16> = std::iter::from_fn(|| ports.take()).collect();
+        assert_eq!(rest.len(), 4);
+        assert_eq!(rest[3], first);
+    }
+}

@@ -1,0 +1,251 @@
+//! The state and counters of a call as clients see them, and the final reports that are kept.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use ng::{
+    CallReport, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
+};
+use rtp::units::Instant;
+
+use crate::{
+    call::Call,
+    leg::Leg,
+    media::{Media, Transport},
+    path::{Path, PathId, PathKind, Paths},
+    socket::Sockets,
+};
+
+/// The state of a call, or of the parties whose index `wanted` accepts.
+pub(crate) fn of_call(
+    call: &Call,
+    sockets: &Sockets,
+    paths: &Paths,
+    wanted: impl Fn(usize) -> bool,
+) -> CallReport {
+    let parties = || call.parties().filter(|(index, _)| wanted(*index));
+    let mut totals = Totals::default();
+    for media in parties().flat_map(|(_, leg)| &leg.medias) {
+        for id in [media.rtp, media.rtcp] {
+            let path = &paths[id];
+            add(if path.kind == PathKind::Rtcp { &mut totals.rtcp } else { &mut totals.rtp }, path.received);
+        }
+    }
+    CallReport {
+        created_us: call.created_wall_ms.saturating_mul(1000),
+        last_signal_s: call.last_signal_wall_ms / 1000,
+        tags: parties().map(|(index, leg)| tag_status(call, index, leg, sockets, paths)).collect(),
+        totals,
+        owner: call.owner.clone(),
+        ended: None,
+    }
+}
+
+fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &Paths) -> TagStatus {
+    let subscription = |other: usize| Subscription {
+        tag: call.leg(other).tag.clone().unwrap_or_default(),
+        kind: SubscriptionKind::OfferAnswer,
+    };
+    TagStatus {
+        tag: leg.tag.clone().unwrap_or_default(),
+        via_branch: leg.via_branch.clone(),
+        label: leg.label.clone(),
+        created_s: leg.created_s,
+        subscriptions: leg.partners.iter().map(|&other| subscription(other)).collect(),
+        subscribers: call
+            .parties()
+            .filter(|(other, party)| *other != index && party.partners.contains(&index))
+            .map(|(other, _)| subscription(other))
+            .collect(),
+        medias: (1..)
+            .zip(&leg.medias)
+            .map(|(index, media)| media_status(index, media, sockets, paths))
+            .collect(),
+    }
+}
+
+fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> MediaStatus {
+    let mut flags = vec![Cow::Borrowed("initialized")];
+    if media.direction.receives() {
+        flags.push(Cow::Borrowed("send"));
+    }
+    if media.direction.sends() {
+        flags.push(Cow::Borrowed("recv"));
+    }
+    if media.mux.active {
+        flags.push(Cow::Borrowed("rtcp-mux"));
+    }
+    let halves: &[PathId] = match media.transport {
+        Transport::Rtp => &[media.rtp, media.rtcp],
+        Transport::Opaque => &[media.rtp],
+        Transport::Foreign => &[],
+    };
+    let local = media.selected.and_then(|pair| sockets.local(pair));
+    let streams = (0u16..).zip(halves).filter_map(|(offset, &id)| {
+        let mut local = local?;
+        local.set_port(local.port() + offset);
+        Some(stream_status(&paths[id], local))
+    });
+    MediaStatus {
+        index,
+        kind: media.kind.clone(),
+        protocol: media.protocol.clone(),
+        codec: None,
+        streams: streams.collect(),
+        flags,
+    }
+}
+
+fn stream_status(path: &Path, local: std::net::SocketAddr) -> StreamStatus {
+    let mut flags = vec![Cow::Borrowed(match path.kind {
+        PathKind::Rtcp => "RTCP",
+        PathKind::Rtp | PathKind::Opaque => "RTP",
+    })];
+    if path.latch.signalled().is_some() {
+        flags.push(Cow::Borrowed("filled"));
+    }
+    if path.latch.confirmed().is_some() {
+        flags.push(Cow::Borrowed("confirmed"));
+    }
+    StreamStatus {
+        local: Some(local),
+        endpoint: path.latch.destination(),
+        advertised_endpoint: path.latch.signalled(),
+        last_packet_s: path.last_packet_wall_ms / 1000,
+        flags,
+        stats: path.received,
+        ssrc: path.ssrc,
+    }
+}
+
+fn add(sum: &mut StreamCounters, more: StreamCounters) {
+    sum.packets += more.packets;
+    sum.bytes += more.bytes;
+    sum.errors += more.errors;
+}
+
+/// Final reports that wait for `report ack`: bounded in number and in time.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    reports: HashMap<String, (u64, CallReport)>,
+    /// In order of age; an entry whose number is not its call's any more was acknowledged.
+    ages: VecDeque<(Instant, u64, String)>,
+    last: u64,
+    reports_max: usize,
+    lifetime: Duration,
+}
+
+impl Kept {
+    pub(crate) fn new(reports_max: usize, lifetime: Duration) -> Self {
+        Self { reports: HashMap::new(), ages: VecDeque::new(), last: 0, reports_max, lifetime }
+    }
+
+    /// Keeps a report; returns how many others were lost for it.
+    pub(crate) fn keep(&mut self, now: Instant, call: &str, report: CallReport) -> u64 {
+        if self.reports_max == 0 {
+            return 1;
+        }
+        self.last += 1;
+        let mut lost = u64::from(self.reports.insert(call.to_owned(), (self.last, report)).is_some());
+        self.ages.push_back((now, self.last, call.to_owned()));
+        while self.reports.len() > self.reports_max {
+            lost += self.drop_oldest();
+        }
+        // Acknowledged ones leave their age behind: no more of them than of reports that may be kept.
+        if self.ages.len() > self.reports_max.saturating_mul(2) {
+            let reports = &self.reports;
+            self.ages.retain(|(_, number, call)| reports.get(call).is_some_and(|(kept, _)| kept == number));
+        }
+        lost
+    }
+
+    /// Drops what nobody asked for in time; returns how many.
+    pub(crate) fn expire(&mut self, now: Instant) -> u64 {
+        let mut lost = 0;
+        while self.ages.front().is_some_and(|(at, ..)| now.saturating_since(*at) >= self.lifetime) {
+            lost += self.drop_oldest();
+        }
+        lost
+    }
+
+    fn drop_oldest(&mut self) -> u64 {
+        let Some((_, number, call)) = self.ages.pop_front() else { return 0 };
+        if self.reports.get(&call).is_none_or(|(kept, _)| *kept != number) {
+            return 0;
+        }
+        self.reports.remove(&call);
+        1
+    }
+
+    pub(crate) fn acknowledge(&mut self, call: &str) -> bool {
+        self.reports.remove(call).is_some()
+    }
+
+    pub(crate) fn get(&self, call: &str) -> Option<&CallReport> {
+        self.reports.get(call).map(|(_, report)| report)
+    }
+
+    /// Names of the calls of an owner.
+    pub(crate) fn of_owner(&self, owner: &str) -> impl Iterator<Item = &String> {
+        self.reports
+            .iter()
+            .filter(move |(_, (_, report))| report.owner.as_deref() == Some(owner))
+            .map(|(name, _)| name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.reports.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(reports_max: usize) -> Kept {
+        Kept::new(reports_max, Duration::from_secs(10))
+    }
+
+    #[test]
+    fn the_oldest_report_gives_way_and_is_counted() {
+        let mut kept = kept(2);
+        assert_eq!(kept.keep(Instant::ZERO, "a", CallReport::default()), 0);
+        assert_eq!(kept.keep(Instant::ZERO, "b", CallReport::default()), 0);
+        assert_eq!(kept.keep(Instant::ZERO, "c", CallReport::default()), 1);
+        assert!(kept.get("a").is_none() && kept.get("b").is_some() && kept.get("c").is_some());
+    }
+
+    #[test]
+    fn an_acknowledged_report_is_not_lost() {
+        let mut kept = kept(1);
+        kept.keep(Instant::ZERO, "a", CallReport::default());
+        assert!(kept.acknowledge("a"));
+        assert!(!kept.acknowledge("a"));
+        assert_eq!(kept.keep(Instant::ZERO, "b", CallReport::default()), 0);
+        assert_eq!(kept.len(), 1);
+    }
+
+    #[test]
+    fn a_report_expires() {
+        let mut kept = kept(4);
+        kept.keep(Instant::from_millis(0), "a", CallReport::default());
+        kept.keep(Instant::from_millis(5_000), "b", CallReport::default());
+        assert_eq!(kept.expire(Instant::from_millis(9_999)), 0);
+        assert_eq!(kept.expire(Instant::from_millis(10_000)), 1);
+        assert_eq!(kept.len(), 1);
+    }
+
+    #[test]
+    fn many_acknowledged_reports_leave_nothing_behind() {
+        let mut kept = kept(4);
+        for number in 0..1_000 {
+            let name = number.to_string();
+            kept.keep(Instant::ZERO, &name, CallReport::default());
+            kept.acknowledge(&name);
+        }
+        assert!(kept.ages.len() <= 9);
+    }
+}

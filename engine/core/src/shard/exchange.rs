@@ -1,0 +1,465 @@
+//! Offers and answers of a shard: from the command to the reply.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
+
+use ng::{Learning, Reply, Signal, SignalReply, Trust};
+use rtp::sdp::{Direction, Sdp};
+
+use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, is_foreign};
+use crate::{
+    call::{Call, CallKey},
+    io::{OpenError, Output, SocketId},
+    latch::{Signalled, is_private},
+    media::{Media, ShownPair, Transport},
+    negotiate::{
+        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, protocol, refuse,
+        rewrite,
+    },
+    path::Paths,
+    socket::{PairId, Sockets},
+    timer::Timer,
+};
+
+/// How many ports are tried in place of ones that somebody else has.
+const ATTEMPTS: u8 = 16;
+
+impl Shard {
+    pub(super) fn on_signal(&mut self, id: u64, kind: Kind, signal: Box<Signal>) {
+        let (sdp, sections) = match read(&signal, self.limits.medias_max) {
+            Ok(read) => read,
+            Err(text) => return self.refuse(id, &text),
+        };
+        let key = match self.calls.by_name(&signal.call_id) {
+            Some(key) => key,
+            None if kind == Kind::Answer => return self.refuse(id, Reply::UNKNOWN_CALL),
+            None if self.calls.len() >= self.limits.calls_max => {
+                let text = Reply::PARALLEL_SESSION_LIMIT;
+                if !signal.supports_load_limit {
+                    return self.refuse(id, text);
+                }
+                self.counters.commands_refused += 1;
+                return self.reply(id, Reply::LoadLimit(text.to_owned()));
+            }
+            None => {
+                self.counters.calls_begun += 1;
+                self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms))
+            }
+        };
+        self.current = Some((id, key));
+        let result = self.prepare(id, key, kind, signal, sdp, sections);
+        self.settle(id, key, result);
+    }
+
+    pub(super) fn on_socket_opened(&mut self, socket: SocketId, result: Result<(), OpenError>) {
+        let Some((key, pair)) = self.sockets.opened(socket, result.is_ok(), &mut self.outputs) else {
+            return;
+        };
+        let Some(exchange) = self.calls.get(key).and_then(|call| call.pending.as_ref()) else { return };
+        if !exchange.opening.contains(&pair) {
+            return;
+        }
+        let id = exchange.id;
+        self.current = Some((id, key));
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(OpenError::InUse) => self.try_another(key, pair),
+            Err(_) => Err(Reply::OUT_OF_PORTS),
+        };
+        self.settle(id, key, result);
+    }
+
+    /// After a step of an exchange: refused, finished, or still waiting for sockets.
+    fn settle(&mut self, id: u64, key: CallKey, result: Result<(), &'static str>) {
+        match result {
+            Err(text) => {
+                self.counters.ports_exhausted += u64::from(text == Reply::OUT_OF_PORTS);
+                self.roll_back(key);
+                self.refuse(id, text);
+            }
+            Ok(()) => {
+                let open = |pair: &PairId| self.sockets.is_open(*pair);
+                let pending = self.calls.get(key).and_then(|call| call.pending.as_ref());
+                if !pending.is_some_and(|exchange| exchange.opening.iter().all(open)) {
+                    self.current = None;
+                    return;
+                }
+                match self.commit(key) {
+                    Ok(sdp) => self.reply(id, Reply::Signal(SignalReply { sdp, warning: None })),
+                    Err(text) => self.refuse(id, text),
+                }
+            }
+        }
+        self.catch_up(key);
+    }
+
+    /// Obeys what waited for an exchange, until the next one waits.
+    fn catch_up(&mut self, key: CallKey) {
+        while let Some(call) = self.calls.get_mut(key).filter(|call| call.pending.is_none()) {
+            let Some((id, command)) = call.waiting.pop_front() else { return };
+            self.obey(id, command);
+        }
+    }
+
+    /// Finds the parties and the pairs each is shown; asks for those that are missing.
+    fn prepare(
+        &mut self,
+        id: u64,
+        key: CallKey,
+        kind: Kind,
+        signal: Box<Signal>,
+        sdp: Sdp,
+        mut sections: Vec<SectionPlan>,
+    ) -> Result<(), &'static str> {
+        let Self { calls, sockets, paths, outputs, limits, .. } = self;
+        let call = calls.get_mut(key).expect("the call was found or made for this command");
+        if is_foreign(call, signal.owner.as_deref()) {
+            return Err(OTHER_OWNER);
+        }
+        let (sender, receiver) = dialogue::parties(call, kind, &signal, self.wall_ms, limits.legs_max)?;
+        if sender == receiver {
+            return Err("Invalid dialogue association");
+        }
+        if kind == Kind::Offer {
+            for (index, name) in [sender, receiver].into_iter().zip(&signal.direction) {
+                call.leg_mut(index).interface.get_or_insert_with(|| name.clone());
+            }
+        }
+        if signal.label.is_some() {
+            call.leg_mut(sender).label.clone_from(&signal.label);
+        }
+        let tos = signal.tos.unwrap_or(self.tos);
+        let mut opening = Vec::new();
+        let mut result = Ok(());
+        for (index, plan) in sections.iter_mut().enumerate() {
+            let fields = sdp.media[index].media();
+            for leg in [sender, receiver] {
+                let medias = &mut call.leg_mut(leg).medias;
+                if medias.len() <= index {
+                    medias.push(Media::new(&fields.kind, &fields.proto, plan.transport, paths));
+                }
+            }
+            if fields.port == 0 || plan.transport == Transport::Foreign {
+                continue;
+            }
+            let receiver_at = call.leg(receiver).medias[index].endpoint;
+            let to_receiver = signal
+                .address_family
+                .map(|family| family == ng::Family::Ip4)
+                .or_else(|| receiver_at.map(|at| at.is_ipv4()))
+                .unwrap_or_else(|| plan.endpoint.is_ipv4());
+            let mut request = PairRequest {
+                key,
+                tos,
+                latching: signal.port_latching == Some(true),
+                pairs_max: limits.pairs_max,
+                opening: &mut opening,
+                outputs,
+            };
+            let shown = request
+                .pair(sockets, call, receiver, index, Some(plan.endpoint), to_receiver)
+                .and_then(|pair| {
+                    plan.receiver_pair = Some(pair);
+                    request.pair(sockets, call, sender, index, receiver_at, plan.endpoint.is_ipv4())
+                });
+            match shown {
+                Some(pair) => plan.sender_pair = Some(pair),
+                None => {
+                    result = Err(Reply::OUT_OF_PORTS);
+                    break;
+                }
+            }
+        }
+        let exchange =
+            Exchange { id, kind, signal, sdp, sender, receiver, sections, opening, attempts_left: ATTEMPTS };
+        call.pending = Some(Box::new(exchange));
+        result
+    }
+
+    /// Asks for another pair in place of one whose port somebody else has.
+    fn try_another(&mut self, key: CallKey, pair: PairId) -> Result<(), &'static str> {
+        let Self { calls, sockets, outputs, .. } = self;
+        let call = calls.get_mut(key).expect("the pair belongs to a call that is there");
+        let exchange = call.pending.as_mut().expect("the pair is one that the call waits for");
+        exchange.attempts_left = exchange.attempts_left.checked_sub(1).ok_or(Reply::OUT_OF_PORTS)?;
+        let tos = exchange.signal.tos.unwrap_or(self.tos);
+        let medias = call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias);
+        let shown = medias.flat_map(|media| &mut media.pairs).find(|shown| shown.pair == pair);
+        let shown = shown.expect("a pair that opens is shown to some party");
+        let other = sockets.open_pair(key, shown.interface, tos, outputs).ok_or(Reply::OUT_OF_PORTS)?;
+        shown.pair = other;
+        exchange.replace_pair(pair, other);
+        sockets.release(pair, outputs);
+        Ok(())
+    }
+
+    /// Undoes an exchange that found no ports: its pairs go, and the call too if it has never been more.
+    fn roll_back(&mut self, key: CallKey) {
+        let Self { calls, sockets, outputs, .. } = self;
+        let Some(call) = calls.get_mut(key) else { return };
+        if let Some(exchange) = call.pending.take() {
+            for pair in exchange.opening {
+                for media in call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias) {
+                    media.pairs.retain(|shown| shown.pair != pair);
+                }
+                sockets.release(pair, outputs);
+            }
+        }
+        if call.parties().all(|(_, leg)| !leg.described) {
+            let waiting = std::mem::take(&mut call.waiting);
+            call.owner = None;
+            call.keep_report = false;
+            self.end_call(key, ng::EndReason::Fault);
+            for (id, command) in waiting {
+                self.obey(id, command);
+            }
+        }
+    }
+
+    /// Every socket is open: addresses, routes and the description that goes out.
+    fn commit(&mut self, key: CallKey) -> Result<Vec<u8>, &'static str> {
+        let Self { calls, sockets, paths, timers, .. } = self;
+        let (now, wall_ms) = (self.now, self.wall_ms);
+        let call = calls.get_mut(key).expect("the exchange belongs to a call that is there");
+        let exchange = call.pending.take().expect("the exchange is the one whose sockets opened");
+        let Exchange { kind, ref signal, ref sdp, sender, receiver, .. } = *exchange;
+        call.last_signal = now;
+        call.last_signal_wall_ms = wall_ms;
+        call.answered |= kind == Kind::Answer;
+        associate(call, kind, sender, receiver);
+
+        let mut outgoing = Vec::with_capacity(exchange.sections.len());
+        for (index, plan) in exchange.sections.iter().enumerate() {
+            let [from, to] = both(call, sender, receiver);
+            let talks = from.peer == Some(receiver);
+            let (from, to) = (&mut from.medias[index], &mut to.medias[index]);
+            let proto = protocol(kind, signal, &sdp.media[index].media().proto, to);
+            describe(from, index, &exchange, paths);
+            to.become_transport(plan.transport, paths);
+            if kind == Kind::Offer {
+                to.protocol.clone_from(&proto);
+                to.kind.clone_from(&from.kind);
+            }
+            let written = sdp.media[index].section.has_attribute("rtcp-mux");
+            let (rtcp_mux, one_port) = multiplex(kind, signal, written, from, to);
+            show(from, plan.sender_pair, sockets, paths);
+            show(to, plan.receiver_pair, sockets, paths);
+            route(from, to, talks, paths);
+            let advertised = to.selected.and_then(|pair| sockets.advertised(pair));
+            signal_latches(from, plan, signal, advertised.map(|at| at.ip()), sockets, paths);
+            let interfaces = sockets.interfaces();
+            let fallback = || {
+                let chosen = interfaces.choose(None, plan.endpoint.is_ipv4());
+                SocketAddr::new(interfaces.get(chosen).advertised, 0)
+            };
+            let local = advertised.unwrap_or_else(fallback);
+            outgoing.push(rewrite::Outgoing {
+                transport: plan.transport,
+                protocol: proto,
+                local,
+                rtcp_port: if one_port { local.port() } else { local.port().saturating_add(1) },
+                rtcp_mux,
+                direction: direction(sdp, index),
+            });
+        }
+        // Sections that this description leaves out are refused by it (RFC 3264 §8.2 asks for port 0; peers differ).
+        if kind == Kind::Offer {
+            for media in call.leg_mut(sender).medias.iter_mut().skip(outgoing.len()) {
+                media.refused = true;
+                media.direction = Direction::Inactive;
+                hold(media, paths);
+            }
+        }
+        let identity = &mut call.leg_mut(sender).identity;
+        let written =
+            rewrite::description(sdp, signal, &outgoing, identity).map_err(|_| "Error rewriting SDP");
+
+        if let Some(owner) = &signal.owner {
+            call.owner.get_or_insert_with(|| owner.clone());
+            if call.deadlines[Timer::Report as usize].is_none() {
+                timers.set(&mut call.deadlines, key, Timer::Report, Some(now + REPORT_INTERVAL));
+            }
+        }
+        call.keep_report |= signal.keep_report;
+        // Whoever offers or answers revives what was deleted.
+        for index in [sender, receiver] {
+            call.leg_mut(index).gone_at = None;
+        }
+        let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
+        timers.set(&mut call.deadlines, key, Timer::Remove, removal);
+        let lease_ms = signal.lease_ms;
+        // The check reckons the right deadline itself, from what is in force now.
+        self.on_activity_check(key);
+        if let Some(lease_ms) = lease_ms {
+            self.set_lease(key, lease_ms);
+        }
+        written
+    }
+}
+
+/// Reads and checks a description.
+///
+/// # Errors
+/// The text of the refusal.
+fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), String> {
+    if let Some(text) = refuse::options(signal) {
+        return Err(text);
+    }
+    if signal.sdp.is_empty() {
+        return Err("No SDP body in message".to_owned());
+    }
+    let sdp = Sdp::parse(&signal.sdp).map_err(|_| "Failed to parse SDP")?;
+    if sdp.media.is_empty() {
+        return Err("Error rewriting SDP".to_owned());
+    }
+    if sdp.media.len() > medias_max {
+        return Err(format!("Not supported: more than {medias_max} media sections"));
+    }
+    if let Some(text) = refuse::description(&sdp, signal.ice == Some(ng::Ice::Remove)) {
+        return Err(text);
+    }
+    let source = signal.received_from.filter(|_| signal.trust == Trust::SipSource);
+    let section = |index: usize| {
+        let media = &sdp.media[index];
+        let fields = media.media();
+        let transport = refuse::transport(&fields.proto).unwrap_or(Transport::Opaque);
+        let connection = sdp.connection(index).ok_or("Incomplete SDP specification")?;
+        let ip = connection.ip().filter(|_| connection.suffix.is_empty()).ok_or("Failed to parse SDP")?;
+        if transport == Transport::Rtp && codec::payload_types(media).is_none() {
+            return Err("Incomplete SDP specification".to_owned());
+        }
+        let trusted = |ip: IpAddr| if ip.is_unspecified() { ip } else { source.unwrap_or(ip) };
+        let rtcp = sdp.rtcp_address(index).filter(|at| at.port() != 0);
+        Ok::<_, String>(SectionPlan {
+            transport,
+            endpoint: SocketAddr::new(trusted(ip), fields.port),
+            rtcp_endpoint: rtcp.map(|at| SocketAddr::new(trusted(at.ip()), at.port())),
+            sender_pair: None,
+            receiver_pair: None,
+        })
+    };
+    let sections = (0..sdp.media.len()).map(section).collect::<Result<_, _>>()?;
+    Ok((sdp, sections))
+}
+
+/// What the pairs of one exchange have in common.
+struct PairRequest<'a> {
+    key: CallKey,
+    tos: u8,
+    latching: bool,
+    pairs_max: usize,
+    opening: &'a mut Vec<PairId>,
+    outputs: &'a mut VecDeque<Output>,
+}
+
+impl PairRequest<'_> {
+    /// The pair that `leg` is shown while the other side is at `peer`: one that it has, or a new one.
+    fn pair(
+        &mut self,
+        sockets: &mut Sockets,
+        call: &mut Call,
+        leg: usize,
+        index: usize,
+        peer: Option<SocketAddr>,
+        ipv4: bool,
+    ) -> Option<PairId> {
+        let leg = call.leg_mut(leg);
+        let interface = sockets.interfaces().choose(leg.interface.as_deref(), ipv4);
+        let media = &mut leg.medias[index];
+        let latched = media.selected.filter(|_| self.latching);
+        if let Some(pair) = latched.or_else(|| media.pair_for(peer, interface)) {
+            return Some(pair);
+        }
+        let opening = &*self.opening;
+        if let Some(surplus) = media.oldest_surplus(self.pairs_max, |pair| opening.contains(&pair)) {
+            sockets.release(surplus, self.outputs);
+        }
+        let pair = sockets.open_pair(self.key, interface, self.tos, self.outputs)?;
+        media.pairs.push(ShownPair { pair, interface, peer });
+        self.opening.push(pair);
+        Some(pair)
+    }
+}
+
+/// Two different parties at once.
+fn both(call: &mut Call, one: usize, other: usize) -> [&mut crate::leg::Leg; 2] {
+    let [one, other] = call.legs.get_disjoint_mut([one, other]).expect("sender and receiver are two parties");
+    let there = "both parties of an exchange are there";
+    [one.as_mut().expect(there), other.as_mut().expect(there)]
+}
+
+/// Notes that two parties are in an offer and answer.
+fn associate(call: &mut Call, kind: Kind, sender: usize, receiver: usize) {
+    call.leg_mut(sender).described = true;
+    for (one, other) in [(sender, receiver), (receiver, sender)] {
+        let other_answers = call.leg(other).described;
+        let leg = call.leg_mut(one);
+        if !leg.partners.contains(&other) {
+            leg.partners.push(other);
+        }
+        // An offer to a further branch does not take the voice from the one that answered.
+        if kind == Kind::Answer || leg.peer.is_none() || other_answers {
+            leg.peer = Some(other);
+        }
+    }
+}
+
+/// Selects the pair that a party is shown from now on.
+fn show(media: &mut Media, pair: Option<PairId>, sockets: &mut Sockets, paths: &mut Paths) {
+    let Some(pair) = pair else { return };
+    media.selected = Some(pair);
+    sockets.bind(pair, [media.rtp, media.rtcp]);
+    if let Some([rtp, rtcp]) = sockets.of_pair(pair) {
+        paths[media.rtp].local = Some(rtp);
+        paths[media.rtcp].local = Some(rtcp);
+    }
+}
+
+/// Lets two parties hear each other; the receiver hears the sender only if that one talks to it.
+fn route(from: &Media, to: &Media, talks: bool, paths: &mut Paths) {
+    for (one, other, heard) in [(from, to, talks), (to, from, true)] {
+        if heard {
+            paths[one.rtp].sink = Some(other.rtp);
+            paths[one.rtcp].sink = Some(other.rtcp);
+        }
+        let shared = one.mux.active && one.transport == Transport::Rtp;
+        paths[one.rtp].rtcp = shared.then_some(one.rtcp);
+        paths[one.rtcp].carrier = shared.then_some(one.rtp);
+        hold(one, paths);
+    }
+}
+
+/// Which way a party's media flows.
+fn hold(media: &Media, paths: &mut Paths) {
+    for path in [media.rtp, media.rtcp] {
+        paths[path].sends = media.direction.sends();
+        paths[path].receives = media.direction.receives();
+    }
+}
+
+/// Tells the guards of the sender's media where it said it is.
+fn signal_latches(
+    media: &Media,
+    plan: &SectionPlan,
+    signal: &Signal,
+    advertised: Option<IpAddr>,
+    sockets: &Sockets,
+    paths: &mut Paths,
+) {
+    let own = media.selected.and_then(|pair| sockets.advertised(pair)).map(|at| at.ip()).or(advertised);
+    let reachable = |at: &SocketAddr| at.port() != 0 && !at.ip().is_unspecified();
+    let common = Signalled {
+        address: None,
+        sip_source: signal.received_from,
+        learn: signal.learning != Some(Learning::Off),
+        handover: signal.media_handover,
+        asymmetric: signal.asymmetric,
+        public_side: own.is_some_and(|ip| !is_private(ip)),
+    };
+    let rtp = Some(plan.endpoint).filter(reachable);
+    let rtcp = plan.rtcp_endpoint.filter(reachable).filter(|_| rtp.is_some());
+    paths[media.rtp].latch.signal(Signalled { address: rtp, ..common });
+    paths[media.rtcp].latch.signal(Signalled { address: rtcp, ..common });
+}

@@ -1,0 +1,240 @@
+//! Socket pairs: asked for, opened, bound to a media's paths, closed, their ports given back.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use crate::{
+    call::CallKey,
+    interface::Interfaces,
+    io::{Output, SocketId},
+    path::PathId,
+    ports::{PortRange, Ports},
+};
+
+/// An RTP socket and the RTCP socket on the port after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PairId(u32);
+
+/// All sockets of a shard and the ports they have.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    interfaces: Interfaces,
+    /// One per interface, by index; interfaces of the same address share the first one's.
+    ports: Vec<Ports>,
+    shared: Vec<usize>,
+    sockets: Vec<Socket>,
+    free_sockets: Vec<u32>,
+    pairs: Vec<Option<Pair>>,
+    free_pairs: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Socket {
+    state: State,
+    pair: PairId,
+    path: Option<PathId>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Free,
+    Opening,
+    /// Released while it was opening: closed as soon as it is open.
+    Abandoned,
+    Open,
+}
+
+#[derive(Debug)]
+struct Pair {
+    call: CallKey,
+    interface: usize,
+    port: u16,
+    sockets: [SocketId; 2],
+    /// Sockets of the two that are not closed yet; the port is given back at none.
+    live: u8,
+    released: bool,
+}
+
+impl Sockets {
+    pub(crate) fn new(interfaces: Interfaces, range: &PortRange) -> Self {
+        let shared = (0..interfaces.len())
+            .map(|index| {
+                let address = interfaces.get(index).address;
+                (0..index).find(|&other| interfaces.get(other).address == address).unwrap_or(index)
+            })
+            .collect();
+        let ports = (0..interfaces.len()).map(|_| Ports::new(range)).collect();
+        Self {
+            interfaces,
+            ports,
+            shared,
+            sockets: Vec::new(),
+            free_sockets: Vec::new(),
+            pairs: Vec::new(),
+            free_pairs: Vec::new(),
+        }
+    }
+
+    /// Asks for a pair on an interface; `None` if its ports are used up.
+    pub(crate) fn open_pair(
+        &mut self,
+        call: CallKey,
+        interface: usize,
+        tos: u8,
+        outputs: &mut VecDeque<Output>,
+    ) -> Option<PairId> {
+        let port = self.ports[self.shared[interface]].take()?;
+        let pair = match self.free_pairs.pop() {
+            Some(index) => PairId(index),
+            None => {
+                self.pairs.push(None);
+                PairId(u32::try_from(self.pairs.len() - 1).expect("there are fewer ports than 2^32"))
+            }
+        };
+        let sockets = [port, port + 1].map(|port| {
+            let id = self.insert(pair);
+            let local = SocketAddr::new(self.interfaces.get(interface).address, port);
+            outputs.push_back(Output::OpenSocket { socket: id, local, tos });
+            id
+        });
+        self.pairs[pair.0 as usize] = Some(Pair { call, interface, port, sockets, live: 2, released: false });
+        Some(pair)
+    }
+
+    /// A socket is open, or is not. Returns the call and pair it belongs to, if still wanted.
+    pub(crate) fn opened(
+        &mut self,
+        id: SocketId,
+        open: bool,
+        outputs: &mut VecDeque<Output>,
+    ) -> Option<(CallKey, PairId)> {
+        let socket = self.sockets.get_mut(id.0 as usize)?;
+        let pair = socket.pair;
+        match (socket.state, open) {
+            (State::Opening, true) => socket.state = State::Open,
+            (State::Opening, false) => self.freed(id),
+            (State::Abandoned, open) => {
+                if open {
+                    outputs.push_back(Output::CloseSocket { socket: id });
+                }
+                self.freed(id);
+                return None;
+            }
+            (State::Free | State::Open, _) => return None,
+        }
+        self.pairs[pair.0 as usize].as_ref().map(|owner| (owner.call, pair))
+    }
+
+    /// Whether both sockets of a pair are open.
+    pub(crate) fn is_open(&self, pair: PairId) -> bool {
+        self.pair(pair).is_some_and(|pair| pair.sockets.iter().all(|id| self.state(*id) == State::Open))
+    }
+
+    /// Lets the sockets of a pair belong to a media's halves.
+    pub(crate) fn bind(&mut self, pair: PairId, halves: [PathId; 2]) {
+        let Some(sockets) = self.pair(pair).map(|pair| pair.sockets) else { return };
+        for (id, path) in sockets.into_iter().zip(halves) {
+            self.sockets[id.0 as usize].path = Some(path);
+        }
+    }
+
+    /// Closes a pair. Its port is free when both sockets are.
+    pub(crate) fn release(&mut self, pair: PairId, outputs: &mut VecDeque<Output>) {
+        let Some(owner) = self.pairs.get_mut(pair.0 as usize).and_then(Option::as_mut) else { return };
+        owner.released = true;
+        let ids = owner.sockets;
+        for id in ids {
+            let socket = &mut self.sockets[id.0 as usize];
+            socket.path = None;
+            match socket.state {
+                State::Open => {
+                    outputs.push_back(Output::CloseSocket { socket: id });
+                    self.freed(id);
+                }
+                State::Opening => socket.state = State::Abandoned,
+                State::Abandoned | State::Free => {}
+            }
+        }
+        self.forget_if_done(pair);
+    }
+
+    /// Whose datagrams arrive on a socket.
+    pub(crate) fn path(&self, id: SocketId) -> Option<PathId> {
+        self.sockets.get(id.0 as usize).filter(|socket| socket.state == State::Open)?.path
+    }
+
+    /// Whose call a socket serves.
+    pub(crate) fn call(&self, id: SocketId) -> Option<CallKey> {
+        let socket = self.sockets.get(id.0 as usize).filter(|socket| socket.state != State::Free)?;
+        self.pair(socket.pair).map(|pair| pair.call)
+    }
+
+    /// The RTP and the RTCP socket of a pair.
+    pub(crate) fn of_pair(&self, pair: PairId) -> Option<[SocketId; 2]> {
+        self.pair(pair).map(|pair| pair.sockets)
+    }
+
+    /// Where the RTP socket of a pair is bound; RTCP's port is the next one.
+    pub(crate) fn local(&self, pair: PairId) -> Option<SocketAddr> {
+        self.pair(pair).map(|pair| SocketAddr::new(self.interfaces.get(pair.interface).address, pair.port))
+    }
+
+    /// What peers are told of a pair.
+    pub(crate) fn advertised(&self, pair: PairId) -> Option<SocketAddr> {
+        self.pair(pair).map(|pair| SocketAddr::new(self.interfaces.get(pair.interface).advertised, pair.port))
+    }
+
+    /// Sockets that are not closed.
+    pub(crate) fn live(&self) -> usize {
+        self.sockets.len() - self.free_sockets.len()
+    }
+
+    /// Free pairs, over all addresses.
+    pub(crate) fn free_pairs(&self) -> usize {
+        let owns = |index: &usize| self.shared[*index] == *index;
+        (0..self.ports.len()).filter(owns).map(|index| self.ports[index].free_count()).sum()
+    }
+
+    pub(crate) fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+
+    fn pair(&self, pair: PairId) -> Option<&Pair> {
+        self.pairs.get(pair.0 as usize)?.as_ref()
+    }
+
+    fn state(&self, id: SocketId) -> State {
+        self.sockets[id.0 as usize].state
+    }
+
+    fn insert(&mut self, pair: PairId) -> SocketId {
+        let socket = Socket { state: State::Opening, pair, path: None };
+        if let Some(index) = self.free_sockets.pop() {
+            self.sockets[index as usize] = socket;
+            return SocketId(index);
+        }
+        self.sockets.push(socket);
+        SocketId(u32::try_from(self.sockets.len() - 1).expect("there are fewer ports than 2^32"))
+    }
+
+    fn freed(&mut self, id: SocketId) {
+        let socket = &mut self.sockets[id.0 as usize];
+        socket.state = State::Free;
+        socket.path = None;
+        let pair = socket.pair;
+        // The number is held back until its pair is forgotten, so that the pair never names a stranger's socket.
+        if let Some(owner) = self.pairs[pair.0 as usize].as_mut() {
+            owner.live -= 1;
+        }
+        self.forget_if_done(pair);
+    }
+
+    fn forget_if_done(&mut self, pair: PairId) {
+        let slot = &mut self.pairs[pair.0 as usize];
+        if slot.as_ref().is_some_and(|owner| owner.released && owner.live == 0) {
+            let owner = slot.take().expect("it was there a line ago");
+            self.ports[self.shared[owner.interface]].give_back(owner.port);
+            self.free_sockets.extend(owner.sockets.map(|id| id.0));
+            self.free_pairs.push(pair.0);
+        }
+    }
+}
