@@ -47,13 +47,36 @@ impl Reply {
     /// Text for an epoch below the last one seen of that owner.
     pub const STALE_EPOCH: &str = "Stale epoch";
 
+    /// The largest payload of one UDP datagram over IPv4.
+    pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
     /// The datagram that answers a question with this cookie.
+    ///
+    /// Of events and names that do not fit one datagram the first are sent, and `next` leads to the rest; any other
+    /// reply that does not fit becomes an error, since a client that hears nothing would ask for ever.
     pub fn datagram(&self, cookie: &[u8], encoding: Encoding) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(cookie);
         out.push(b' ');
         self.encode(encoding, &mut out);
-        out
+        if out.len() <= Self::DATAGRAM_BYTES_MAX {
+            return out;
+        }
+        match self {
+            Self::Events(batch) if batch.events.len() > 1 => {
+                let mut half = batch.clone();
+                half.next = half.events.split_off(batch.events.len() / 2)[0].sequence;
+                Self::Events(half).datagram(cookie, encoding)
+            }
+            Self::List(list) if list.calls.len() + list.ended.len() > 1 => {
+                let mut half = list.clone();
+                half.calls.truncate(list.calls.len().div_ceil(2));
+                half.ended.truncate(list.ended.len() / 2);
+                Self::List(half).datagram(cookie, encoding)
+            }
+            Self::Error(_) | Self::LoadLimit(_) => Self::Error(String::new()).datagram(cookie, encoding),
+            _ => Self::Error("Reply exceeds a datagram".to_owned()).datagram(cookie, encoding),
+        }
     }
 
     /// Appends the document. Keys stand in rtpengine's order.
@@ -127,4 +150,61 @@ pub struct CallList {
     pub calls: Vec<String>,
     /// Ended calls with kept reports; only where the request named an owner.
     pub ended: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        envelope::split_cookie,
+        event::{Event, EventKind, LegReport, MediaReport},
+    };
+
+    fn sent(reply: &Reply) -> Reply {
+        let datagram = reply.datagram(b"1", Encoding::Bencode);
+        assert!(datagram.len() <= Reply::DATAGRAM_BYTES_MAX);
+        Reply::parse(split_cookie(&datagram).expect("a cookie").1).expect("a reply")
+    }
+
+    #[test]
+    fn events_that_do_not_fit_are_left_for_the_next_question() {
+        let leg = LegReport { tag: "t".repeat(100), medias: vec![MediaReport::default(); 20] };
+        let event = |sequence| Event {
+            sequence,
+            call_id: "c".to_owned(),
+            owner: None,
+            wall_ms: 0,
+            kind: EventKind::CallReport { legs: vec![leg.clone(), leg.clone()] },
+        };
+        let all: Vec<Event> = (100..100 + 64).map(event).collect();
+        let mut seen = Vec::new();
+        let mut since = 100;
+        while since < 164 {
+            let events = all.iter().filter(|event| event.sequence >= since).cloned().collect();
+            let batch = EventBatch { instance: "i".to_owned(), next: 164, gap: false, events };
+            let Reply::Events(part) = sent(&Reply::Events(batch)) else { panic!("events") };
+            assert!(part.next > since);
+            since = part.next;
+            seen.extend(part.events);
+        }
+        assert_eq!(seen, all);
+    }
+
+    #[test]
+    fn names_that_do_not_fit_are_left_out() {
+        let calls: Vec<String> = (0..5000).map(|n| format!("{n:040}")).collect();
+        let Reply::List(list) = sent(&Reply::List(CallList { calls: calls.clone(), ended: Vec::new() }))
+        else {
+            panic!("a list")
+        };
+        assert!(list.calls.len() > 500);
+        assert_eq!(list.calls, calls[..list.calls.len()]);
+    }
+
+    #[test]
+    fn a_reply_beyond_a_datagram_is_an_error_instead_of_silence() {
+        let signal = SignalReply { sdp: vec![b'x'; Reply::DATAGRAM_BYTES_MAX], warning: None };
+        assert_eq!(sent(&Reply::Signal(signal)), Reply::Error("Reply exceeds a datagram".to_owned()));
+        assert_eq!(sent(&Reply::Error("x".repeat(70_000))), Reply::Error(String::new()));
+    }
 }

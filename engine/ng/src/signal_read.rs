@@ -266,7 +266,11 @@ impl SignalReader {
     }
 
     fn unsupported(&mut self, key: &str, value: &Value<'_>) {
+        for (inner, _) in value.entries().unwrap_or_default() {
+            self.list_unsupported(format!("{key}-{}", String::from_utf8_lossy(inner)));
+        }
         match value.as_str() {
+            None if value.entries().is_some() => {}
             Some(text) if !text.is_empty() => self.list_unsupported(format!("{key}={}", clip(text))),
             _ => self.list_unsupported(key.to_owned()),
         }
@@ -544,13 +548,14 @@ mod tests {
     #[test]
     fn options_that_are_not_built_are_carried_by_name() {
         let (signal, warnings) = offer(
-            r#""codec":{"strip":["all"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],"template":"x",
+            r#""codec":{"strip":["all"],"offer":["PCMA"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],"template":"x",
                "flags":["codec-transcode-opus","generate RTCP","record-call","OSRTP-offer","trickle-ICE","OSRTP-accept"]"#,
         );
         assert_eq!(
             signal.unsupported,
             [
-                "codec",
+                "codec-strip",
+                "codec-offer",
                 "T.38",
                 "ptime",
                 "template=x",
