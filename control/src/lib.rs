@@ -3,5 +3,6 @@
 
 pub mod cdr;
 pub mod config;
+pub mod media;
 pub mod store;
 pub mod transport;

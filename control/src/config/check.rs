@@ -14,7 +14,7 @@ use super::error::{ConfigError, ConfigErrors, Origin};
 use super::raw::{self, Field, Raw};
 use super::settings::{Kind, Setting};
 use super::source::{ConfigSource, Places};
-use super::{Config, Engine, Limits, Listener, ListenerKind, Media, Tls};
+use super::{Call, Config, Engine, Limits, Listener, ListenerKind, Media, Tls};
 
 impl Config {
     /// Checks everything that can be checked without touching another file.
@@ -110,16 +110,37 @@ impl Check<'_> {
                 first_message_timeout: self
                     .millis("limits.first_message_timeout_ms", &limits.first_message_timeout_ms),
                 idle_timeout: self.seconds("limits.idle_timeout_s", &limits.idle_timeout_s),
-                requests_per_source_per_s: u32::try_from(
-                    self.number("limits.requests_per_source_per_s", &limits.requests_per_source_per_s),
-                )
-                .unwrap_or(u32::MAX),
+                messages_per_source_per_s: self
+                    .small("limits.messages_per_source_per_s", &limits.messages_per_source_per_s),
             },
+            call: self.call(&raw.call),
             media: Media {
                 ping_interval: self.millis("media.ping_interval_ms", &raw.media.ping_interval_ms),
                 events_wait: self.millis("media.events_wait_ms", &raw.media.events_wait_ms),
                 requests_max: self.count("media.requests_max", &raw.media.requests_max),
             },
+        }
+    }
+
+    fn call(&mut self, raw: &raw::Call) -> Call {
+        let country_code = raw.country_code.as_ref().map(|value| value.get_ref().clone());
+        if country_code.as_ref().is_some_and(|code| {
+            !(1..=3).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit())
+        }) {
+            let reason = "that is no country code".to_owned();
+            self.wrong(&raw.country_code, "call.country_code", reason, "one to three digits, without +");
+        }
+        Call {
+            country_code,
+            calls_max: self.count("call.calls_max", &raw.calls_max),
+            requests_per_second: self.small("call.requests_per_second", &raw.requests_per_second),
+            requests_burst: self.small("call.requests_burst", &raw.requests_burst),
+            attempts_max: self.count("call.attempts_max", &raw.attempts_max),
+            setup_timeout: self.seconds("call.setup_timeout_s", &raw.setup_timeout_s),
+            ringing_timeout: self.seconds("call.ringing_timeout_s", &raw.ringing_timeout_s),
+            local_call_max: self.seconds("call.local_call_max_s", &raw.local_call_max_s),
+            registration_max: self.seconds("call.registration_max_s", &raw.registration_max_s),
+            retry_after: self.seconds("call.retry_after_s", &raw.retry_after_s),
         }
     }
 
@@ -270,6 +291,10 @@ impl Check<'_> {
 
     fn count(&mut self, key: &str, field: &Field<u64>) -> usize {
         usize::try_from(self.number(key, field)).unwrap_or(usize::MAX)
+    }
+
+    fn small(&mut self, key: &str, field: &Field<u64>) -> u32 {
+        u32::try_from(self.number(key, field)).unwrap_or(u32::MAX)
     }
 
     fn millis(&mut self, key: &str, field: &Field<u64>) -> Duration {

@@ -40,6 +40,8 @@ pub struct Config {
     pub tls: Tls,
     /// Bounds of the transports.
     pub limits: Limits,
+    /// Bounds and times of calls.
+    pub call: Call,
     /// The seat at the engines.
     pub media: Media,
 }
@@ -119,7 +121,32 @@ pub struct Limits {
     /// Longest silence on a connection.
     pub idle_timeout: Duration,
     /// Messages served per source and second.
-    pub requests_per_source_per_s: u32,
+    pub messages_per_source_per_s: u32,
+}
+
+/// Bounds and times of calls; see the table of settings.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Digits put before national numbers.
+    pub country_code: Option<String>,
+    /// Simultaneous calls.
+    pub calls_max: usize,
+    /// New requests per second and source.
+    pub requests_per_second: u32,
+    /// New requests of a source at once.
+    pub requests_burst: u32,
+    /// Carriers tried for one call.
+    pub attempts_max: usize,
+    /// Longest wait for a phone's first sign of life.
+    pub setup_timeout: Duration,
+    /// Longest ringing.
+    pub ringing_timeout: Duration,
+    /// Longest free call between phones.
+    pub local_call_max: Duration,
+    /// Longest registration.
+    pub registration_max: Duration,
+    /// Retry-After of a 503.
+    pub retry_after: Duration,
 }
 
 /// The seat at the engines; see the table of settings.

@@ -37,6 +37,7 @@ pub(super) struct Raw {
     pub(super) engine: Field<Vec<Spanned<Engine>>>,
     pub(super) tls: Tls,
     pub(super) limits: Limits,
+    pub(super) call: Call,
     pub(super) media: Media,
 }
 
@@ -49,6 +50,7 @@ impl Raw {
         self.log.overlay(over.log);
         self.tls.overlay(over.tls);
         self.limits.overlay(over.limits);
+        self.call.overlay(over.call);
         self.media.overlay(over.media);
         if over.listener.is_some() {
             self.listener = over.listener;
@@ -75,7 +77,19 @@ table!(Limits {
     write_timeout_ms: u64,
     first_message_timeout_ms: u64,
     idle_timeout_s: u64,
-    requests_per_source_per_s: u64,
+    messages_per_source_per_s: u64,
+});
+table!(Call {
+    country_code: String,
+    calls_max: u64,
+    requests_per_second: u64,
+    requests_burst: u64,
+    attempts_max: u64,
+    setup_timeout_s: u64,
+    ringing_timeout_s: u64,
+    local_call_max_s: u64,
+    registration_max_s: u64,
+    retry_after_s: u64,
 });
 table!(Media { ping_interval_ms: u64, events_wait_ms: u64, requests_max: u64 });
 

@@ -33,10 +33,9 @@ reasons! {
     Unframed = "unframed",
     /// A connection brought more malformed messages than are put up with.
     Babbling = "babbling",
-    /// The source sent more than its share; answered 503.
-    RateRefused = "rate_refused",
-    /// The source sent far more than its share; not answered.
-    RateDropped = "rate_dropped",
+    /// The source sent more messages than it may; those that are served may
+    /// still be answered 503 by the call logic.
+    RateMax = "rate_max",
     /// The call logic has as many messages waiting as it may.
     InputQueueFull = "input_queue_full",
     /// As many connections as may be are open.

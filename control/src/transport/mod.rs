@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rustls::ClientConfig;
-use sip::message::Limits as MessageLimits;
-use sip::{FlowId, HeaderName, Hop, Message, Method, Response, StatusCode, Transport};
+use sip::message::{Limits as MessageLimits, RefusalReason};
+use sip::{FlowId, HeaderName, Hop, Message, Response, Transport};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -41,7 +41,7 @@ pub use tls::TlsError;
 pub(crate) use tls::{server_config, trust_roots};
 
 use flow::{FlowTable, Opening};
-use source::{Rates, Source, Verdict};
+use source::{Rates, Source};
 
 /// What the transports report.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl Transports {
             handshakes: Semaphore::new(config.tls.handshakes_max),
             client_tls,
             flows: Mutex::new(FlowTable::new(u64::from(incarnation.max(1)) << 32, &config.limits)),
-            rates: Mutex::new(Rates::new(config.limits.requests_per_source_per_s)),
+            rates: Mutex::new(Rates::new(config.limits.messages_per_source_per_s)),
             trunks: ArcSwap::default(),
             drops: Drops::default(),
             events,
@@ -320,70 +320,45 @@ impl Shared {
         self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Judges and parses one message; `reply` takes the bytes of an immediate answer.
+    /// Counts, parses and passes on one message; `reply` takes the bytes of an immediate answer.
     ///
-    /// Returns whether the peer may go on: false for bytes that are no message.
-    async fn receive(&self, hop: Hop, bytes: Bytes, mut reply: impl FnMut(Bytes)) -> bool {
-        let verdict = self.verdict(hop.remote);
-        if verdict == Verdict::Drop {
-            self.drops.count(DropReason::RateDropped);
+    /// Returns false for bytes that are no message.
+    async fn receive(&self, hop: Hop, bytes: Bytes, reply: impl FnOnce(Bytes)) -> bool {
+        if !self.admit(hop.remote) {
+            self.drops.count(DropReason::RateMax);
             return true;
         }
         let message = match Message::parse(bytes, &self.message_limits) {
             Ok(message) => message,
+            Err(refusal) if refusal.reason == RefusalReason::KeepAlive => return true,
             Err(refusal) => {
-                if refusal.reason == sip::message::RefusalReason::KeepAlive {
-                    return true;
-                }
                 self.drops.count(DropReason::Malformed);
-                if let (Verdict::Admit, Some(mut response)) = (verdict, refusal.response) {
+                if let Some(mut response) = refusal.response {
                     tag(&mut response);
                     reply(response.to_bytes());
                 }
                 return false;
             }
         };
-        if verdict == Verdict::Refuse {
-            self.drops.count(DropReason::RateRefused);
-            if let Message::Request(request) = &message
-                && *request.method() != Method::Ack
-            {
-                let mut response = Response::to(request, StatusCode::SERVICE_UNAVAILABLE);
-                response.headers.push(HeaderName::RetryAfter, RETRY_AFTER_S);
-                tag(&mut response);
-                reply(response.to_bytes());
-            }
-            return true;
-        }
+        let datagram = hop.transport == Transport::Udp;
         let event = TransportEvent::Message { hop, message: Box::new(message) };
-        if event.is_datagram() {
-            if self.events.try_send(event).is_err() {
-                self.drops.count(DropReason::InputQueueFull);
-            }
-        } else {
+        if !datagram {
             // Nobody listens any more only while the process ends.
             let _ = self.events.send(event).await;
+        } else if self.events.try_send(event).is_err() {
+            self.drops.count(DropReason::InputQueueFull);
         }
         true
     }
 
-    fn verdict(&self, remote: SocketAddr) -> Verdict {
+    fn admit(&self, remote: SocketAddr) -> bool {
         if self.trunks.load().is_trunk(remote) {
-            return Verdict::Admit;
+            return true;
         }
         let mut rates = self.rates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         rates.admit(Source::from(remote.ip()), Instant::now())
     }
 }
-
-impl TransportEvent {
-    fn is_datagram(&self) -> bool {
-        matches!(self, Self::Message { hop, .. } if hop.transport == Transport::Udp)
-    }
-}
-
-/// What a source beyond its rate is told to wait, in seconds.
-const RETRY_AFTER_S: &str = "5";
 
 /// Gives a stateless answer the To tag that [RFC 3261 §8.2.6.2] asks for. The
 /// same one every time, so that a retransmission gets the same answer (§8.2.7).

@@ -19,22 +19,8 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// What to do with one more message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Serve it.
-    Admit,
-    /// Answer it with 503.
-    Refuse,
-    /// Forget it.
-    Drop,
-}
-
 /// Sources with a bucket of their own; the rest share one.
 pub(super) const SOURCES_MAX: usize = 65_536;
-
-/// Refusals are answered at this part of the admitted rate.
-const REFUSALS_DIVISOR: u64 = 4;
 
 /// Message rates per source. `rate` a second is sustained, twice that in a burst.
 ///
@@ -44,15 +30,9 @@ const REFUSALS_DIVISOR: u64 = 4;
 #[derive(Debug)]
 pub(super) struct Rates {
     rate: u64,
-    buckets: HashMap<Source, Buckets>,
-    shared: Option<Buckets>,
+    buckets: HashMap<Source, Bucket>,
+    shared: Option<Bucket>,
     swept_at: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Buckets {
-    admitted: Bucket,
-    refused: Bucket,
 }
 
 /// Tokens in millionths, filled by elapsed time.
@@ -91,26 +71,19 @@ impl Rates {
         Self { rate: u64::from(per_second), buckets: HashMap::new(), shared: None, swept_at: None }
     }
 
-    /// Counts one message of `source` at `now`.
-    pub(super) fn admit(&mut self, source: Source, now: Instant) -> Verdict {
+    /// Counts one message of `source` at `now`; false if it is one too many.
+    pub(super) fn admit(&mut self, source: Source, now: Instant) -> bool {
         let rate = self.rate;
-        let refusals = (rate / REFUSALS_DIVISOR).max(1);
-        let fresh = Buckets { admitted: Bucket::full(now, rate), refused: Bucket::full(now, refusals) };
+        let fresh = Bucket::full(now, rate);
         if self.buckets.len() >= SOURCES_MAX && !self.buckets.contains_key(&source) {
             self.sweep(now);
         }
-        let buckets = if self.buckets.len() < SOURCES_MAX || self.buckets.contains_key(&source) {
+        let bucket = if self.buckets.len() < SOURCES_MAX || self.buckets.contains_key(&source) {
             self.buckets.entry(source).or_insert(fresh)
         } else {
             self.shared.get_or_insert(fresh)
         };
-        if buckets.admitted.take(now, rate) {
-            Verdict::Admit
-        } else if buckets.refused.take(now, refusals) {
-            Verdict::Refuse
-        } else {
-            Verdict::Drop
-        }
+        bucket.take(now, rate)
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -119,9 +92,9 @@ impl Rates {
         }
         self.swept_at = Some(now);
         let rate = self.rate;
-        self.buckets.retain(|_, buckets| {
-            buckets.admitted.refill(now, rate);
-            buckets.admitted.micro_tokens < 2 * rate * TOKEN
+        self.buckets.retain(|_, bucket| {
+            bucket.refill(now, rate);
+            bucket.micro_tokens < 2 * rate * TOKEN
         });
     }
 }
@@ -135,15 +108,15 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_admitted_then_refused_then_dropped_and_time_heals() {
+    fn a_burst_is_admitted_then_dropped_and_time_heals() {
         let mut rates = Rates::new(4);
         let now = Instant::now();
-        let verdicts: Vec<_> = (0..12).map(|_| rates.admit(source(1), now)).collect();
-        assert_eq!(verdicts[..8], [Verdict::Admit; 8]);
-        assert_eq!(verdicts[8..10], [Verdict::Refuse; 2]);
-        assert_eq!(verdicts[10..], [Verdict::Drop; 2]);
-        assert_eq!(rates.admit(source(2), now), Verdict::Admit, "another source is not concerned");
-        assert_eq!(rates.admit(source(1), now + Duration::from_secs(1)), Verdict::Admit);
+        assert!((0..8).all(|_| rates.admit(source(1), now)));
+        assert!(!rates.admit(source(1), now));
+        assert!(rates.admit(source(2), now), "another source is not concerned");
+        let later = now + Duration::from_secs(1);
+        assert!((0..4).all(|_| rates.admit(source(1), later)));
+        assert!(!rates.admit(source(1), later));
     }
 
     #[test]
