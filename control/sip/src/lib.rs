@@ -10,6 +10,7 @@ mod counters;
 pub mod dialog;
 mod hop;
 pub mod message;
+pub mod registrar;
 pub mod transaction;
 
 pub use counters::{Counters, DropReason};

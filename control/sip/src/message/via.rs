@@ -14,6 +14,8 @@ use super::typed::{HeaderError, TypedHeader, split_params};
 /// One hop a request has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Via {
+    /// The SIP version; kept so that a request of another version can be refused.
+    version: String,
     /// `UDP`, `TCP`, `TLS` or another token, as written.
     pub transport: String,
     /// Who sent it.
@@ -32,7 +34,7 @@ impl Via {
         let mut params = Params::new();
         params.set("rport", None);
         params.set("branch", Some(branch));
-        Self { transport: transport.to_owned(), sent_by, params }
+        Self { version: "2.0".to_owned(), transport: transport.to_owned(), sent_by, params }
     }
 
     /// The `branch` parameter.
@@ -99,14 +101,21 @@ impl TypedHeader for Via {
         let (Some(name), Some(version), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(HeaderError::Value);
         };
-        if !name.eq_ignore_ascii_case("SIP") || version != "2.0" {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let version_ok = version.split_once('.').is_some_and(|(major, minor)| digits(major) && digits(minor));
+        if !name.eq_ignore_ascii_case("SIP") || !version_ok {
             return Err(HeaderError::Value);
         }
         let (transport, sent_by) = rest.split_once([' ', '\t']).ok_or(HeaderError::Value)?;
         if !is_token(transport) {
             return Err(HeaderError::Value);
         }
-        let via = Self { transport: transport.to_owned(), sent_by: sent_by.trim().parse()?, params };
+        let via = Self {
+            version: version.to_owned(),
+            transport: transport.to_owned(),
+            sent_by: sent_by.trim().parse()?,
+            params,
+        };
         if via.params.has("received") && via.received().is_none() {
             return Err(HeaderError::Host);
         }
@@ -121,7 +130,7 @@ impl TypedHeader for Via {
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SIP/2.0/{} {}{}", self.transport, self.sent_by, self.params)
+        write!(f, "SIP/{}/{} {}{}", self.version, self.transport, self.sent_by, self.params)
     }
 }
 
@@ -155,7 +164,8 @@ mod tests {
         for bad in [
             "SIP/2.0/UDP 192.0.2.15;;,;,,",
             "SIP/2.0/UDP",
-            "SIP/7.0/UDP h",
+            "SIP/x/UDP h",
+            "HTTP/2.0/UDP h",
             "SIP/2.0/UDP h;received=x y",
             "SIP/2.0/UDP h;rport=99999",
             "SIP/2.0/UDP 2001:db8::9:1",

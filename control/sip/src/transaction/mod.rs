@@ -162,7 +162,10 @@ impl TransactionLayer {
     }
 
     /// Answers a request. A response to a transaction that is gone is counted and dropped.
-    pub fn respond(&mut self, now: Instant, key: ServerKey, response: Response) {
+    ///
+    /// A To tag is added to a response without one, except a 100 (§8.2.6.2); it
+    /// is the same for every response of the transaction.
+    pub fn respond(&mut self, now: Instant, key: ServerKey, mut response: Response) {
         let Some(server) = self.servers.get_mut(&key) else {
             self.counters.count(DropReason::ResponseLate);
             return;
@@ -181,8 +184,12 @@ impl TransactionLayer {
                 return;
             }
         }
-        if let Some(tag) = response.to_tag() {
-            server.to_tag = tag;
+        match response.to_tag() {
+            Some(tag) => server.to_tag = tag,
+            None if status != StatusCode::TRYING => {
+                response = response.with_to_tag(&server.to_tag);
+            }
+            None => {}
         }
         let input = if status.is_provisional() {
             server::Input::RespondProvisional
@@ -402,8 +409,7 @@ impl TransactionLayer {
         let found = invite.and_then(|invite| Some((invite, self.servers.get(&invite)?)));
         let Some((invite, server)) = found else {
             self.counters.count(DropReason::CancelUnmatched);
-            let tag = self.servers.get(&key).map_or_else(String::new, |s| s.to_tag.clone());
-            let response = Response::to(&request, StatusCode::CALL_DOES_NOT_EXIST).with_to_tag(&tag);
+            let response = Response::to(&request, StatusCode::CALL_DOES_NOT_EXIST);
             self.respond(now, key, response);
             return;
         };
