@@ -30,15 +30,15 @@ impl LineFile {
         Ok(LineFile { path: path.to_owned(), file, length })
     }
 
-    /// Appends whole lines and waits until they are on the disk; on failure none of them is in the file.
+    /// Appends whole lines and waits until they are on the disk.
     ///
     /// # Errors
-    /// The disk is full or broken.
+    /// The disk is full or broken. The lines are taken back, but that may fail too: the file is to be
+    /// opened anew, which tells what is in it.
     pub(super) fn append(&mut self, lines: &str) -> io::Result<()> {
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // Should this fail as well, opening the file anew cuts it.
-            self.file.set_len(self.length)?;
+            let _ = self.file.set_len(self.length);
             return Err(error);
         }
         self.length += lines.len() as u64;

@@ -114,61 +114,72 @@ fn run(mut writer: Writer, outbox: &Outbox, stop: &AtomicBool) {
 struct Writer {
     path: PathBuf,
     connection: Connection,
-    file: LineFile,
+    /// Given up after a failure, since what is in it then has to be found out anew.
+    file: Option<LineFile>,
     sequence: i64,
 }
 
 impl Writer {
     fn open(database: &Path, path: &Path) -> Result<Writer, SinkError> {
         let connection = connect_reader(database)?;
-        let wrap = |source| SinkError::File { path: path.to_owned(), source };
-        let mut file = LineFile::open(path).map_err(wrap)?;
-        let cursor: i64 = connection
+        let sequence = connection
             .query_row("SELECT sequence FROM cdr_cursor WHERE sink = ?1", [SINK], |row| row.get(0))
             .optional()?
             .unwrap_or(0);
-        let mut sequence = cursor;
+        let mut writer = Writer { path: path.to_owned(), connection, file: None, sequence };
+        writer.file = Some(writer.open_file()?);
+        Ok(writer)
+    }
+
+    /// Opens the file and takes what its last line says as written, if the line is of this database.
+    fn open_file(&mut self) -> Result<LineFile, SinkError> {
+        let wrap = |source| SinkError::File { path: self.path.clone(), source };
+        let mut file = LineFile::open(&self.path).map_err(wrap)?;
         if let Some(last) = file.last().map_err(wrap)?
-            && last.sequence > cursor
+            && last.sequence > self.sequence
         {
-            let ours = connection
-                .prepare("SELECT 1 FROM cdr WHERE sequence = ?1 AND call = ?2")?
+            let ours = self
+                .connection
+                .prepare_cached("SELECT 1 FROM cdr WHERE sequence = ?1 AND call = ?2")?
                 .exists(params![last.sequence, last.call])?;
             if ours {
-                sequence = last.sequence;
+                self.sequence = last.sequence;
             } else {
-                tracing::warn!(file = %path.display(), "the file ends with a record of another database");
+                tracing::warn!(file = %self.path.display(), "the file ends with a record of another database");
             }
         }
-        Ok(Writer { path: path.to_owned(), connection, file, sequence })
+        Ok(file)
     }
 
     /// Writes the next records, at most [`BATCH_MAX`], and gives their number.
     fn write_batch(&mut self) -> Result<usize, SinkError> {
-        let mut lines = String::new();
-        let (mut count, mut last) = (0, self.sequence);
-        {
-            let mut statement = self.connection.prepare_cached(
-                "SELECT sequence, record FROM cdr WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-            )?;
-            let mut rows = statement.query(params![self.sequence, BATCH_MAX])?;
-            while let Some(row) = rows.next()? {
-                let record: String = row.get(1)?;
-                last = row.get(0)?;
-                lines.push_str(&line(last, &record));
-                count += 1;
-            }
+        let mut file = match self.file.take() {
+            Some(file) if file.is_current() => file,
+            _ => self.open_file()?,
+        };
+        let (lines, count, last) = self.next_lines()?;
+        if count > 0 {
+            file.append(&lines).map_err(|source| SinkError::File { path: self.path.clone(), source })?;
+            self.sequence = last;
         }
-        if count == 0 {
-            return Ok(0);
-        }
-        let wrap = |source| SinkError::File { path: self.path.clone(), source };
-        if !self.file.is_current() {
-            self.file = LineFile::open(&self.path).map_err(wrap)?;
-        }
-        self.file.append(&lines).map_err(wrap)?;
-        self.sequence = last;
+        self.file = Some(file);
         Ok(count)
+    }
+
+    /// The lines beyond the cursor, their number, and the sequence of the last.
+    fn next_lines(&self) -> Result<(String, usize, i64), SinkError> {
+        let (mut lines, mut count, mut last) = (String::new(), 0, self.sequence);
+        let mut statement = self.connection.prepare_cached(
+            "SELECT sequence, record FROM cdr WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+        )?;
+        let mut rows = statement.query(params![self.sequence, BATCH_MAX])?;
+        while let Some(row) = rows.next()? {
+            let record: String = row.get(1)?;
+            last = row.get(0)?;
+            lines.push_str(&line(last, &record));
+            count += 1;
+        }
+        Ok((lines, count, last))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ledger::Amount;
-use rusqlite::Connection;
+use rusqlite::{Connection, ToSql};
 
 use super::{Admin, StoreError, request};
 
@@ -15,11 +15,10 @@ impl Admin {
     ///
     /// # Cost
     /// Reads every posting and record.
-    pub fn verify(&mut self) -> Result<Verification, StoreError> {
-        let now_ms = self.now_ms();
-        let transaction = self.begin()?;
-        // Only within this transaction, which is rolled back: expired holds do not count.
-        request::sweep(&transaction, now_ms)?;
+    pub fn verify(&self) -> Result<Verification, StoreError> {
+        let now_ms = request::stored_ms(self.now_ms());
+        // A reader's snapshot: calls go on while this looks.
+        let transaction = self.connection().unchecked_transaction()?;
         let mut found = Verification {
             accounts: count(&transaction, "account")?,
             transfers: count(&transaction, "transfer")?,
@@ -29,7 +28,8 @@ impl Admin {
         check_balances(&transaction, &mut found.problems)?;
         for (what, query) in RULES {
             let mut statement = transaction.prepare(query)?;
-            let mut rows = statement.query([])?;
+            let now: &[&dyn ToSql] = if statement.parameter_count() == 0 { &[] } else { &[&now_ms] };
+            let mut rows = statement.query(now)?;
             while let Some(row) = rows.next()? {
                 if found.problems.len() >= PROBLEMS_MAX {
                     break;
@@ -118,7 +118,8 @@ const RULES: [(&str, &str); 8] = [
         "less is available than the limit allows",
         "SELECT 'account ' || account.id FROM account JOIN ledger_account ON account = account.id
          WHERE posted - coalesce((SELECT sum(amount) FROM hold
-                                  WHERE hold.account = account.id AND state = 'open'), 0) < balance_limit",
+                                  WHERE hold.account = account.id AND state = 'open'
+                                    AND expires_at_ms > ?1), 0) < balance_limit",
     ),
     (
         "the charge is above the hold or has none",

@@ -198,7 +198,7 @@ fn verification_names_what_was_tampered_with() {
     let client = fixture.store();
     client.ask(authorize(&call_id(1), 60, fixture.now() + HOUR_MS));
     client.ask(settle(&call_id(1), "1"));
-    let mut admin = fixture.admin();
+    let admin = fixture.admin();
     let one = "1000000000";
     for (tamper, undo, complaint) in [
         (
