@@ -68,7 +68,11 @@ fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &P
 }
 
 fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> MediaStatus {
-    let mut flags = vec![Cow::Borrowed("initialized")];
+    let mut flags = Vec::new();
+    // A party that was offered a section and has not answered is not initialised.
+    if paths[media.rtp].latch.signalled().is_some() || media.selected.is_none() {
+        flags.push(Cow::Borrowed("initialized"));
+    }
     if media.direction.receives() {
         flags.push(Cow::Borrowed("send"));
     }
@@ -87,7 +91,7 @@ fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> 
     let streams = (0u16..).zip(halves).filter_map(|(offset, &id)| {
         let mut local = local?;
         local.set_port(local.port() + offset);
-        Some(stream_status(&paths[id], local))
+        Some(stream_status(&paths[id], local, media.mux.active))
     });
     MediaStatus {
         index,
@@ -99,11 +103,14 @@ fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> 
     }
 }
 
-fn stream_status(path: &Path, local: std::net::SocketAddr) -> StreamStatus {
+fn stream_status(path: &Path, local: std::net::SocketAddr, mux: bool) -> StreamStatus {
     let mut flags = vec![Cow::Borrowed(match path.kind {
         PathKind::Rtcp => "RTCP",
         PathKind::Rtp | PathKind::Opaque => "RTP",
     })];
+    if mux {
+        flags.push(Cow::Borrowed(if path.kind == PathKind::Rtcp { "fallback RTCP" } else { "RTCP" }));
+    }
     if path.latch.signalled().is_some() {
         flags.push(Cow::Borrowed("filled"));
     }
