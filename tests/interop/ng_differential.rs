@@ -9,24 +9,60 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
+use engine_core::{Input, Interfaces, Output, PortRange, Shard, ShardConfig};
+use rtp::units::Instant;
 use tests::{Address, Engine, Process, udp};
 
 use compare::{Normaliser, difference};
 use messages::{Message, SCENARIOS};
 
 /// Where we answer otherwise, and why: the message's name (`scenario/message`), the reason.
-const DEVIATIONS: &[(&str, &str)] = &[];
+const DEVIATIONS: &[(&str, &str)] = &[
+    ("attributes/loop-protect", "not built yet: refused by name"),
+    ("broken-sdp/empty", "an offer of nothing is `ok` without SDP there; here it is missing its SDP"),
+    ("forked-blind/query", FORKED),
+    ("forked/query-early", FORKED),
+    ("forked/query", FORKED),
+    ("forked/delete", FORKED),
+    ("forked/delete-two", "the report is of the party that goes, not of the one that stays"),
+    (
+        "garbage/unfinished",
+        "half a dictionary is taken for a whole one there; half a message must not start a call",
+    ),
+    (
+        "lines/bare-newlines",
+        "lines of its own end in CRLF there among others ending in LF; one description, one ending",
+    ),
+    ("mismatch/answer-unoffered-codecs", "payload types are not ours to strip while nothing is transcoded"),
+    ("mismatch/answer-without-ptime", "the offerer's ptime is not put into the answerer's mouth"),
+    ("opensips/delete", DELETED),
+    ("query/delete", DELETED),
+    ("profile/savp-to-avp", "SRTP is not built yet: refused by name"),
+    ("rejected/query", "a rejected section has no socket, so no stream with an endpoint on port 0 or 1"),
+    ("replace/flattened", "list options as flags with a prefix are understood, as in later releases"),
+];
 
-/// Anything that answers NG over UDP.
-struct NgPeer {
+const FORKED: &str =
+    "the offerer is heard by every branch until one is deleted; 10.5 forgets all but the last";
+const DELETED: &str =
+    "statistics stand in every reply to a delete; 10.5 leaves them out where no tag was given";
+
+/// Anything that answers NG.
+trait NgPeer {
+    /// The document that answers this one.
+    fn ask(&mut self, document: &[u8]) -> Vec<u8>;
+}
+
+/// A daemon behind UDP.
+struct Daemon {
     _process: Process,
     socket: UdpSocket,
     asked: u32,
 }
 
-impl NgPeer {
-    /// Debian's daemon, in user space, on ports that the engine does not use.
-    fn rtpengine(at: Address, ports: (u16, u16)) -> NgPeer {
+impl Daemon {
+    /// Debian's, in user space, on ports that the engine does not use.
+    fn rtpengine(at: Address, ports: (u16, u16)) -> Daemon {
         let ng = at.socket();
         let mut command = Command::new("rtpengine");
         command
@@ -36,23 +72,25 @@ impl NgPeer {
             .args([format!("--port-min={}", ports.0), format!("--port-max={}", ports.1)]);
         let process = Process::start("rtpengine", &mut command);
         udp::await_bound(ng);
-        NgPeer::new(process, ng)
+        Daemon::new(process, ng)
     }
 
     /// Ours.
-    fn tollgate(at: Address) -> NgPeer {
+    fn tollgate(at: Address) -> Daemon {
         let engine = Engine::start(at, &["--delete-delay", "30"]);
-        NgPeer::new(engine.process, engine.ng)
+        Daemon::new(engine.process, engine.ng)
     }
 
-    fn new(process: Process, ng: SocketAddr) -> NgPeer {
+    fn new(process: Process, ng: SocketAddr) -> Daemon {
         let socket = UdpSocket::bind((ng.ip(), 0)).expect("a port");
         socket.connect(ng).expect("a local address");
         socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
-        NgPeer { _process: process, socket, asked: 0 }
+        Daemon { _process: process, socket, asked: 0 }
     }
+}
 
-    /// The document that answers this one; repeated with the same cookie as a proxy would.
+impl NgPeer for Daemon {
+    /// Repeats the question with the same cookie, as a proxy would.
     fn ask(&mut self, document: &[u8]) -> Vec<u8> {
         self.asked += 1;
         let cookie = format!("{}_{}", std::process::id(), self.asked);
@@ -71,13 +109,55 @@ impl NgPeer {
     }
 }
 
+/// A shard of our engine with nothing around it: every socket it asks for opens.
+struct BareShard(Shard);
+
+impl BareShard {
+    fn new(at: Address) -> BareShard {
+        let interface = at.to_string().parse().expect("an address");
+        let interfaces = Interfaces::new(vec![interface]).expect("one is enough");
+        let ports = PortRange::whole(20_000, 39_999, 1);
+        BareShard(Shard::new(ShardConfig::new(interfaces, ports), 1))
+    }
+}
+
+impl NgPeer for BareShard {
+    fn ask(&mut self, document: &[u8]) -> Vec<u8> {
+        let (encoding, request) = ng::read_document(document);
+        let mut replies = Vec::new();
+        match request {
+            Err(error) => replies.push(ng::Reply::from(error)),
+            Ok(request) => {
+                self.0.handle_input(Instant::ZERO, 1, Input::Command { id: 1, command: request.command });
+                while let Some(output) = self.0.poll_output() {
+                    match output {
+                        Output::OpenSocket { socket, .. } => {
+                            self.0.handle_input(
+                                Instant::ZERO,
+                                1,
+                                Input::SocketOpened { socket, result: Ok(()) },
+                            );
+                        }
+                        Output::Reply { reply, .. } => replies.push(reply),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let [reply] = replies.as_slice() else { panic!("one question, replies {replies:?}") };
+        let mut answer = Vec::new();
+        reply.encode(encoding, &mut answer);
+        answer
+    }
+}
+
 /// Every message to both peers in the same order; the names of those that were answered otherwise, with the difference.
-fn differences(theirs: &mut NgPeer, ours: &mut NgPeer) -> BTreeMap<String, String> {
+fn differences(theirs: &mut dyn NgPeer, ours: &mut dyn NgPeer) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (scenario, messages) in SCENARIOS.iter().map(|scenario| (scenario.name, (scenario.messages)())) {
         let mut calls: BTreeMap<String, [Normaliser; 2]> = BTreeMap::new();
         for Message { name, call_id, document } in messages {
-            let [expected, actual] = [&mut *theirs, &mut *ours].map(|peer| peer.ask(&document));
+            let (expected, actual) = (theirs.ask(&document), ours.ask(&document));
             let [first, second] = calls.entry(call_id).or_default();
             let (expected, actual) = (first.lines(&expected), second.lines(&actual));
             if expected != actual {
@@ -98,9 +178,19 @@ fn differences(theirs: &mut NgPeer, ours: &mut NgPeer) -> BTreeMap<String, Strin
 #[test]
 fn the_engine_answers_as_rtpengine_does() {
     let at = Address::new();
-    let mut theirs = NgPeer::rtpengine(at, (40_000, 49_999));
-    let mut ours = NgPeer::tollgate(at);
-    let mut found = differences(&mut theirs, &mut ours);
+    let mut theirs = Daemon::rtpengine(at, (40_000, 49_999));
+    alike_but_for_deviations(&mut theirs, &mut Daemon::tollgate(at));
+}
+
+#[test]
+fn a_bare_shard_answers_as_rtpengine_does() {
+    let at = Address::new();
+    let mut theirs = Daemon::rtpengine(at, (40_000, 49_999));
+    alike_but_for_deviations(&mut theirs, &mut BareShard::new(at));
+}
+
+fn alike_but_for_deviations(theirs: &mut dyn NgPeer, ours: &mut dyn NgPeer) {
+    let mut found = differences(theirs, ours);
     let gone: Vec<_> = DEVIATIONS.iter().filter(|(name, _)| found.remove(*name).is_none()).collect();
     assert!(found.is_empty(), "{} answers differ:\n\n{}", found.len(), join(&found));
     assert!(gone.is_empty(), "listed as deviations, but alike: {gone:?}");
@@ -110,8 +200,8 @@ fn the_engine_answers_as_rtpengine_does() {
 #[test]
 fn rtpengine_answers_as_rtpengine_does() {
     let at = Address::new();
-    let mut first = NgPeer::rtpengine(at, (40_000, 44_999));
-    let mut second = NgPeer::rtpengine(at, (45_000, 49_999));
+    let mut first = Daemon::rtpengine(at, (40_000, 44_999));
+    let mut second = Daemon::rtpengine(at, (45_000, 49_999));
     let found = differences(&mut first, &mut second);
     assert!(found.is_empty(), "{} answers differ:\n\n{}", found.len(), join(&found));
 }

@@ -47,13 +47,23 @@ impl Normaliser {
             }
             Value::Text(text) => lines.push(format!("{path} = {:?}", String::from_utf8_lossy(text))),
             Value::List(items) => {
+                // Said of every answerer of plain RTP, though there is no ICE.
+                let mut items: Vec<&Value<'_>> =
+                    items.iter().filter(|item| item.as_str() != Some("ICE controlling")).collect();
+                // By tag: who heard whom first is the order of a table inside the daemon.
+                items.sort_by_key(|item| item.get("tag").and_then(Value::as_str));
                 lines.push(format!("{path} [{}]", items.len()));
-                for (index, item) in items.iter().enumerate() {
+                for (index, item) in items.into_iter().enumerate() {
                     self.value(&format!("{path}[{index}]"), item, lines);
                 }
             }
             Value::Dictionary(entries) => {
                 lines.push(format!("{path} {{{}}}", entries.len()));
+                let mut entries: Vec<_> = entries.iter().collect();
+                // The party that was asked for stands first there; nobody looks at the order.
+                if path == ".tags" {
+                    entries.sort_by_key(|(key, _)| key.clone());
+                }
                 for (key, value) in entries {
                     self.value(&format!("{path}.{}", String::from_utf8_lossy(key)), value, lines);
                 }

@@ -69,6 +69,11 @@ fn offer(call_id: &'static str, sdp: &str) -> Draft {
     Draft::new("offer", call_id).set("from-tag", "alice").set("sdp", sdp)
 }
 
+/// The same with PCMU alone.
+fn pcmu(port: u16) -> String {
+    sdp(&format!("m=audio {port} RTP/AVP 0|"))
+}
+
 fn answer(call_id: &'static str, sdp: &str) -> Draft {
     Draft::new("answer", call_id).set("from-tag", "alice").set("to-tag", "bob").set("sdp", sdp)
 }
@@ -180,25 +185,25 @@ fn ipv6() -> Vec<Message> {
     let media = "m=audio 4000 RTP/AVP 0|a=rtcp:4001 IN IP6 2001:db8::1|";
     vec![
         offer("v6", &session(head, media)).named("offer"),
-        answer("v6", &audio(5000)).named("answer"),
+        answer("v6", &pcmu(5000)).named("answer"),
         query("v6").named("query"),
         offer("v6-family", &audio(4000)).set("address-family", "IP4").named("family-ip4"),
     ]
 }
 
 fn several_sections() -> Vec<Message> {
-    let three = |port: u16| {
+    let three = |port: u16, direction: &str| {
         sdp(&format!(
             "m=audio {port} RTP/AVP 0|c=IN IP4 192.0.2.9|a=mid:a|m=video {} RTP/AVP 96|a=rtpmap:96 VP8/90000|a=mid:v|\
-             m=audio {} RTP/AVP 8|a=rtcp:{}|a=sendonly|",
+             m=audio {} RTP/AVP 8|a=rtcp:{}|a={direction}|",
             port + 10,
             port + 20,
             port + 31
         ))
     };
     vec![
-        offer("three", &three(4000)).named("offer"),
-        answer("three", &three(5000)).named("answer"),
+        offer("three", &three(4000, "sendonly")).named("offer"),
+        answer("three", &three(5000, "recvonly")).named("answer"),
         query("three").named("query"),
         delete("three").set("from-tag", "alice").named("delete"),
     ]
@@ -242,11 +247,11 @@ fn rtcp_mux_flags() -> Vec<Message> {
     let mux = sdp("m=audio 4000 RTP/AVP 0|a=rtcp-mux|");
     vec![
         offer("m-demux", &mux).list("rtcp-mux", &["demux"]).named("demux"),
-        answer("m-demux", &audio(5000)).named("demux-answer"),
+        answer("m-demux", &pcmu(5000)).named("demux-answer"),
         offer("m-accept", &mux).list("rtcp-mux", &["accept"]).named("accept"),
-        answer("m-accept", &audio(5000)).named("accept-answer"),
+        answer("m-accept", &pcmu(5000)).named("accept-answer"),
         offer("m-reject", &mux).list("rtcp-mux", &["reject"]).named("reject"),
-        answer("m-reject", &audio(5000)).named("reject-answer"),
+        answer("m-reject", &pcmu(5000)).named("reject-answer"),
         offer("m-offer", &audio(4000)).list("rtcp-mux", &["offer"]).named("offer"),
         offer("m-require", &audio(4000)).list("rtcp-mux", &["offer", "require"]).named("require"),
     ]
@@ -310,17 +315,17 @@ fn hold() -> Vec<Message> {
     let directed = |port: u16, direction: &str| sdp(&format!("m=audio {port} RTP/AVP 0|a={direction}|"));
     let zero = session("v=0|o=- 1 2 IN IP4 192.0.2.1|s=-|c=IN IP4 0.0.0.0|t=0 0|", "m=audio 4000 RTP/AVP 0|");
     vec![
-        offer("hold", &audio(4000)).named("offer"),
-        answer("hold", &audio(5000)).named("answer"),
+        offer("hold", &pcmu(4000)).named("offer"),
+        answer("hold", &pcmu(5000)).named("answer"),
         offer("hold", &directed(4000, "sendonly")).set("to-tag", "bob").named("sendonly"),
         answer("hold", &directed(5000, "recvonly")).named("recvonly"),
         query("hold").named("query-held"),
         offer("hold", &directed(4000, "inactive")).set("to-tag", "bob").named("inactive"),
         answer("hold", &directed(5000, "inactive")).named("inactive-answer"),
         offer("hold", &zero).set("to-tag", "bob").named("zero-address"),
-        answer("hold", &audio(5000)).named("zero-address-answer"),
-        offer("hold", &audio(4000)).set("to-tag", "bob").named("resume"),
-        answer("hold", &audio(5000)).named("resume-answer"),
+        answer("hold", &pcmu(5000)).named("zero-address-answer"),
+        offer("hold", &pcmu(4000)).set("to-tag", "bob").named("resume"),
+        answer("hold", &pcmu(5000)).named("resume-answer"),
     ]
 }
 
@@ -419,7 +424,7 @@ fn profiles() -> Vec<Message> {
     vec![
         offer("p-avpf", &audio(4000)).set("transport-protocol", "RTP/AVPF").named("avp-to-avpf"),
         offer("p-avp", &feedback).set("transport-protocol", "RTP/AVP").named("avpf-to-avp"),
-        answer("p-avp", &audio(5000)).named("avpf-restored"),
+        answer("p-avp", &pcmu(5000)).named("avpf-restored"),
         offer("p-kept", &feedback).named("avpf-kept"),
         offer("p-bogus", &audio(4000)).set("transport-protocol", "RTP/BOGUS").named("unknown"),
         offer("p-ice-remove", &ice).set("ICE", "remove").named("ice-removed"),
@@ -428,11 +433,16 @@ fn profiles() -> Vec<Message> {
 }
 
 fn mismatched_answer() -> Vec<Message> {
+    let two = |port: u16| sdp(&format!("m=audio {port} RTP/AVP 0|m=audio {} RTP/AVP 0|", port + 10));
     vec![
-        offer("fewer", &sdp("m=audio 4000 RTP/AVP 0|m=audio 4010 RTP/AVP 0|")).named("offer-two"),
-        answer("fewer", &audio(5000)).named("answer-one"),
-        offer("more", &audio(4000)).named("offer-one"),
-        answer("more", &sdp("m=audio 5000 RTP/AVP 0|m=audio 5010 RTP/AVP 0|")).named("answer-two"),
+        offer("fewer", &two(4000)).named("offer-two"),
+        answer("fewer", &pcmu(5000)).named("answer-one"),
+        offer("more", &pcmu(4000)).named("offer-one"),
+        answer("more", &two(5000)).named("answer-two"),
+        offer("codecs", &pcmu(4000)).named("offer-pcmu"),
+        answer("codecs", &audio(5000)).named("answer-unoffered-codecs"),
+        offer("ptime", &audio(4000)).named("offer-ptime"),
+        answer("ptime", &pcmu(5000)).named("answer-without-ptime"),
         answer("nobody", &audio(5000)).named("unknown-call"),
     ]
 }
