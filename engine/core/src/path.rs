@@ -89,6 +89,11 @@ impl Paths {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn live(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     pub(crate) fn get(&self, id: PathId) -> Option<&Path> {
         self.slots.get(id.0 as usize)?.as_ref()
     }

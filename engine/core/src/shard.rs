@@ -52,6 +52,9 @@ pub struct Shard {
 /// How often the owner of a call hears its counters.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long parties that were due to go wait for an exchange to finish.
+const REMOVE_RETRY: Duration = Duration::from_millis(100);
+
 impl Shard {
     /// A shard without calls. `seed` decides what chance decides.
     pub fn new(config: ShardConfig, seed: u64) -> Self {
@@ -409,6 +412,11 @@ impl Shard {
     /// Removes the parties whose time has come, and the call if none is left; sets the timer for the others.
     fn remove_due(&mut self, key: CallKey) {
         let Some(call) = self.calls.get_mut(key) else { return };
+        // An exchange that waits for its sockets names parties by index, and may be about to revive them.
+        if call.pending.is_some() {
+            self.timers.set(&mut call.deadlines, key, Timer::Remove, Some(self.now + REMOVE_RETRY));
+            return;
+        }
         let due: Vec<usize> = call
             .parties()
             .filter(|(_, leg)| leg.gone_at.is_some_and(|at| at <= self.now))
@@ -478,8 +486,9 @@ impl Shard {
         if let Some(exchange) = pending {
             self.refuse(exchange.id, "The call ended meanwhile");
         }
+        // The first of them may begin the call anew and make the others wait again.
         for (id, command) in waiting {
-            self.obey(id, command);
+            self.on_command(id, command);
         }
     }
 

@@ -208,13 +208,10 @@ impl Shard {
             }
         }
         if call.parties().all(|(_, leg)| !leg.described) {
-            let waiting = std::mem::take(&mut call.waiting);
+            // A call that never was leaves neither event nor report.
             call.owner = None;
             call.keep_report = false;
             self.end_call(key, ng::EndReason::Fault);
-            for (id, command) in waiting {
-                self.obey(id, command);
-            }
         }
     }
 
