@@ -43,8 +43,8 @@ pub struct Shard {
     kept: Kept,
     outputs: VecDeque<Output>,
     counters: Counters,
-    /// The command being handled, for the reply that it gets if it makes us fail.
-    current: Option<(u64, CallKey)>,
+    /// The command being handled and its call, for the reply that it gets if it makes us fail.
+    current: Option<(u64, Option<CallKey>)>,
     now: Instant,
     wall_ms: u64,
 }
@@ -92,10 +92,9 @@ impl Shard {
             Input::Datagram { socket, .. } | Input::SocketOpened { socket, .. } => Some(*socket),
             _ => None,
         };
-        let id = if let Input::Command { id, .. } = &input { Some(*id) } else { None };
         // Sound because a call owns its state, and the call that was touched is ended.
         if catch_unwind(AssertUnwindSafe(|| self.on_input(input))).is_err() {
-            self.on_fault(socket, id);
+            self.on_fault(socket);
         }
     }
 
@@ -159,21 +158,27 @@ impl Shard {
     }
 
     /// Ends the call that a panic struck, and answers the command that was being handled.
-    fn on_fault(&mut self, socket: Option<SocketId>, id: Option<u64>) {
+    fn on_fault(&mut self, socket: Option<SocketId>) {
         self.counters.faults += 1;
-        let current = self.current.take();
-        let of_socket = socket.and_then(|socket| self.sockets.call(socket));
+        let (id, key) = self.current.take().unzip();
+        let key = key.flatten().or_else(|| socket.and_then(|socket| self.sockets.call(socket)));
         let mut answered = false;
-        if let Some(key) = current.map(|(_, key)| key).or(of_socket) {
-            answered = self
-                .calls
-                .get(key)
-                .is_some_and(|call| call.pending.as_ref().is_some_and(|p| Some(p.id) == id));
-            self.end_call(key, EndReason::Fault);
+        if let Some(key) = key {
+            let pending =
+                self.calls.get(key).and_then(|call| call.pending.as_ref()).map(|exchange| exchange.id);
+            answered = pending.is_some() && pending == id;
+            // What made us fail may do so again when it is written into the report: then none is.
+            for with_report in [true, false] {
+                if let Some(call) = self.calls.get_mut(key).filter(|_| !with_report) {
+                    call.owner = None;
+                    call.keep_report = false;
+                }
+                if catch_unwind(AssertUnwindSafe(|| self.end_call(key, EndReason::Fault))).is_ok() {
+                    break;
+                }
+            }
         }
-        if let Some(id) = current.map(|(id, _)| id).or(id)
-            && !answered
-        {
+        if let Some(id) = id.filter(|_| !answered) {
             self.refuse(id, "Internal error");
         }
     }
@@ -200,6 +205,14 @@ impl Shard {
     }
 
     fn obey(&mut self, id: u64, command: Command) {
+        let name = match &command {
+            Command::Offer(signal) | Command::Answer(signal) => signal.call_id.as_str(),
+            Command::Delete(delete) => delete.call_id.as_str(),
+            Command::Query(query) => query.call_id.as_str(),
+            Command::Lease(lease) => lease.call_id.as_str(),
+            _ => "",
+        };
+        self.current = Some((id, self.calls.by_name(name)));
         let (owner, epoch) = match &command {
             Command::Offer(signal) | Command::Answer(signal) => (signal.owner.as_deref(), signal.epoch),
             Command::Delete(delete) => (delete.owner.as_deref(), delete.epoch),

@@ -48,7 +48,7 @@ impl Shard {
                 self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms))
             }
         };
-        self.current = Some((id, key));
+        self.current = Some((id, Some(key)));
         let result = self.prepare(id, key, kind, signal, sdp, sections);
         self.settle(id, key, result);
     }
@@ -62,7 +62,7 @@ impl Shard {
             return;
         }
         let id = exchange.id;
-        self.current = Some((id, key));
+        self.current = Some((id, Some(key)));
         let result = match result {
             Ok(()) => Ok(()),
             Err(OpenError::InUse) => self.try_another(key, pair),
