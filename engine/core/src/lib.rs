@@ -36,4 +36,5 @@ pub use interface::{Interface, InterfaceParseError, Interfaces};
 pub use io::{Input, OpenError, Output, SocketId};
 pub use latch::Stranger;
 pub use ports::PortRange;
+pub use rtp::units::Instant;
 pub use shard::Shard;
