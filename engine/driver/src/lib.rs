@@ -36,5 +36,5 @@ pub use limits::{DescriptorLimit, raise_descriptor_limit};
 pub use mailbox::{MailReceiver, MailSender, Undelivered, Waker, mailbox};
 pub use seam::{Arrival, Choice, Driver, Kind, Options, StartError};
 pub use signal::Termination;
-pub use socket::Opening;
+pub use socket::{OpenFailure, Opening};
 pub use uring::Uring;

@@ -23,6 +23,31 @@ impl Opening {
     }
 }
 
+/// What kept a socket from being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenFailure {
+    /// Somebody has the port.
+    InUse,
+    /// No descriptor, or no place in the socket table, is left.
+    NoDescriptor,
+    /// The address is not one of this machine, or its family is not there.
+    NotAvailable,
+    /// Anything else.
+    Other,
+}
+
+impl OpenFailure {
+    /// The kind of an error of [`Driver::open`](crate::Driver::open).
+    pub fn of(error: &io::Error) -> Self {
+        match (error.kind(), error.raw_os_error()) {
+            (io::ErrorKind::AddrInUse, _) => Self::InUse,
+            (io::ErrorKind::AddrNotAvailable, _) | (_, Some(libc::EAFNOSUPPORT)) => Self::NotAvailable,
+            (io::ErrorKind::QuotaExceeded, _) | (_, Some(libc::EMFILE | libc::ENFILE)) => Self::NoDescriptor,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// Opens, sets up and binds a socket.
 ///
 /// No address or port is shared with another socket, and an IPv6 socket is
