@@ -1,1 +1,17 @@
-//! placeholder
+//! The media process: configuration, one loop per core, the NG door, and their wiring.
+//!
+//! [`RawConfig`] is what flags, environment and file say; [`RawConfig::check`] makes it the
+//! [`Config`] that [`run`] and [`Engine::start`] take. Each worker thread owns one driver and one
+//! shard; the door's thread answers NG over UDP and hands commands to the shard that has the call.
+#![forbid(unsafe_code)]
+
+mod config;
+mod door;
+mod limits;
+mod meter;
+mod run;
+mod throttle;
+mod worker;
+
+pub use config::{Config, ConfigError, RawConfig};
+pub use run::{Engine, RunError, run};

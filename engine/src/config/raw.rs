@@ -1,0 +1,299 @@
+//! Settings as they are written, in a file or as flags, before anybody has looked at them.
+
+use std::time::Duration;
+
+use driver::available_cores;
+use engine_core::{Interface, Interfaces};
+use serde::{Deserialize, Deserializer};
+
+use super::{Config, ConfigError, Peers, cores};
+
+/// Settings as written. Flags and keys of the file have the same names; an unknown key is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// `[name/]address[!advertised]`, one or more.
+    #[serde(deserialize_with = "one_or_more")]
+    pub interface: Vec<String>,
+    /// `address:port` to answer NG on. Default `127.0.0.1:2223`.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_ng: Vec<String>,
+    /// Networks (`192.0.2.0/24`, `2001:db8::7`) answered over NG besides loopback.
+    #[serde(deserialize_with = "one_or_more")]
+    pub ng_allow: Vec<String>,
+    /// Lowest media port. Default 30000.
+    pub port_min: Option<u16>,
+    /// Highest media port. Default 40000.
+    pub port_max: Option<u16>,
+    /// Worker threads. Default one for each of `cpus`, else for each core.
+    pub workers: Option<u16>,
+    /// Cores to pin workers to, as `0-3,6`. Default: not pinned.
+    pub cpus: Option<String>,
+    /// `auto`, `uring` or `epoll`. Default `auto`.
+    pub driver: Option<String>,
+    /// Seconds without a packet after which a call ends. Default 60.
+    pub timeout: Option<u64>,
+    /// The same while every party is on hold. Default 3600.
+    pub silent_timeout: Option<u64>,
+    /// Seconds for which a deleted call can be revived. Default 30.
+    pub delete_delay: Option<u64>,
+    /// TOS or traffic-class byte of media, 0 to 255. Default 184.
+    pub tos: Option<u8>,
+    /// Live calls at most. Default 20000.
+    pub max_sessions: Option<usize>,
+    /// Filter of log lines. Default `info`.
+    pub log: Option<String>,
+}
+
+impl RawConfig {
+    /// Reads settings written as TOML.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`], naming line and column: not TOML, an unknown key, a value of the wrong type.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::File(error.to_string().trim_end().to_owned()))
+    }
+
+    /// These settings, and `fallback`'s where these say nothing. A list is taken whole.
+    #[must_use]
+    pub fn or(self, fallback: Self) -> Self {
+        let list = |mine: Vec<String>, other| if mine.is_empty() { other } else { mine };
+        Self {
+            interface: list(self.interface, fallback.interface),
+            listen_ng: list(self.listen_ng, fallback.listen_ng),
+            ng_allow: list(self.ng_allow, fallback.ng_allow),
+            port_min: self.port_min.or(fallback.port_min),
+            port_max: self.port_max.or(fallback.port_max),
+            workers: self.workers.or(fallback.workers),
+            cpus: self.cpus.or(fallback.cpus),
+            driver: self.driver.or(fallback.driver),
+            timeout: self.timeout.or(fallback.timeout),
+            silent_timeout: self.silent_timeout.or(fallback.silent_timeout),
+            delete_delay: self.delete_delay.or(fallback.delete_delay),
+            tos: self.tos.or(fallback.tos),
+            max_sessions: self.max_sessions.or(fallback.max_sessions),
+            log: self.log.or(fallback.log),
+        }
+    }
+
+    /// Looks at every setting, alone and together.
+    ///
+    /// # Errors
+    /// The first one found that makes no sense.
+    pub fn check(self) -> Result<Config, ConfigError> {
+        let interfaces = self
+            .interface
+            .iter()
+            .map(|text| text.parse::<Interface>())
+            .collect::<Result<Vec<_>, _>>()
+            .and_then(Interfaces::new)
+            .map_err(|error| ConfigError::value("interface", error))?;
+        let listen_ng = listeners(&self.listen_ng)?;
+        let peers = Peers::parse(&self.ng_allow).map_err(|reason| ConfigError::value("ng-allow", reason))?;
+
+        let cpus = self.cpus.as_deref().map(cores::parse).transpose();
+        let cpus = cpus.map_err(|reason| ConfigError::value("cpus", reason))?;
+        let workers = workers(self.workers, cpus.as_deref())?;
+        let cpus = cpus.map(|mut cores| {
+            cores.truncate(usize::from(workers));
+            cores
+        });
+
+        let (port_min, port_max) = (self.port_min.unwrap_or(30_000), self.port_max.unwrap_or(40_000));
+        let pairs = pairs(port_min, port_max);
+        if pairs < u32::from(workers) {
+            let reason = format!(
+                "{port_min} to {port_max} holds {pairs} even/odd pairs, and each of {workers} workers needs one"
+            );
+            return Err(ConfigError::value("port-max", reason));
+        }
+        let driver = self.driver.as_deref().unwrap_or("auto").parse();
+        Ok(Config {
+            interfaces,
+            listen_ng,
+            port_min,
+            port_max,
+            workers,
+            cpus,
+            driver: driver.map_err(|reason: String| ConfigError::value("driver", reason))?,
+            timeout: seconds("timeout", self.timeout, 60)?,
+            silent_timeout: seconds("silent-timeout", self.silent_timeout, 3600)?,
+            delete_delay: Duration::from_secs(self.delete_delay.unwrap_or(30).min(SECONDS_MAX)),
+            tos: self.tos.unwrap_or(184),
+            sessions_max: match self.max_sessions {
+                Some(0) => return Err(ConfigError::value("max-sessions", "must be at least 1")),
+                given => given.unwrap_or(20_000),
+            },
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            peers,
+        })
+    }
+}
+
+/// Even/odd pairs in a port range; 0 if it is upside down.
+fn pairs(port_min: u16, port_max: u16) -> u32 {
+    let first = u32::from(port_min.max(2).div_ceil(2));
+    u32::from(port_max).div_ceil(2).saturating_sub(first)
+}
+
+/// The addresses NG is answered on.
+fn listeners(texts: &[String]) -> Result<Vec<std::net::SocketAddr>, ConfigError> {
+    if texts.is_empty() {
+        return Ok(vec![std::net::SocketAddr::from(([127, 0, 0, 1], 2223))]);
+    }
+    let parse = |text: &String| {
+        let reason = || ConfigError::value("listen-ng", format!("`{text}` is not an address and a port"));
+        text.parse().map_err(|_| reason())
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// How many workers there are.
+fn workers(given: Option<u16>, cpus: Option<&[usize]>) -> Result<u16, ConfigError> {
+    let found = || {
+        let cores = cpus.map_or_else(|| available_cores().map_or(1, |cores| cores.len()), <[usize]>::len);
+        u16::try_from(cores).unwrap_or(WORKERS_MAX).clamp(1, WORKERS_MAX)
+    };
+    let workers = given.unwrap_or_else(found);
+    if workers == 0 || workers > WORKERS_MAX {
+        return Err(ConfigError::value("workers", format!("must be from 1 to {WORKERS_MAX}")));
+    }
+    if let Some(cores) = cpus
+        && cores.len() < usize::from(workers)
+    {
+        let reason = format!("{workers} workers cannot each have one of {} cores", cores.len());
+        return Err(ConfigError::value("cpus", reason));
+    }
+    Ok(workers)
+}
+
+/// A time of at least a second.
+fn seconds(key: &'static str, given: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
+    match given.unwrap_or(default) {
+        0 => Err(ConfigError::value(key, "must be at least 1 second")),
+        seconds if seconds > SECONDS_MAX => {
+            Err(ConfigError::value(key, format!("must be at most {SECONDS_MAX} seconds")))
+        }
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+/// A list that may be written as its only element.
+fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text or a list of texts")]
+    enum Either {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::One(text) => vec![text],
+        Either::More(texts) => texts,
+    })
+}
+
+/// Threads at most: more than any machine has cores for media.
+const WORKERS_MAX: u16 = 256;
+
+/// No time set by an operator is longer than a week.
+const SECONDS_MAX: u64 = 7 * 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn least() -> RawConfig {
+        RawConfig { interface: vec!["127.0.0.1".to_owned()], workers: Some(1), ..RawConfig::default() }
+    }
+
+    fn refusal(raw: RawConfig) -> String {
+        raw.check().expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn one_interface_is_enough() {
+        let config = least().check().expect("enough");
+        assert_eq!(config.listen_ng, ["127.0.0.1:2223".parse().expect("an address")]);
+        assert_eq!((config.port_min, config.port_max, config.workers), (30_000, 40_000, 1));
+        assert_eq!((config.timeout, config.tos), (Duration::from_secs(60), 184));
+    }
+
+    #[test]
+    fn all_keys_are_read_from_toml() {
+        let text = r#"
+            interface = ["pub/192.0.2.1!198.51.100.1", "priv/10.0.0.1"]
+            listen-ng = "127.0.0.1:22222"
+            ng-allow = ["10.0.0.0/8"]
+            port-min = 20000
+            port-max = 20100
+            workers = 2
+            cpus = "0-1"
+            driver = "epoll"
+            timeout = 30
+            silent-timeout = 600
+            delete-delay = 0
+            tos = 0
+            max-sessions = 10
+            log = "debug"
+        "#;
+        let config = RawConfig::from_toml(text).expect("TOML").check().expect("sound");
+        assert_eq!(config.cpus, Some(vec![0, 1]));
+        assert_eq!(config.driver, driver::Choice::Epoll);
+        assert_eq!((config.delete_delay, config.sessions_max), (Duration::ZERO, 10));
+        assert_eq!(config.log, "debug");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = RawConfig::from_toml("workers = 1\nworker = 2\n").expect_err("unknown").to_string();
+        assert!(error.contains("line 2") && error.contains("worker"), "{error}");
+        let error = RawConfig::from_toml("tos = 300\n").expect_err("too large").to_string();
+        assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn flags_come_before_the_file() {
+        let flags = RawConfig { port_min: Some(1), ..least() };
+        let file = RawConfig {
+            port_min: Some(2),
+            tos: Some(3),
+            interface: vec!["::1".into()],
+            ..RawConfig::default()
+        };
+        let both = flags.or(file);
+        assert_eq!((both.port_min, both.tos), (Some(1), Some(3)));
+        assert_eq!(both.interface, ["127.0.0.1"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        let cases = [
+            (RawConfig { interface: vec![], ..least() }, "interface: "),
+            (RawConfig { interface: vec!["nowhere".into()], ..least() }, "interface: "),
+            (RawConfig { listen_ng: vec!["127.0.0.1".into()], ..least() }, "listen-ng: "),
+            (RawConfig { ng_allow: vec!["10.0.0.0/33".into()], ..least() }, "ng-allow: "),
+            (RawConfig { port_min: Some(5), port_max: Some(4), ..least() }, "port-max: "),
+            (RawConfig { port_min: Some(5), port_max: Some(6), ..least() }, "port-max: "),
+            (RawConfig { port_min: Some(6), port_max: Some(7), workers: Some(2), ..least() }, "port-max: "),
+            (RawConfig { workers: Some(0), ..least() }, "workers: "),
+            (RawConfig { cpus: Some("0".into()), workers: Some(2), ..least() }, "cpus: "),
+            (RawConfig { cpus: Some("3-1".into()), ..least() }, "cpus: "),
+            (RawConfig { driver: Some("tokio".into()), ..least() }, "driver: "),
+            (RawConfig { timeout: Some(0), ..least() }, "timeout: "),
+            (RawConfig { max_sessions: Some(0), ..least() }, "max-sessions: "),
+        ];
+        for (raw, beginning) in cases {
+            let text = refusal(raw);
+            assert!(text.starts_with(beginning), "{text}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_even_and_odd() {
+        assert_eq!(pairs(20_000, 20_001), 1);
+        assert_eq!(pairs(20_001, 20_002), 0);
+        assert_eq!(pairs(20_001, 20_003), 1);
+        assert_eq!(pairs(0, 65_535), 32_767);
+        assert_eq!(pairs(9, 3), 0);
+    }
+}

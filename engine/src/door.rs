@@ -1,0 +1,319 @@
+//! The NG door: who may ask, what was asked before, which shard has the call, and long polls.
+//!
+//! [`Door`] has no socket and no clock, so that it is tested alone; [`udp`] runs it.
+
+mod cache;
+mod counters;
+mod log;
+mod udp;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply};
+
+use crate::config::Peers;
+use cache::{Known, ReplyCache, RequestKey};
+pub(crate) use counters::DoorCounters;
+use log::EventLog;
+pub(crate) use udp::{DoorMail, DoorThread, Hatch, hatch};
+
+/// Everything the door knows.
+pub(crate) struct Door {
+    peers: Peers,
+    shards: usize,
+    /// A keyed hash, so that nobody outside can choose the shard of a call.
+    placement: RandomState,
+    cache: ReplyCache,
+    log: EventLog,
+    /// Commands at the shards, by id.
+    running: HashMap<u64, Running>,
+    next_id: u64,
+    /// How many requests of each address are not answered yet.
+    unanswered: HashMap<IpAddr, usize>,
+    polls: Vec<Poll>,
+    outputs: VecDeque<DoorOutput>,
+    counters: DoorCounters,
+}
+
+/// Something the door wants done.
+#[derive(Debug)]
+pub(crate) enum DoorOutput {
+    /// Send these bytes.
+    Send {
+        /// From the socket of this listener.
+        listener: usize,
+        /// To whom.
+        to: SocketAddr,
+        /// The datagram.
+        bytes: Arc<[u8]>,
+    },
+    /// Give this command to a shard; [`Door::reply`] or [`Door::overloaded`] follows.
+    Command {
+        /// Which.
+        shard: usize,
+        /// To be echoed.
+        id: u64,
+        /// What is asked.
+        command: Command,
+    },
+}
+
+/// Who asked, and how the answer is written.
+#[derive(Debug)]
+struct Asker {
+    key: RequestKey,
+    listener: usize,
+    from: SocketAddr,
+    cookie: Box<[u8]>,
+    encoding: Encoding,
+}
+
+/// A request at one or all shards.
+#[derive(Debug)]
+struct Running {
+    asker: Asker,
+    /// What the shards that answered have listed, if it was a list.
+    list: Option<Gathering>,
+}
+
+/// The lists of several shards on their way to one reply.
+#[derive(Debug)]
+struct Gathering {
+    missing: usize,
+    limit: usize,
+    found: CallList,
+}
+
+/// A long poll that waits.
+#[derive(Debug)]
+struct Poll {
+    asker: Asker,
+    since: u64,
+    owner: Option<String>,
+    until_ns: u64,
+}
+
+impl Door {
+    /// A door for `shards` shards of the process that calls itself `instance`.
+    pub(crate) fn new(peers: Peers, shards: usize, instance: String) -> Self {
+        Self {
+            peers,
+            shards,
+            placement: RandomState::new(),
+            cache: ReplyCache::new(),
+            log: EventLog::new(instance),
+            running: HashMap::new(),
+            next_id: 0,
+            unanswered: HashMap::new(),
+            polls: Vec::new(),
+            outputs: VecDeque::new(),
+            counters: DoorCounters::default(),
+        }
+    }
+
+    /// A datagram came to a listener.
+    pub(crate) fn datagram(&mut self, now_ns: u64, listener: usize, from: SocketAddr, bytes: &[u8]) {
+        if !self.peers.allow(from.ip()) {
+            self.counters.not_allowed += 1;
+            return;
+        }
+        let (cookie, document) = match ng::split_cookie(bytes) {
+            Ok(parts) => parts,
+            Err(FrameError::NoCookie) => {
+                self.counters.no_cookie += 1;
+                return;
+            }
+            Err(FrameError::CookieTooLong) => {
+                self.counters.cookie_too_long += 1;
+                return;
+            }
+        };
+        if self.unanswered.get(&from.ip()).is_some_and(|count| *count >= UNANSWERED_MAX) {
+            self.counters.too_many_unanswered += 1;
+            return;
+        }
+        let key = match self.cache.ask(now_ns, from, cookie, document) {
+            Known::New(key) => key,
+            Known::Running => {
+                self.counters.repeats += 1;
+                return;
+            }
+            Known::Answered(bytes) => {
+                self.counters.repeats += 1;
+                self.outputs.push_back(DoorOutput::Send { listener, to: from, bytes });
+                return;
+            }
+        };
+        *self.unanswered.entry(from.ip()).or_default() += 1;
+        self.counters.requests += 1;
+        let (encoding, request) = ng::read_document(document);
+        let asker = Asker { key, listener, from, cookie: cookie.into(), encoding };
+        match request {
+            Ok(request) => {
+                for warning in &request.warnings {
+                    tracing::debug!(%from, "{warning}");
+                }
+                self.command(now_ns, asker, request.command);
+            }
+            Err(error) => {
+                self.counters.malformed += 1;
+                self.finish(asker, &Reply::from(error));
+            }
+        }
+    }
+
+    /// A shard answers.
+    pub(crate) fn reply(&mut self, id: u64, reply: Reply) {
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let reply = match (&mut running.list, reply) {
+            (Some(gathering), reply) => {
+                if let Reply::List(list) = reply {
+                    gathering.found.calls.extend(list.calls);
+                    gathering.found.ended.extend(list.ended);
+                }
+                gathering.missing -= 1;
+                if gathering.missing > 0 {
+                    return;
+                }
+                let mut found = std::mem::take(&mut gathering.found);
+                found.calls.truncate(gathering.limit);
+                found.ended.truncate(gathering.limit);
+                Reply::List(found)
+            }
+            (None, reply) => reply,
+        };
+        let running = self.running.remove(&id).expect("found above");
+        self.finish(running.asker, &reply);
+    }
+
+    /// A shard's mailbox was full: the asker is told, and may try again with the same cookie.
+    pub(crate) fn overloaded(&mut self, id: u64) {
+        let Some(running) = self.running.remove(&id) else { return };
+        self.counters.overloaded += 1;
+        let key = running.asker.key.clone();
+        self.finish(running.asker, &Reply::Error(Reply::PARALLEL_SESSION_LIMIT.to_owned()));
+        self.cache.forget(&key);
+    }
+
+    /// Something happened to a call.
+    pub(crate) fn event(&mut self, event: Event) {
+        self.log.push(event);
+    }
+
+    /// Answers the polls that need wait no longer, and forgets old replies. After every handful of inputs.
+    pub(crate) fn settle(&mut self, now_ns: u64) {
+        self.cache.forget_old(now_ns);
+        for mut poll in std::mem::take(&mut self.polls) {
+            let batch = self.log.batch(poll.since, poll.owner.as_deref(), 1);
+            if batch.gap || !batch.events.is_empty() || poll.until_ns <= now_ns {
+                self.answer_poll(poll);
+            } else {
+                poll.since = batch.next;
+                self.polls.push(poll);
+            }
+        }
+    }
+
+    /// When [`settle`](Self::settle) is due at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.polls.iter().map(|poll| poll.until_ns).min()
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_output(&mut self) -> Option<DoorOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// What was counted.
+    pub(crate) fn counters_mut(&mut self) -> &mut DoorCounters {
+        &mut self.counters
+    }
+
+    /// Sends a command where it is answered.
+    fn command(&mut self, now_ns: u64, asker: Asker, command: Command) {
+        match command {
+            Command::Ping(ping) => {
+                let instance = ping.owner.map(|_| self.log.instance().to_owned());
+                self.finish(asker, &Reply::Pong { instance });
+            }
+            Command::Events(events) => self.poll(now_ns, asker, events),
+            Command::Unsupported { name, .. } => self.finish(asker, &Reply::not_supported(&[name])),
+            Command::List(list) => {
+                let id = self.start(asker, Some(list.limit));
+                for shard in 0..self.shards {
+                    let command = Command::List(List { limit: list.limit, owner: list.owner.clone() });
+                    self.outputs.push_back(DoorOutput::Command { shard, id, command });
+                }
+            }
+            command => {
+                let shard = self.shard_of(command.call_id().unwrap_or_default());
+                let id = self.start(asker, None);
+                self.outputs.push_back(DoorOutput::Command { shard, id, command });
+            }
+        }
+    }
+
+    /// Remembers who asked until the shard, or all of them, have answered.
+    fn start(&mut self, asker: Asker, list_limit: Option<usize>) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        let missing = self.shards;
+        let list = list_limit.map(|limit| Gathering { missing, limit, found: CallList::default() });
+        self.running.insert(id, Running { asker, list });
+        id
+    }
+
+    /// Answers a poll from the log, or lets it wait.
+    fn poll(&mut self, now_ns: u64, asker: Asker, events: Events) {
+        let wait_ms = events.wait_ms.min(Events::WAIT_MS_MAX);
+        let until_ns = now_ns.saturating_add(wait_ms * 1_000_000);
+        if self.polls.len() == POLLS_MAX {
+            // The one that waited longest is answered with nothing rather than the new one refused.
+            let oldest = self.polls.remove(0);
+            self.answer_poll(oldest);
+        }
+        self.polls.push(Poll { asker, since: events.since, owner: events.owner, until_ns });
+    }
+
+    /// Answers a poll with what the log has for it.
+    fn answer_poll(&mut self, poll: Poll) {
+        let batch = self.log.batch(poll.since, poll.owner.as_deref(), EventBatch::EVENTS_MAX);
+        self.finish(poll.asker, &Reply::Events(batch));
+    }
+
+    /// Answers a request, and keeps the bytes for repeats.
+    fn finish(&mut self, asker: Asker, reply: &Reply) {
+        if matches!(reply, Reply::Error(_)) {
+            self.counters.errors += 1;
+        }
+        if let Some(count) = self.unanswered.get_mut(&asker.from.ip()) {
+            *count -= 1;
+            if *count == 0 {
+                self.unanswered.remove(&asker.from.ip());
+            }
+        }
+        let bytes: Arc<[u8]> = reply.datagram(&asker.cookie, asker.encoding).into();
+        self.cache.answer(&asker.key, &bytes);
+        self.outputs.push_back(DoorOutput::Send { listener: asker.listener, to: asker.from, bytes });
+    }
+
+    /// The shard of a call.
+    // Engine ADR 2: a keyed hash places a call, and a table of exceptions comes with the first command that moves one.
+    fn shard_of(&self, call_id: &str) -> usize {
+        let hash = self.placement.hash_one(call_id);
+        let shards = u64::try_from(self.shards).expect("shards are few");
+        usize::try_from(hash % shards).expect("below the number of shards")
+    }
+}
+
+/// Requests of one address that are not answered at most; more are dropped, and come again.
+const UNANSWERED_MAX: usize = 4096;
+
+/// Polls that wait at most, over all askers.
+const POLLS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

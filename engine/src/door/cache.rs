@@ -1,0 +1,182 @@
+//! The retry cache: a request that comes again is answered again, never done again.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What makes two datagrams the same request: who sent it, its cookie, and its document.
+///
+/// The reference daemon looks at the cookie alone, so that a stranger who guesses one reads
+/// another's reply, and a client that starts its cookies anew gets old ones.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RequestKey {
+    from: SocketAddr,
+    cookie: Box<[u8]>,
+    document_hash: u64,
+    document_bytes: usize,
+}
+
+/// What the cache knows of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Nothing: it is new, and is running from now on.
+    New(RequestKey),
+    /// It is running; its reply goes to the same asker.
+    Running,
+    /// It was answered so.
+    Answered(Arc<[u8]>),
+}
+
+/// Requests of the last minute and their replies.
+pub(crate) struct ReplyCache {
+    entries: HashMap<RequestKey, Entry>,
+    /// In order of arrival, each with when it is forgotten.
+    order: VecDeque<(u64, RequestKey)>,
+    bytes: usize,
+    hasher: RandomState,
+}
+
+enum Entry {
+    Running,
+    Answered(Arc<[u8]>),
+}
+
+impl ReplyCache {
+    /// An empty cache.
+    pub(crate) fn new() -> Self {
+        Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, hasher: RandomState::new() }
+    }
+
+    /// Looks a request up; a new one is noted as running.
+    pub(crate) fn ask(&mut self, now_ns: u64, from: SocketAddr, cookie: &[u8], document: &[u8]) -> Known {
+        self.forget_old(now_ns);
+        let key = RequestKey {
+            from,
+            cookie: cookie.into(),
+            document_hash: self.hasher.hash_one(document),
+            document_bytes: document.len(),
+        };
+        match self.entries.get(&key) {
+            Some(Entry::Running) => return Known::Running,
+            Some(Entry::Answered(reply)) => return Known::Answered(Arc::clone(reply)),
+            None => {}
+        }
+        while self.entries.len() >= ENTRIES_MAX {
+            self.forget_first();
+        }
+        self.entries.insert(key.clone(), Entry::Running);
+        self.order.push_back((now_ns.saturating_add(LIFETIME_NS), key.clone()));
+        Known::New(key)
+    }
+
+    /// Notes the reply of a running request.
+    pub(crate) fn answer(&mut self, key: &RequestKey, reply: &Arc<[u8]>) {
+        // Gone already only if it ran for longer than the cache remembers, or was pushed out.
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        *entry = Entry::Answered(Arc::clone(reply));
+        self.bytes += reply.len();
+        while self.bytes > BYTES_MAX {
+            self.forget_first();
+        }
+    }
+
+    /// Forgets a request that was not done, so that it may be tried again.
+    pub(crate) fn forget(&mut self, key: &RequestKey) {
+        if let Some(Entry::Answered(reply)) = self.entries.remove(key) {
+            self.bytes -= reply.len();
+        }
+    }
+
+    /// Forgets what is older than a minute.
+    pub(crate) fn forget_old(&mut self, now_ns: u64) {
+        while self.order.front().is_some_and(|(until, _)| *until <= now_ns) {
+            self.forget_first();
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, key)) = self.order.pop_front() {
+            self.forget(&key);
+        }
+    }
+}
+
+/// How long a reply is kept.
+const LIFETIME_NS: u64 = 60_000_000_000;
+
+/// Requests remembered at most; the oldest is pushed out. About 15 MiB of keys.
+const ENTRIES_MAX: usize = 65_536;
+
+/// Bytes of replies at most; the oldest is pushed out.
+const BYTES_MAX: usize = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn new(cache: &mut ReplyCache, now_ns: u64, cookie: &str) -> RequestKey {
+        match cache.ask(now_ns, source(1), cookie.as_bytes(), b"d") {
+            Known::New(key) => key,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repeat_waits_and_then_gets_the_same_bytes() {
+        let mut cache = ReplyCache::new();
+        let key = new(&mut cache, 0, "a");
+        assert_eq!(cache.ask(1, source(1), b"a", b"d"), Known::Running);
+        let reply: Arc<[u8]> = Arc::from(&b"a ok"[..]);
+        cache.answer(&key, &reply);
+        assert_eq!(cache.ask(2, source(1), b"a", b"d"), Known::Answered(reply));
+    }
+
+    #[test]
+    fn another_asker_cookie_or_document_is_another_request() {
+        let mut cache = ReplyCache::new();
+        new(&mut cache, 0, "a");
+        for (port, cookie, document) in [(2, "a", "d"), (1, "b", "d"), (1, "a", "e")] {
+            let known = cache.ask(0, source(port), cookie.as_bytes(), document.as_bytes());
+            assert!(matches!(known, Known::New(_)), "{known:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_is_kept_for_a_minute() {
+        let mut cache = ReplyCache::new();
+        let key = new(&mut cache, 0, "a");
+        cache.answer(&key, &Arc::from(&b"x"[..]));
+        assert!(matches!(cache.ask(LIFETIME_NS - 1, source(1), b"a", b"d"), Known::Answered(_)));
+        assert!(matches!(cache.ask(LIFETIME_NS, source(1), b"a", b"d"), Known::New(_)));
+        assert_eq!(cache.bytes, 0);
+    }
+
+    #[test]
+    fn a_request_that_was_not_done_may_be_tried_again() {
+        let mut cache = ReplyCache::new();
+        let key = new(&mut cache, 0, "a");
+        cache.forget(&key);
+        new(&mut cache, 1, "a");
+    }
+
+    #[test]
+    fn count_and_bytes_are_bounded() {
+        let mut cache = ReplyCache::new();
+        let reply: Arc<[u8]> = vec![0; 1 << 20].into();
+        for number in 0..64 {
+            let key = new(&mut cache, 0, &number.to_string());
+            cache.answer(&key, &reply);
+            assert!(cache.bytes <= BYTES_MAX);
+        }
+        for number in 0..ENTRIES_MAX + 100 {
+            new(&mut cache, 0, &format!("n{number}"));
+        }
+        assert_eq!((cache.entries.len(), cache.bytes), (ENTRIES_MAX, 0));
+        assert!(cache.order.len() <= ENTRIES_MAX + 64);
+    }
+}

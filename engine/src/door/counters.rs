@@ -1,0 +1,52 @@
+//! What the door counts.
+
+/// Counts of the door since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DoorCounters {
+    /// Requests that were new.
+    pub(crate) requests: u64,
+    /// Requests that had been seen, answered or running.
+    pub(crate) repeats: u64,
+    /// Requests answered with an error.
+    pub(crate) errors: u64,
+    /// Documents that could not be read, answered with an error.
+    pub(crate) malformed: u64,
+    /// Datagrams from an address that is not answered, dropped.
+    pub(crate) not_allowed: u64,
+    /// Datagrams without a cookie, dropped.
+    pub(crate) no_cookie: u64,
+    /// Datagrams with a cookie that is too long, dropped.
+    pub(crate) cookie_too_long: u64,
+    /// Datagrams of an address with too many requests unanswered, dropped.
+    pub(crate) too_many_unanswered: u64,
+    /// Requests refused because the shard's mailbox was full.
+    pub(crate) overloaded: u64,
+    /// Datagrams dropped because the door's own mailbox was full.
+    pub(crate) mailbox_full: u64,
+    /// Replies the kernel would not send.
+    pub(crate) sends_failed: u64,
+}
+
+impl DoorCounters {
+    /// Each count and its name.
+    pub(crate) fn named(&self) -> [(&'static str, u64); 11] {
+        [
+            ("requests", self.requests),
+            ("repeats", self.repeats),
+            ("errors", self.errors),
+            ("malformed", self.malformed),
+            ("not_allowed", self.not_allowed),
+            ("no_cookie", self.no_cookie),
+            ("cookie_too_long", self.cookie_too_long),
+            ("too_many_unanswered", self.too_many_unanswered),
+            ("overloaded", self.overloaded),
+            ("mailbox_full", self.mailbox_full),
+            ("sends_failed", self.sends_failed),
+        ]
+    }
+
+    /// The counts an operator should hear of: what was refused or dropped.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        self.named().into_iter().filter(|(name, _)| !["requests", "repeats", "errors"].contains(name))
+    }
+}

@@ -1,0 +1,226 @@
+//! The threads of the door: one per listening socket that receives, one that answers.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
+use driver::{Clock, MailSender};
+use ng::{Event, Reply};
+
+use super::{Door, DoorOutput};
+use crate::meter::DoorMeter;
+use crate::worker::WorkerMail;
+
+/// What the door's thread is told.
+#[derive(Debug)]
+pub(crate) enum DoorMail {
+    /// A datagram came to a listener.
+    Datagram {
+        /// Which listener.
+        listener: usize,
+        /// From whom.
+        from: SocketAddr,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// A shard answers.
+    Reply {
+        /// Of the command.
+        id: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Something happened to a call.
+    Event(Event),
+    /// Answer what can be answered and end.
+    Stop,
+}
+
+/// Where workers put what they have for the door. Never blocks a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Hatch {
+    sender: Sender<DoorMail>,
+}
+
+impl Hatch {
+    /// Hands mail over; false, and the mail is lost, if the door does not keep up. A lost reply
+    /// is asked for again with the same cookie and then gone; a lost event is a gap nobody sees,
+    /// so the worker counts both.
+    pub(crate) fn put(&self, mail: DoorMail) -> bool {
+        self.sender.try_send(mail).is_ok()
+    }
+}
+
+/// The door's mailbox before its thread runs.
+pub(crate) fn hatch() -> (Hatch, Receiver<DoorMail>) {
+    let (sender, receiver) = channel::bounded(MAIL_MAX);
+    (Hatch { sender }, receiver)
+}
+
+/// The running door.
+#[derive(Debug)]
+pub(crate) struct DoorThread {
+    sender: Sender<DoorMail>,
+    stopping: Arc<AtomicBool>,
+    listeners: Vec<JoinHandle<()>>,
+    answering: JoinHandle<()>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl DoorThread {
+    /// Starts the threads on sockets that are bound already.
+    ///
+    /// # Errors
+    /// The kernel's, when a socket cannot be shared or a thread not started.
+    pub(crate) fn start(
+        door: Door,
+        sockets: Vec<UdpSocket>,
+        (hatch, receiver): (Hatch, Receiver<DoorMail>),
+        shards: Vec<MailSender<WorkerMail>>,
+    ) -> io::Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut addresses = Vec::new();
+        let mut listeners = Vec::new();
+        for (listener, socket) in sockets.iter().enumerate() {
+            addresses.push(socket.local_addr()?);
+            let socket = socket.try_clone()?;
+            socket.set_read_timeout(Some(LISTEN_TIMEOUT))?;
+            let ear = Ear {
+                listener,
+                socket,
+                sender: hatch.sender.clone(),
+                stopping: Arc::clone(&stopping),
+                lost: Arc::clone(&lost),
+            };
+            let name = format!("ng-listen-{listener}");
+            listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
+        }
+        let mouth = Mouth { door, sockets, receiver, shards, lost, meter: DoorMeter::new() };
+        let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || mouth.answer())?;
+        Ok(Self { sender: hatch.sender, stopping, listeners, answering, addresses })
+    }
+
+    /// Where NG is answered.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Ends the threads, after everything in the mailbox was handled.
+    pub(crate) fn stop(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        // The thread takes mail until it is told to stop, so there is room in the end; it is gone only
+        // after a panic, which has been logged.
+        let _gone = self.sender.send(DoorMail::Stop);
+        let _panicked = self.answering.join();
+        for listener in self.listeners {
+            let _panicked = listener.join();
+        }
+    }
+}
+
+/// The thread that receives on one socket.
+struct Ear {
+    listener: usize,
+    socket: UdpSocket,
+    sender: Sender<DoorMail>,
+    stopping: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Ear {
+    fn listen(self) {
+        let mut buffer = vec![0; 65_536];
+        while !self.stopping.load(Ordering::Relaxed) {
+            // An error is a timeout, or a note that an earlier reply found nobody: neither matters here.
+            let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { continue };
+            let bytes = buffer[..length].to_vec();
+            if self.sender.try_send(DoorMail::Datagram { listener: self.listener, from, bytes }).is_err() {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// The thread that answers on all of them.
+struct Mouth {
+    door: Door,
+    sockets: Vec<UdpSocket>,
+    receiver: Receiver<DoorMail>,
+    shards: Vec<MailSender<WorkerMail>>,
+    lost: Arc<AtomicU64>,
+    meter: DoorMeter,
+}
+
+impl Mouth {
+    fn answer(mut self) {
+        let mut running = true;
+        while running {
+            let now_ns = Clock::monotonic_ns();
+            let due =
+                self.door.next_deadline().map_or(METER_NS, |at| at.saturating_sub(now_ns).min(METER_NS));
+            match self.receiver.recv_timeout(Duration::from_nanos(due)) {
+                Ok(mail) => running = self.take(mail),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => running = false,
+            }
+            for _more in 0..MAIL_AT_ONCE {
+                let Ok(mail) = self.receiver.try_recv() else { break };
+                running &= self.take(mail);
+            }
+            let now_ns = Clock::monotonic_ns();
+            self.act();
+            self.door.settle(now_ns);
+            self.act();
+            self.door.counters_mut().mailbox_full = self.lost.load(Ordering::Relaxed);
+            self.meter.flush(now_ns, self.door.counters_mut());
+        }
+    }
+
+    /// Hands one mail to the door; false if it was the last.
+    fn take(&mut self, mail: DoorMail) -> bool {
+        match mail {
+            DoorMail::Datagram { listener, from, bytes } => {
+                self.door.datagram(Clock::monotonic_ns(), listener, from, &bytes);
+            }
+            DoorMail::Reply { id, reply } => self.door.reply(id, reply),
+            DoorMail::Event(event) => self.door.event(event),
+            DoorMail::Stop => return false,
+        }
+        true
+    }
+
+    /// Does what the door wants done.
+    fn act(&mut self) {
+        while let Some(output) = self.door.poll_output() {
+            match output {
+                DoorOutput::Send { listener, to, bytes } => {
+                    if self.sockets[listener].send_to(&bytes, to).is_err() {
+                        self.door.counters_mut().sends_failed += 1;
+                    }
+                }
+                DoorOutput::Command { shard, id, command } => {
+                    if self.shards[shard].send(WorkerMail::Command { id, command }).is_err() {
+                        self.door.overloaded(id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Mail for the door at most; more is lost and counted.
+const MAIL_MAX: usize = 16_384;
+
+/// Mail handled at most before polls and outputs have their turn.
+const MAIL_AT_ONCE: usize = 256;
+
+/// How long a listener takes to notice that it is to end.
+const LISTEN_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How often counters are looked at when nothing else happens.
+const METER_NS: u64 = 1_000_000_000;

@@ -1,0 +1,199 @@
+//! From plain counters to metrics and the log: once a second, never on the packet path.
+
+use engine_core::DropReason;
+use metrics::{Counter, Gauge};
+
+use crate::door::DoorCounters;
+use crate::throttle::Throttle;
+
+/// Hands the growth of named counts to metric handles, and says in the log what went wrong.
+struct Growth {
+    handles: Vec<(Counter, u64)>,
+}
+
+impl Growth {
+    fn new(handles: Vec<Counter>) -> Self {
+        Self { handles: handles.into_iter().map(|handle| (handle, 0)).collect() }
+    }
+
+    /// Counts in the order of the handles.
+    fn flush(&mut self, counts: impl Iterator<Item = u64>) {
+        for ((handle, last), count) in self.handles.iter_mut().zip(counts) {
+            handle.increment(count.saturating_sub(*last));
+            *last = count;
+        }
+    }
+}
+
+/// A line about counts that have grown, at most once in ten seconds.
+struct Complaint {
+    what: String,
+    throttle: Throttle,
+    last: Vec<u64>,
+}
+
+impl Complaint {
+    fn new(what: String) -> Self {
+        Self { what, throttle: Throttle::new(10), last: Vec::new() }
+    }
+
+    fn flush(&mut self, now_ns: u64, counts: &[(&'static str, u64)]) {
+        self.last.resize(counts.len(), 0);
+        let grown: Vec<String> = counts
+            .iter()
+            .zip(&self.last)
+            .filter(|((_, count), last)| count > last)
+            .map(|((name, count), last)| format!("{name}={}", count - last))
+            .collect();
+        if grown.is_empty() || self.throttle.allow(now_ns).is_none() {
+            return;
+        }
+        tracing::warn!(
+            source = self.what,
+            "dropped or refused since the last such line: {}",
+            grown.join(" ")
+        );
+        self.last = counts.iter().map(|(_, count)| *count).collect();
+    }
+}
+
+/// The counters of one worker.
+pub(crate) struct WorkerMeter {
+    growth: Growth,
+    calls: Gauge,
+    sockets: Gauge,
+    complaint: Complaint,
+    next_ns: u64,
+}
+
+/// What a worker counted besides its shard and driver.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WorkerCounters {
+    /// Replies and events the door had no room for.
+    pub(crate) door_full: u64,
+}
+
+impl WorkerMeter {
+    /// A meter of worker `index`.
+    pub(crate) fn new(index: usize) -> Self {
+        let worker = index.to_string();
+        let names = counts(
+            &engine_core::Counters::default(),
+            &driver::Counters::default(),
+            WorkerCounters::default(),
+        );
+        let handles = names
+            .iter()
+            .map(|count| metrics::counter!(format!("tollgate_engine_{}", count.name), "worker" => worker.clone()))
+            .collect();
+        Self {
+            growth: Growth::new(handles),
+            calls: metrics::gauge!("tollgate_engine_calls", "worker" => worker.clone()),
+            sockets: metrics::gauge!("tollgate_engine_sockets", "worker" => worker.clone()),
+            complaint: Complaint::new(format!("worker {worker}")),
+            next_ns: 0,
+        }
+    }
+
+    /// When [`flush`](Self::flush) is due.
+    pub(crate) fn next_ns(&self) -> u64 {
+        self.next_ns
+    }
+
+    /// Hands over what has grown, if it is time.
+    pub(crate) fn flush(
+        &mut self,
+        now_ns: u64,
+        shard: &engine_core::Counters,
+        driver: &driver::Counters,
+        worker: WorkerCounters,
+    ) {
+        if now_ns < self.next_ns {
+            return;
+        }
+        self.next_ns = now_ns + FLUSH_NS;
+        let counts = counts(shard, driver, worker);
+        self.growth.flush(counts.iter().map(|count| count.value));
+        set(&self.calls, shard.calls_live);
+        set(&self.sockets, shard.sockets_live);
+        let troubles: Vec<_> =
+            counts.iter().filter(|count| count.trouble).map(|count| (count.name, count.value)).collect();
+        self.complaint.flush(now_ns, &troubles);
+    }
+}
+
+/// The counters of the door.
+pub(crate) struct DoorMeter {
+    growth: Growth,
+    complaint: Complaint,
+    next_ns: u64,
+}
+
+impl DoorMeter {
+    /// A meter of the door.
+    pub(crate) fn new() -> Self {
+        let handles =
+            DoorCounters::default().named().map(|(name, _)| metrics::counter!(format!("tollgate_ng_{name}")));
+        Self { growth: Growth::new(handles.into()), complaint: Complaint::new("ng".to_owned()), next_ns: 0 }
+    }
+
+    /// Hands over what has grown, if it is time.
+    pub(crate) fn flush(&mut self, now_ns: u64, counters: &DoorCounters) {
+        if now_ns < self.next_ns {
+            return;
+        }
+        self.next_ns = now_ns + FLUSH_NS;
+        self.growth.flush(counters.named().into_iter().map(|(_, count)| count));
+        let troubles: Vec<_> = counters.troubles().collect();
+        self.complaint.flush(now_ns, &troubles);
+    }
+}
+
+/// One count, its name, and whether it is a drop or refusal.
+struct Count {
+    name: &'static str,
+    value: u64,
+    trouble: bool,
+}
+
+/// Everything a worker counts that only grows.
+fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: WorkerCounters) -> Vec<Count> {
+    let fine = |name, value| Count { name, value, trouble: false };
+    let trouble = |name, value| Count { name, value, trouble: true };
+    let mut all = vec![
+        fine("packets_received", shard.packets_received),
+        fine("bytes_received", shard.bytes_received),
+        fine("packets_sent", shard.packets_sent),
+        fine("bytes_sent", shard.bytes_sent),
+        fine("calls_begun", shard.calls_begun),
+        fine("calls_deleted", shard.calls_deleted),
+        fine("calls_timed_out", shard.calls_timed_out),
+        fine("leases_ended", shard.leases_ended),
+        fine("addresses_learned", shard.addresses_learned),
+        fine("commands_refused", shard.commands_refused),
+        trouble("stale_epochs", shard.stale_epochs),
+        trouble("ports_exhausted", shard.ports_exhausted),
+        trouble("reports_lost", shard.reports_lost),
+        trouble("faults", shard.faults),
+        trouble("socket_errors", shard.socket_errors),
+        fine("waits", driver.waits),
+        fine("receive_starved", driver.receive_starved),
+        trouble("truncated", driver.truncated),
+        fine("late", driver.late),
+        trouble("send_full", driver.send_full),
+        trouble("send_failed", driver.send_failed),
+        trouble("send_unopened", driver.send_unopened),
+        trouble("copy_starved", driver.copy_starved),
+        trouble("door_full", worker.door_full),
+    ];
+    all.extend(DropReason::ALL.map(|reason| trouble(reason.as_str(), shard.drops(reason))));
+    all
+}
+
+/// Sets a gauge to a count.
+fn set(gauge: &Gauge, count: u64) {
+    gauge.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+/// How often.
+const FLUSH_NS: u64 = 1_000_000_000;

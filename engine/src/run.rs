@@ -1,0 +1,313 @@
+//! Starting and ending the engine: threads, their mail, and the signals.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+
+use crossbeam::channel::{self, Receiver, Sender};
+use driver::{
+    Driver, Kind, MailReceiver, MailSender, Options, StartError, Termination, Waker, mailbox, pin_to,
+};
+use engine_core::{Limits, PortRange, Shard, ShardConfig};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::door::{Door, DoorThread, Hatch, hatch};
+use crate::limits::sockets_per_worker;
+use crate::worker::{Worker, WorkerMail};
+
+/// Why the engine did not start, or ended by itself.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// NG cannot be answered at an address of the configuration.
+    #[error("cannot listen for NG on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// A worker cannot be bound to its core.
+    #[error("worker {worker} cannot be pinned to core {core}")]
+    Pin {
+        /// Which worker.
+        worker: usize,
+        /// Which core.
+        core: usize,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// A worker has no driver.
+    #[error("worker {worker} has no driver")]
+    Driver {
+        /// Which worker.
+        worker: usize,
+        /// Why.
+        source: StartError,
+    },
+    /// A worker ended by itself; the process must end too.
+    #[error("worker {worker} ended: {reason}")]
+    Worker {
+        /// Which worker.
+        worker: usize,
+        /// Its last words.
+        reason: String,
+    },
+    /// The kernel refused something that is always there.
+    #[error("the kernel refused {what}")]
+    Kernel {
+        /// What.
+        what: &'static str,
+        /// Its reason.
+        source: io::Error,
+    },
+}
+
+/// Runs an engine until SIGTERM or SIGINT.
+///
+/// Calls are not ended politely: peers see media stop, and whoever drives a call sees the engine gone.
+///
+/// # Errors
+/// [`RunError`], when it cannot start or a worker ends by itself.
+pub fn run(config: &Config) -> Result<(), RunError> {
+    let termination = Termination::block().map_err(kernel("a signal descriptor"))?;
+    let engine = Engine::start(config)?;
+    let endings = engine.endings.clone();
+    let signals = engine.ended.clone();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let name = termination.wait().unwrap_or("an unreadable signal");
+            // Nobody listens only when the engine has ended already.
+            let _ended = signals.send(Ending::Signal(name));
+        })
+        .map_err(kernel("a thread"))?;
+    let ending = endings.recv().unwrap_or(Ending::Signal("nothing"));
+    engine.stop();
+    match ending {
+        Ending::Signal(name) => {
+            tracing::info!(signal = name, "ended");
+            Ok(())
+        }
+        Ending::Worker { worker, reason } => Err(RunError::Worker { worker, reason }),
+    }
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    door: DoorThread,
+    workers: Vec<WorkerThread>,
+    kinds: Vec<Kind>,
+    endings: Receiver<Ending>,
+    ended: Sender<Ending>,
+}
+
+/// A running worker.
+#[derive(Debug)]
+struct WorkerThread {
+    mail: MailSender<WorkerMail>,
+    thread: JoinHandle<()>,
+}
+
+/// Why an engine ends.
+#[derive(Debug)]
+enum Ending {
+    Signal(&'static str),
+    Worker { worker: usize, reason: String },
+}
+
+impl Engine {
+    /// Starts an engine; it answers NG when this returns.
+    ///
+    /// # Errors
+    /// [`RunError`], when an address cannot be listened on or a worker cannot start.
+    pub fn start(config: &Config) -> Result<Self, RunError> {
+        let sockets = listen(config)?;
+        let sockets_max = sockets_per_worker(config);
+        let instance = instance()?;
+        let port_seed = seed()?;
+        let (hatch, door_mail) = hatch();
+        let (ended, endings) = channel::bounded(usize::from(config.workers) + 1);
+
+        let mut workers = Vec::new();
+        let mut kinds = Vec::new();
+        for index in 0..config.workers {
+            let plan = Plan {
+                index: usize::from(index),
+                core: config.cpus.as_ref().map(|cores| cores[usize::from(index)]),
+                choice: config.driver,
+                options: Options { sockets_max, ..Options::default() },
+                shard: shard_config(config, index, port_seed),
+                seed: seed()?,
+            };
+            let (worker, kind) = plan.start(hatch.clone(), ended.clone())?;
+            workers.push(worker);
+            kinds.push(kind);
+        }
+
+        let mail = workers.iter().map(|worker| worker.mail.clone()).collect();
+        let door = Door::new(config.peers.clone(), workers.len(), instance.clone());
+        let door = DoorThread::start(door, sockets, (hatch, door_mail), mail).map_err(kernel("a thread"))?;
+        let listening = door.addresses().iter().fold(String::new(), |mut list, address| {
+            let _infallible = write!(list, "{}{address}", if list.is_empty() { "" } else { ", " });
+            list
+        });
+        tracing::info!(
+            ng = listening,
+            workers = config.workers,
+            driver = %kinds[0],
+            ports = %format!("{}-{}", config.port_min, config.port_max),
+            instance,
+            "engine is up"
+        );
+        Ok(Self { door, workers, kinds, endings, ended })
+    }
+
+    /// Where NG is answered, in the order of the configuration, with the ports the kernel chose.
+    pub fn ng_addresses(&self) -> &[SocketAddr] {
+        self.door.addresses()
+    }
+
+    /// What each worker runs on.
+    pub fn drivers(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Ends all calls and threads.
+    pub fn stop(self) {
+        for worker in &self.workers {
+            // A worker with a full mailbox takes mail until it is told to stop; one that is gone needs no telling.
+            while let Err(driver::Undelivered::Full(_)) = worker.mail.send(WorkerMail::Stop) {
+                thread::yield_now();
+            }
+        }
+        for worker in self.workers {
+            // A panic was reported when it happened.
+            let _panicked = worker.thread.join();
+        }
+        self.door.stop();
+    }
+}
+
+/// What a worker is made from, on its own thread.
+struct Plan {
+    index: usize,
+    core: Option<usize>,
+    choice: driver::Choice,
+    options: Options,
+    shard: ShardConfig,
+    seed: u64,
+}
+
+impl Plan {
+    /// Starts the worker and waits until it is ready.
+    fn start(self, hatch: Hatch, ended: Sender<Ending>) -> Result<(WorkerThread, Kind), RunError> {
+        let waker = Waker::new().map_err(kernel("an event descriptor"))?;
+        let (mail, receiver) = mailbox(waker.clone(), MAIL_MAX);
+        let (ready, is_ready) = channel::bounded(1);
+        let worker = self.index;
+        let name = format!("worker-{worker}");
+        let body = move || {
+            let made = match self.make(waker, receiver, hatch) {
+                Ok((made, kind)) => {
+                    // The starter waits for this and is there.
+                    let _waits = ready.send(Ok(kind));
+                    made
+                }
+                Err(error) => {
+                    let _waits = ready.send(Err(error));
+                    return;
+                }
+            };
+            let reason = match catch_unwind(AssertUnwindSafe(|| made.work())) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => format!("waiting failed: {error}"),
+                Err(_) => "a panic".to_owned(),
+            };
+            // Room for one ending of each worker; nobody listens only when the engine is being stopped.
+            let _stopping = ended.send(Ending::Worker { worker, reason });
+        };
+        let thread = thread::Builder::new().name(name).spawn(body).map_err(kernel("a thread"))?;
+        match is_ready.recv() {
+            Ok(Ok(kind)) => Ok((WorkerThread { mail, thread }, kind)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(RunError::Worker { worker, reason: "a panic at its start".to_owned() }),
+        }
+    }
+
+    /// The worker, made on the thread it stays on.
+    fn make(
+        self,
+        waker: Waker,
+        mail: MailReceiver<WorkerMail>,
+        hatch: Hatch,
+    ) -> Result<(Worker, Kind), RunError> {
+        let worker = self.index;
+        if let Some(core) = self.core {
+            pin_to(core).map_err(|source| RunError::Pin { worker, core, source })?;
+        }
+        let (driver, fallback) = Driver::new(self.choice, &self.options, waker)
+            .map_err(|source| RunError::Driver { worker, source })?;
+        if let Some(reason) = fallback {
+            tracing::warn!(worker, reason, "io_uring cannot be used: epoll takes over");
+        }
+        let kind = driver.kind();
+        let shard = Shard::new(self.shard, self.seed);
+        Ok((Worker::new(worker, driver, shard, mail, hatch), kind))
+    }
+}
+
+/// Binds the NG sockets.
+fn listen(config: &Config) -> Result<Vec<UdpSocket>, RunError> {
+    let bind = |address: &SocketAddr| {
+        UdpSocket::bind(address).map_err(|source| RunError::Listen { address: *address, source })
+    };
+    config.listen_ng.iter().map(bind).collect()
+}
+
+/// What the shard of a worker is told.
+fn shard_config(config: &Config, index: u16, port_seed: u64) -> ShardConfig {
+    let ports = PortRange {
+        min: config.port_min,
+        max: config.port_max,
+        shard: index,
+        shards: config.workers,
+        seed: port_seed,
+    };
+    let mut shard = ShardConfig::new(config.interfaces.clone(), ports);
+    shard.tos = config.tos;
+    shard.limits = Limits {
+        // Calls fall on shards by a hash, so that each may carry its share, rounded up.
+        calls_max: config.sessions_max.div_ceil(usize::from(config.workers)),
+        media_timeout: config.timeout,
+        silent_timeout: config.silent_timeout,
+        delete_delay: config.delete_delay,
+        ..Limits::default()
+    };
+    shard
+}
+
+/// The name of this process in pings and event batches: 64 random bits.
+fn instance() -> Result<String, RunError> {
+    seed().map(|bits| format!("{bits:016x}"))
+}
+
+/// A seed nobody can guess.
+fn seed() -> Result<u64, RunError> {
+    SysRng
+        .try_next_u64()
+        .map_err(|error| RunError::Kernel { what: "random bytes", source: io::Error::other(error) })
+}
+
+/// Names what the kernel refused.
+fn kernel(what: &'static str) -> impl Fn(io::Error) -> RunError {
+    move |source| RunError::Kernel { what, source }
+}
+
+/// Commands waiting for a worker at most; more are refused, and may be asked again.
+const MAIL_MAX: usize = 4096;

@@ -1,0 +1,208 @@
+//! The loop of one core: what arrives goes into the shard, what comes out goes to the driver.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+
+use driver::{Arrival, Driver, MailReceiver, Now, OpenFailure, Opening, Slot};
+use engine_core::{Input, Instant, OpenError, Output, Shard, SocketId};
+use ng::Command;
+
+use crate::door::{DoorMail, Hatch};
+use crate::meter::{WorkerCounters, WorkerMeter};
+use crate::throttle::Throttle;
+
+/// What a worker is told by other threads.
+#[derive(Debug)]
+pub(crate) enum WorkerMail {
+    /// A client asks something of this worker's calls.
+    Command {
+        /// To be echoed.
+        id: u64,
+        /// What.
+        command: Command,
+    },
+    /// End the calls and the loop.
+    Stop,
+}
+
+/// One worker: a driver, a shard, and the mail between them and the door.
+pub(crate) struct Worker {
+    driver: Driver,
+    shard: Shard,
+    mail: MailReceiver<WorkerMail>,
+    hatch: Hatch,
+    /// Answers to `OpenSocket`, handed in once the outputs are drained.
+    opened: VecDeque<(SocketId, Result<(), OpenError>)>,
+    meter: WorkerMeter,
+    counters: WorkerCounters,
+    open_errors: Throttle,
+}
+
+impl Worker {
+    /// Worker number `index`.
+    pub(crate) fn new(
+        index: usize,
+        driver: Driver,
+        shard: Shard,
+        mail: MailReceiver<WorkerMail>,
+        hatch: Hatch,
+    ) -> Self {
+        Self {
+            driver,
+            shard,
+            mail,
+            hatch,
+            opened: VecDeque::new(),
+            meter: WorkerMeter::new(index),
+            counters: WorkerCounters::default(),
+            open_errors: Throttle::new(10),
+        }
+    }
+
+    /// Works until it is told to stop.
+    ///
+    /// # Errors
+    /// The kernel's, when waiting itself fails.
+    pub(crate) fn work(mut self) -> io::Result<()> {
+        let mut batch = Vec::new();
+        let mut more_mail = false;
+        loop {
+            let deadline_ns = if more_mail { Some(0) } else { Some(self.deadline()) };
+            let now = self.driver.wait(deadline_ns, &mut batch)?;
+            let mut woken = more_mail;
+            for arrival in batch.drain(..) {
+                match arrival {
+                    Arrival::Datagram { key, remote, slot } => {
+                        self.datagram(now, SocketId(key), remote, slot)
+                    }
+                    Arrival::Failed { key, .. } => {
+                        self.input(now, Input::SocketError { socket: SocketId(key) });
+                    }
+                    Arrival::Woken => woken = true,
+                }
+            }
+            if woken {
+                match self.read_mail(now) {
+                    Mail::Done => more_mail = false,
+                    Mail::More => more_mail = true,
+                    Mail::Stop => return Ok(()),
+                }
+            }
+            if self.shard.next_deadline().is_some_and(|at| at <= instant(now)) {
+                self.input(now, Input::Tick);
+            }
+            self.meter.flush(now.monotonic_ns, self.shard.counters(), self.driver.counters(), self.counters);
+        }
+    }
+
+    /// When the shard or the meter wants to be heard at the latest.
+    fn deadline(&self) -> u64 {
+        let shard = self.shard.next_deadline().map_or(u64::MAX, nanoseconds);
+        shard.min(self.meter.next_ns())
+    }
+
+    /// Hands in a bounded number of commands.
+    fn read_mail(&mut self, now: Now) -> Mail {
+        for _message in 0..MAIL_AT_ONCE {
+            match self.mail.take() {
+                None => return Mail::Done,
+                Some(WorkerMail::Command { id, command }) => {
+                    self.input(now, Input::Command { id, command });
+                }
+                Some(WorkerMail::Stop) => {
+                    self.input(now, Input::Shutdown);
+                    return Mail::Stop;
+                }
+            }
+        }
+        Mail::More
+    }
+
+    /// Hands in a datagram; its slot is sent on or released.
+    fn datagram(&mut self, now: Now, socket: SocketId, remote: SocketAddr, mut slot: Slot) {
+        let packet = self.driver.packet_mut(&mut slot);
+        self.shard.handle_input(instant(now), now.wall_ms, Input::Datagram { socket, remote, packet });
+        if let Some(slot) = self.drain(now, Some(slot)) {
+            self.driver.release(slot);
+        }
+        self.hand_in_opened(now);
+    }
+
+    /// Hands in anything else.
+    fn input(&mut self, now: Now, input: Input<'_>) {
+        self.shard.handle_input(instant(now), now.wall_ms, input);
+        let _no_slot = self.drain(now, None);
+        self.hand_in_opened(now);
+    }
+
+    /// Hands in what became of the sockets the shard asked for.
+    fn hand_in_opened(&mut self, now: Now) {
+        while let Some((socket, result)) = self.opened.pop_front() {
+            self.shard.handle_input(instant(now), now.wall_ms, Input::SocketOpened { socket, result });
+            let _no_slot = self.drain(now, None);
+        }
+    }
+
+    /// Does what the shard wants done; gives the slot back if nothing was sent from it.
+    fn drain(&mut self, now: Now, mut slot: Option<Slot>) -> Option<Slot> {
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                Output::Transmit { socket, remote, range } => {
+                    if let Some(slot) = slot.take() {
+                        self.driver.send(socket.0, remote, slot, range.start.into()..range.end.into());
+                    }
+                }
+                Output::OpenSocket { socket, local, tos } => {
+                    let result = self.driver.open(socket.0, &Opening::at(local, tos));
+                    let result = result.map_err(|error| self.not_opened(now, local, &error));
+                    self.opened.push_back((socket, result));
+                }
+                Output::CloseSocket { socket } => self.driver.close(socket.0),
+                Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply }),
+                Output::Event(event) => self.tell(DoorMail::Event(event)),
+            }
+        }
+        slot
+    }
+
+    /// Tells the door something.
+    fn tell(&mut self, mail: DoorMail) {
+        if !self.hatch.put(mail) {
+            self.counters.door_full += 1;
+        }
+    }
+
+    /// Notes why a socket is not open.
+    fn not_opened(&mut self, now: Now, local: SocketAddr, error: &io::Error) -> OpenError {
+        if let Some(unsaid) = self.open_errors.allow(now.monotonic_ns) {
+            tracing::warn!(%local, %error, unsaid, "a media socket could not be opened");
+        }
+        match OpenFailure::of(error) {
+            OpenFailure::InUse => OpenError::InUse,
+            OpenFailure::NoDescriptor => OpenError::NoDescriptor,
+            OpenFailure::NotAvailable => OpenError::NotAvailable,
+            OpenFailure::Other => OpenError::Other,
+        }
+    }
+}
+
+/// What reading the mailbox came to.
+enum Mail {
+    Done,
+    More,
+    Stop,
+}
+
+/// The driver's clock as the shard's.
+fn instant(now: Now) -> Instant {
+    Instant::from_nanos(now.monotonic_ns)
+}
+
+/// The shard's clock as the driver's.
+fn nanoseconds(at: Instant) -> u64 {
+    at.as_nanos()
+}
+
+/// Commands handled at most before media has its turn.
+const MAIL_AT_ONCE: usize = 32;
