@@ -139,7 +139,7 @@ fn delete(keys: &mut Keys<'_>) -> Result<Delete, RequestError> {
                 "to-tag" => delete.honour_to_tag = true,
                 other => match other.strip_prefix("delete-delay=").map(str::parse) {
                     Some(Ok(seconds)) => delete.delay = DeleteDelay::Seconds(seconds),
-                    _ => keys.warnings.push("unknown flag", flag),
+                    _ => keys.without_effect("flags", &Value::text(flag)),
                 },
             }
         }
@@ -210,14 +210,18 @@ impl<'v> Keys<'v> {
         self.take(key).map(|value| extension_number(key, value)).transpose()
     }
 
-    /// Whatever nobody took is unknown.
+    /// What nobody took is of no use here. Proxies send an offer's options with every command, so
+    /// only what an offer would not know either is worth a warning.
     fn finish(mut self) -> Vec<String> {
-        for (key, _) in &self.entries {
-            if !matches!(key.as_str(), "supports" | "sip-message-type" | "received-from" | "metadata") {
-                self.warnings.push("unknown key", key);
-            }
+        for (key, value) in std::mem::take(&mut self.entries) {
+            self.without_effect(&key, value);
         }
         self.warnings.done()
+    }
+
+    fn without_effect(&mut self, key: &str, value: &Value<'_>) {
+        // What is wrong with a value that is not used does not matter.
+        let _unused = SignalReader::default().option(key, value, &mut self.warnings);
     }
 }
 
@@ -288,6 +292,21 @@ mod tests {
         let read = request(r#"{"command":"delete","call-id":"c","flags":["odd"],"delete-delay":-1,"x":1}"#);
         let read = read.expect("a delete");
         assert_eq!(read.warnings, ["unknown flag 'odd'", "unknown key 'x'"]);
+    }
+
+    #[test]
+    fn what_kamailio_5_6_sends_with_a_delete_is_understood_without_a_warning() {
+        let document = "d8:supportsl10:load limite3:ICE6:remove3:TOSi184e14:address-family3:IP45:flagsl\
+            13:trust-addresse18:transport-protocol7:RTP/AVP7:call-id8:kam-call10:via-branch10:z9hG4bKbye\
+            13:received-froml3:IP410:127.44.0.1e8:from-tag2:ft7:command6:deletee";
+        let expected = Delete {
+            call_id: "kam-call".to_owned(),
+            from_tag: Some("ft".to_owned()),
+            via_branch: Some("z9hG4bKbye".to_owned()),
+            ..Delete::default()
+        };
+        let command = Command::Delete(Box::new(expected));
+        assert_eq!(request(document), Ok(Request { command, warnings: Vec::new() }));
     }
 
     #[test]

@@ -480,11 +480,15 @@ mod tests {
         }
     }
 
+    /// Bytes of Kamailio 5.6.3, with "trust-address replace-origin replace-session-connection ICE=remove rtcp-mux-demux RTP/AVP
+    /// direction=pub direction=priv SDES-off codec-strip-G722 via-branch=1 TOS=184 address-family=IP4".
     #[test]
-    fn what_kamailio_sends_by_default_is_understood_without_a_warning() {
-        let document = b"d8:supportsl10:load limite3:sdp3:v=05:flagsl13:trust-addresse7:replacel6:origin\
-            18:session-connectione3:ICE6:remove8:rtcp-muxl5:demuxe7:call-id1:c13:received-froml3:IP4\
-            9:192.0.2.1e8:from-tag1:f6:to-tag1:t16:sip-message-type11:sip_request7:command5:offere";
+    fn what_kamailio_5_6_sends_is_understood_without_a_warning() {
+        let document = b"d8:supportsl10:load limite3:sdp3:v=03:ICE6:remove3:TOSi184e14:address-family3:IP4\
+            9:directionl3:pub4:prive5:flagsl13:trust-addresse7:replacel6:origin18:session-connectione\
+            5:codecd5:stripl4:G722ee18:transport-protocol7:RTP/AVP8:rtcp-muxl5:demuxe4:SDESl3:offe\
+            7:call-id8:kam-call10:via-branch14:z9hG4bKINVITE113:received-froml3:IP410:127.44.0.1e\
+            8:from-tag2:ft7:command5:offere";
         let Ok(Request { command: Command::Offer(signal), warnings }) = read_document(document).1 else {
             panic!("an offer")
         };
@@ -492,13 +496,19 @@ mod tests {
         assert_eq!(
             *signal,
             Signal {
-                to_tag: Some("t".to_owned()),
+                call_id: "kam-call".to_owned(),
+                from_tag: "ft".to_owned(),
+                via_branch: Some("z9hG4bKINVITE1".to_owned()),
                 replace: Replace { origin: true, ..Replace::default() },
                 ice: Some(Ice::Remove),
+                tos: Some(184),
+                address_family: Some(Family::Ip4),
+                direction: vec!["pub".to_owned(), "priv".to_owned()],
+                transport_protocol: Some(TransportProtocol::RtpAvp),
                 rtcp_mux: RtcpMux { demux: true, ..RtcpMux::default() },
-                received_from: "192.0.2.1".parse().ok(),
+                received_from: "127.44.0.1".parse().ok(),
                 supports_load_limit: true,
-                sip_message: Some(MessageKind::Request),
+                unsupported: vec!["codec-strip".to_owned()],
                 ..plain()
             }
         );
