@@ -26,6 +26,8 @@ macro_rules! drop_reasons {
 }
 
 drop_reasons! {
+    /// A datagram that only keeps a NAT binding open.
+    KeepAlive "keep_alive",
     /// The bytes are no message and cannot be answered.
     Malformed "malformed",
     /// The bytes are no valid request; 400, 505 or 513 was sent.

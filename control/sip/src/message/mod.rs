@@ -151,7 +151,8 @@ pub struct Response {
 
 impl Response {
     /// A response to `request` with the headers §8.2.6.2 asks for: Via, From,
-    /// To, Call-ID, CSeq, and Timestamp for a 100. The To tag is the caller's.
+    /// To, Call-ID, CSeq, and Timestamp for a 100; Record-Route too where the
+    /// response may make a dialog (§12.1.1). The To tag is the caller's.
     #[must_use]
     pub fn to(request: &Request, status: StatusCode) -> Self {
         let mut response = Self::bare(status, status.reason());
@@ -161,6 +162,8 @@ impl Response {
         }
         if status == StatusCode::TRYING {
             response.headers.copy(&request.headers, &HeaderName::Timestamp);
+        } else if status.code() < 300 {
+            response.headers.copy(&request.headers, &HeaderName::RecordRoute);
         }
         response
     }

@@ -47,7 +47,7 @@ pub struct Refusal {
 /// What is wrong with bytes that are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RefusalReason {
-    /// Nothing but line ends: a keep-alive of RFC 5626 §3.5.1 (dropped).
+    /// Nothing but line ends or zeros: a keep-alive of RFC 5626 §3.5.1 or like it (dropped).
     KeepAlive,
     /// No empty line ends the headers within the limit.
     HeadUnfinished,
@@ -129,7 +129,7 @@ impl Message {
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, Refusal> {
         let skipped = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         let bytes = bytes.slice(skipped..);
-        if bytes.is_empty() {
+        if bytes.iter().all(|b| b"\r\n\0".contains(b)) {
             return Err(drop_for(RefusalReason::KeepAlive));
         }
         let window = bytes.len().min(limits.head_bytes_max);

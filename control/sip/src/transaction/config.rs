@@ -15,7 +15,8 @@ pub struct LayerConfig {
     pub sent_by_tcp: HostPort,
     /// Host and port of our Via over TLS.
     pub sent_by_tls: HostPort,
-    /// Server transactions at once (about 4 KiB each).
+    /// Server transactions at once (about 4 KiB each). Over UDP each lives 32 s
+    /// after its answer, so 100 calls a second need 6,400 for their INVITE and BYE.
     pub servers_max: usize,
     /// Server transactions at once from one IP address.
     pub servers_per_source_max: usize,
@@ -34,9 +35,9 @@ impl LayerConfig {
             sent_by_udp: sent_by.clone(),
             sent_by_tcp: sent_by.clone(),
             sent_by_tls: sent_by,
-            servers_max: 20_000,
-            servers_per_source_max: 5_000,
-            clients_max: 20_000,
+            servers_max: 60_000,
+            servers_per_source_max: 30_000,
+            clients_max: 60_000,
             retry_after_s: 5,
         }
     }

@@ -44,7 +44,7 @@ pub(crate) enum Timer {
     D,
     /// Non-INVITE retransmission.
     E,
-    /// Non-INVITE timeout.
+    /// Non-INVITE timeout, on both ends.
     F,
     /// Final response retransmission.
     G,

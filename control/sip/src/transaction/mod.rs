@@ -36,8 +36,8 @@ use self::server::{MergeId, Server, ServerId};
 use crate::counters::{Counters, DropReason};
 use crate::hop::{FlowId, Hop, Transport};
 use crate::message::{
-    HeaderName, MAGIC_COOKIE, Message, Method, Refusal, Request, Response, RetryAfter, StatusCode,
-    TypedHeader, Via,
+    HeaderName, MAGIC_COOKIE, Message, Method, Refusal, RefusalReason, Request, Response, RetryAfter,
+    StatusCode, TypedHeader, Via,
 };
 pub use config::LayerConfig;
 pub use event::Event;
@@ -110,7 +110,10 @@ impl TransactionLayer {
     /// Takes in bytes that were no message: counts them and answers if they deserve it.
     pub fn receive_refusal(&mut self, hop: &Hop, refusal: Refusal) {
         let Some(mut response) = refusal.response else {
-            self.counters.count(DropReason::Malformed);
+            self.counters.count(match refusal.reason {
+                RefusalReason::KeepAlive => DropReason::KeepAlive,
+                _ => DropReason::Malformed,
+            });
             return;
         };
         self.counters.count(DropReason::Refused);

@@ -74,6 +74,7 @@ impl State {
                     Input::RespondSuccess | Input::RespondFailure => nist::Event::RespondFinal,
                     Input::TransportError => nist::Event::TransportError,
                     Input::Timer(Timer::Trying) => nist::Event::TimerTrying,
+                    Input::Timer(Timer::F) => nist::Event::TimerF,
                     Input::Timer(Timer::J) => nist::Event::TimerJ,
                     Input::Ack | Input::RespondProvisional | Input::Timer(_) => return None,
                 };

@@ -314,6 +314,17 @@ fn a_cancel_for_nothing_is_481_and_one_after_the_answer_is_no_event() {
     assert!(events(&mut layer).is_empty());
 }
 
+#[test]
+fn a_request_never_answered_does_not_stay_for_ever() {
+    let (mut layer, now) = (layer(), Instant::now());
+    let key = accept(&mut layer, now, incoming(Method::Options, "z9hG4bKa"), Transport::Udp);
+    let ok = reply(&layer, key, StatusCode::OK);
+    run(&mut layer, now, T1 * 64);
+    assert!(layer.is_empty());
+    layer.respond(now, key, ok);
+    assert_eq!(layer.counters().get(DropReason::ResponseLate), 1);
+}
+
 mod rfc4320 {
     use super::*;
 
@@ -425,6 +436,9 @@ fn a_refused_request_is_answered_where_it_came_from() {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     assert!(text.starts_with("SIP/2.0 505 "), "{text}");
     assert!(text.contains("To: <sip:c@d>;tag="), "{text}");
+    let keep_alive = Message::parse_datagram(b"\r\n\r\n").expect_err("keep-alive");
+    layer.receive_refusal(&hop(Transport::Udp), keep_alive);
+    assert_eq!(layer.counters().get(DropReason::KeepAlive), 1);
     let garbage = Message::parse_datagram(b"\x00\x01").expect_err("garbage");
     layer.receive_refusal(&hop(Transport::Udp), garbage);
     assert!(layer.poll_transmit().is_none());
