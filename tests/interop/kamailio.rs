@@ -5,17 +5,19 @@ use std::process::Command;
 use load::ng::Client;
 use serde_json::{Value, json};
 use tests::process::await_some;
-use tests::{Address, Engine, Plan, Process, udp};
+use tests::{Address, Body, Engine, Plan, Process, Scenario, udp};
 
 /// A folder of our own for Kamailio's sockets, and its only configuration.
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/kamailio/kamailio.cfg");
-const AUDIO: &str = "/usr/share/sip-tester/g711a.pcap";
 
 #[test]
 fn a_call_through_kamailio_is_relayed_and_its_bye_frees_the_ports() {
     let at = Address::new();
     let engine = Engine::start(at, &["--delete-delay", "0"]);
-    let mut callee = Plan::new("carrier-answers").start(at);
+    let mut callee = Plan::new(
+        Scenario::carrier("callee").answers(180, Body::Empty).answers(200, Body::Audio).is_hung_up_on(),
+    )
+    .start(at);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let proxy = at.socket();
     let mut command = Command::new("kamailio");
@@ -33,8 +35,9 @@ fn a_call_through_kamailio_is_relayed_and_its_bye_frees_the_ports() {
     udp::await_bound(proxy);
 
     let mut ng = Client::new(engine.ng).expect("an NG client");
-    let plan = Plan::new("caller-without-account").to(proxy).number("4930").pause_ms(3000);
-    let mut caller = plan.key("domain", "provider.example").key("audio", AUDIO).start(at);
+    let calls = Scenario::caller("caller").invite_plainly(Body::Audio).is_answered().ack(Body::Empty);
+    let mut caller =
+        Plan::new(calls.plays().pauses().hangs_up()).to(proxy).number("4930").pause_ms(3000).start(at);
 
     let call_id = await_some("a call", || call_ids(&mut ng).pop());
     await_some("audio both ways", || {

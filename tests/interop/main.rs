@@ -3,3 +3,4 @@
 
 mod kamailio;
 mod ng_differential;
+mod sipp_alone;

@@ -5,10 +5,12 @@
 pub mod address;
 pub mod node;
 pub mod process;
+pub mod scenario;
 pub mod sipp;
 pub mod udp;
 
 pub use address::Address;
 pub use node::{DOMAIN, Engine, Node, Setup};
 pub use process::Process;
+pub use scenario::{Body, Scenario};
 pub use sipp::{Plan, Sipp};

@@ -1,12 +1,11 @@
 //! SIPp as caller or as carrier: one scenario, one process, every message it saw.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Address, Process, udp};
+use crate::{Address, DOMAIN, Process, Scenario, udp};
 
-/// A SIPp with a scenario of `tests/interop/sipp/`.
+/// A SIPp that runs a scenario.
 pub struct Sipp {
     process: Process,
     folder: tempfile::TempDir,
@@ -17,15 +16,16 @@ pub struct Sipp {
 /// What a SIPp is told beside its scenario.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    scenario: String,
+    scenario: Scenario,
     arguments: Vec<String>,
     remote: Option<SocketAddr>,
 }
 
 impl Plan {
-    /// One call by `scenario` (the file's name without `.xml`).
-    pub fn new(scenario: &str) -> Plan {
-        Plan { scenario: scenario.to_owned(), arguments: Vec::new(), remote: None }.calls(1)
+    /// One call by `scenario`.
+    pub fn new(scenario: Scenario) -> Plan {
+        let plan = Plan { scenario, arguments: Vec::new(), remote: None };
+        plan.calls(1).key("account", "nobody").key("domain", DOMAIN)
     }
 
     /// Where a caller sends its requests.
@@ -47,10 +47,10 @@ impl Plan {
         self.with("-s", number)
     }
 
-    /// The account that calls, with its digest password.
+    /// The account that calls; every account's password is `secret`.
     #[must_use]
-    pub fn account(self, name: &str, password: &str) -> Plan {
-        self.with("-au", name).with("-ap", password)
+    pub fn account(self, name: &str) -> Plan {
+        self.key("account", name).with("-au", name).with("-ap", "secret")
     }
 
     /// How long the scenario's `<pause/>` lasts.
@@ -77,14 +77,15 @@ impl Plan {
     pub fn start(&self, at: Address) -> Sipp {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = at.socket();
+        std::fs::write(folder.path().join("scenario.xml"), self.scenario.xml())
+            .expect("a file in a new folder");
         let mut command = Command::new("sipp");
         if let Some(remote) = self.remote {
             command.arg(remote.to_string());
         }
         command
             .current_dir(folder.path())
-            .arg("-sf")
-            .arg(scenario(&self.scenario))
+            .args(["-sf", "scenario.xml"])
             .args(["-i", &at.to_string(), "-p", &address.port().to_string()])
             .args(["-mi", &at.to_string(), "-mp", &at.media_port().to_string(), "-rtp_echo"])
             .args([
@@ -98,7 +99,7 @@ impl Plan {
             ])
             .args(["-timeout", "60", "-timeout_error"])
             .args(&self.arguments);
-        let process = Process::start(&format!("sipp {}", self.scenario), &mut command);
+        let process = Process::start(&format!("sipp {}", self.scenario.name()), &mut command);
         udp::await_bound(address);
         Sipp { process, folder, address }
     }
@@ -134,10 +135,4 @@ impl Sipp {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
-}
-
-fn scenario(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("interop/sipp").join(format!("{name}.xml"));
-    assert!(path.exists(), "there is no scenario {}", path.display());
-    path
 }
