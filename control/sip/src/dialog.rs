@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn a_2xx_is_repeated_with_growing_pauses_and_given_up_after_64_t1() {
-        let start = Instant::now();
+        let start = crate::test_clock::start();
         let mut repeater = AnswerRepeater::new(start, &Timers::default());
         let mut times = Vec::new();
         let end = loop {

@@ -11,6 +11,8 @@ pub mod dialog;
 mod hop;
 pub mod message;
 pub mod registrar;
+#[cfg(test)]
+mod test_clock;
 pub mod transaction;
 
 pub use counters::{Counters, DropReason};

@@ -282,7 +282,7 @@ mod tests {
 
     impl Bench {
         fn new() -> Self {
-            Self { registrar: Registrar::new(RegistrarConfig::default()), now: Instant::now() }
+            Self { registrar: Registrar::new(RegistrarConfig::default()), now: crate::test_clock::start() }
         }
 
         fn send(&mut self, cseq: u32, lines: &str) -> Response {

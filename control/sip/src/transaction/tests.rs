@@ -107,7 +107,7 @@ fn run(layer: &mut TransactionLayer, start: Instant, until: Duration) -> Vec<u64
 
 #[test]
 fn an_invite_without_answer_is_sent_seven_times_in_32_seconds() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = layer.send_request(now, request(Method::Invite, ""), hop(Transport::Udp));
     assert_eq!(methods(&mut layer), ["INVITE"]);
     assert_eq!(run(&mut layer, now, T1 * 100), [500, 1500, 3500, 7500, 15500, 31500]);
@@ -117,7 +117,7 @@ fn an_invite_without_answer_is_sent_seven_times_in_32_seconds() {
 
 #[test]
 fn a_non_invite_backs_off_to_t2_and_a_stream_never_retransmits() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     layer.send_request(now, request(Method::Options, ""), hop(Transport::Udp));
     sent(&mut layer);
     assert_eq!(
@@ -133,7 +133,7 @@ fn a_non_invite_backs_off_to_t2_and_a_stream_never_retransmits() {
 
 #[test]
 fn a_non_2xx_final_is_acked_in_the_same_transaction_each_time() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let mut invite = request(Method::Invite, "");
     invite.headers.push(HeaderName::Route, "<sip:p.example.com;lr>");
     layer.send_request(now, invite, hop(Transport::Udp));
@@ -156,7 +156,7 @@ fn a_non_2xx_final_is_acked_in_the_same_transaction_each_time() {
 
 #[test]
 fn every_2xx_to_an_invite_reaches_the_user() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     layer.send_request(now, request(Method::Invite, ""), hop(Transport::Udp));
     let invite = sent(&mut layer).remove(0);
     for _ in 0..3 {
@@ -172,7 +172,7 @@ fn every_2xx_to_an_invite_reaches_the_user() {
 
 #[test]
 fn a_cancel_waits_for_the_first_provisional_response() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = layer.send_request(now, request(Method::Invite, ""), hop(Transport::Tls));
     let invite = sent(&mut layer).remove(0);
     let reason = [(HeaderName::Reason, "Q.850;cause=31".to_owned())];
@@ -203,7 +203,7 @@ fn a_cancel_waits_for_the_first_provisional_response() {
 
 #[test]
 fn a_cancelled_invite_without_final_response_times_out() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = layer.send_request(now, request(Method::Invite, ""), hop(Transport::Tcp));
     let invite = sent(&mut layer).remove(0);
     layer.receive(now, &hop(Transport::Tcp), answer_to(&invite, StatusCode::RINGING));
@@ -216,7 +216,7 @@ fn a_cancelled_invite_without_final_response_times_out() {
 
 #[test]
 fn trying_is_sent_after_200_ms_or_at_once_or_not_at_all() {
-    let now = Instant::now();
+    let now = crate::test_clock::start();
     let mut slow = layer();
     accept(&mut slow, now, incoming(Method::Invite, "z9hG4bKa"), Transport::Udp);
     assert!(sent(&mut slow).is_empty());
@@ -236,7 +236,7 @@ fn trying_is_sent_after_200_ms_or_at_once_or_not_at_all() {
 
 #[test]
 fn a_final_response_is_repeated_until_its_ack_is_absorbed() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Invite, "z9hG4bKa"), Transport::Udp);
     let busy = reply(&layer, key, StatusCode::BUSY_HERE);
     layer.respond(now, key, busy.clone());
@@ -253,7 +253,7 @@ fn a_final_response_is_repeated_until_its_ack_is_absorbed() {
 
 #[test]
 fn a_final_response_without_ack_is_reported() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Invite, "z9hG4bKa"), Transport::Tcp);
     let busy = reply(&layer, key, StatusCode::BUSY_HERE);
     layer.respond(now, key, busy);
@@ -264,7 +264,7 @@ fn a_final_response_without_ack_is_reported() {
 
 #[test]
 fn a_repeated_invite_gets_the_last_response_and_no_second_event() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Invite, "z9hG4bKa"), Transport::Udp);
     layer.receive(now, &hop(Transport::Udp), incoming(Method::Invite, "z9hG4bKa"));
     assert!(sent(&mut layer).is_empty());
@@ -284,7 +284,7 @@ fn a_repeated_invite_gets_the_last_response_and_no_second_event() {
 
 #[test]
 fn a_cancel_is_answered_with_the_tag_of_the_invite_and_reported() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Invite, "z9hG4bKa"), Transport::Udp);
     let ringing = reply(&layer, key, StatusCode::RINGING);
     layer.respond(now, key, ringing);
@@ -302,7 +302,7 @@ fn a_cancel_is_answered_with_the_tag_of_the_invite_and_reported() {
 
 #[test]
 fn a_cancel_for_nothing_is_481_and_one_after_the_answer_is_no_event() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     layer.receive(now, &hop(Transport::Udp), incoming(Method::Cancel, "z9hG4bKx"));
     assert_eq!(statuses(&mut layer), [481]);
     assert!(events(&mut layer).is_empty());
@@ -316,7 +316,7 @@ fn a_cancel_for_nothing_is_481_and_one_after_the_answer_is_no_event() {
 
 #[test]
 fn a_request_never_answered_does_not_stay_for_ever() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Options, "z9hG4bKa"), Transport::Udp);
     let ok = reply(&layer, key, StatusCode::OK);
     run(&mut layer, now, T1 * 64);
@@ -330,7 +330,7 @@ mod rfc4320 {
 
     #[test]
     fn a_non_invite_gets_100_late_and_never_another_provisional_or_408() {
-        let (mut layer, now) = (layer(), Instant::now());
+        let (mut layer, now) = (layer(), crate::test_clock::start());
         let key = accept(&mut layer, now, incoming(Method::Options, "z9hG4bKa"), Transport::Udp);
         let ringing = reply(&layer, key, StatusCode::RINGING);
         layer.respond(now, key, ringing);
@@ -347,7 +347,7 @@ mod rfc4320 {
 
 #[test]
 fn a_response_over_udp_goes_where_the_request_came_from() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let nat: Hop = Hop::over(Transport::Udp, "203.0.113.9:40000".parse().expect("address"), FlowId(1));
     layer.receive(now, &nat, incoming(Method::Options, "z9hG4bKa"));
     let Some(Event::Request { key, request, .. }) = layer.poll_event() else {
@@ -361,7 +361,7 @@ fn a_response_over_udp_goes_where_the_request_came_from() {
 
 #[test]
 fn the_same_request_over_another_path_is_482() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     accept(&mut layer, now, incoming(Method::Invite, "z9hG4bKa"), Transport::Udp);
     layer.receive(now, &hop(Transport::Udp), incoming(Method::Invite, "z9hG4bKb"));
     assert_eq!(statuses(&mut layer), [482]);
@@ -370,7 +370,8 @@ fn the_same_request_over_another_path_is_482() {
 
 #[test]
 fn a_full_table_answers_503_with_retry_after() {
-    let (mut layer, now) = (layer_with(|config| config.servers_per_source_max = 1), Instant::now());
+    let (mut layer, now) =
+        (layer_with(|config| config.servers_per_source_max = 1), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Options, "z9hG4bKa"), Transport::Tcp);
     layer.receive(now, &hop(Transport::Tcp), incoming(Method::Invite, "z9hG4bKb"));
     let refused = sent(&mut layer).remove(0);
@@ -387,7 +388,7 @@ fn a_full_table_answers_503_with_retry_after() {
 
 #[test]
 fn a_client_of_rfc_2543_is_served() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let key = accept(&mut layer, now, incoming(Method::Invite, "1"), Transport::Udp);
     layer.receive(now, &hop(Transport::Udp), incoming(Method::Invite, "1"));
     let busy = reply(&layer, key, StatusCode::BUSY_HERE);
@@ -398,7 +399,7 @@ fn a_client_of_rfc_2543_is_served() {
 
 #[test]
 fn a_failed_connection_ends_what_waits_for_it() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     let first = layer.send_request(now, request(Method::Bye, ""), hop(Transport::Tls));
     let mut other = hop(Transport::Tls);
     other.flow = Some(FlowId(4));
@@ -410,7 +411,7 @@ fn a_failed_connection_ends_what_waits_for_it() {
 
 #[test]
 fn a_response_with_a_second_via_is_dropped() {
-    let (mut layer, now) = (layer(), Instant::now());
+    let (mut layer, now) = (layer(), crate::test_clock::start());
     layer.send_request(now, request(Method::Options, ""), hop(Transport::Udp));
     let options = sent(&mut layer).remove(0);
     let Message::Response(mut response) = answer_to(&options, StatusCode::OK) else {
