@@ -54,20 +54,20 @@ fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &P
         via_branch: leg.via_branch.clone(),
         label: leg.label.clone(),
         created_s: leg.created_s,
-        subscriptions: leg.partners.iter().map(|&other| subscription(other)).collect(),
-        subscribers: call
+        subscriptions: call
             .parties()
-            .filter(|(other, party)| *other != index && party.partners.contains(&index))
+            .filter(|(_, party)| party.peer == Some(index))
             .map(|(other, _)| subscription(other))
             .collect(),
+        subscribers: leg.peer.into_iter().map(subscription).collect(),
         medias: (1..)
             .zip(&leg.medias)
-            .map(|(index, media)| media_status(index, media, sockets, paths))
+            .map(|(index, media)| media_status(index, media, leg.created_s, sockets, paths))
             .collect(),
     }
 }
 
-fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> MediaStatus {
+fn media_status(index: u32, media: &Media, created_s: u64, sockets: &Sockets, paths: &Paths) -> MediaStatus {
     let mut flags = Vec::new();
     // A party that was offered a section and has not answered is not initialised.
     if paths[media.rtp].latch.signalled().is_some() || media.selected.is_none() {
@@ -91,7 +91,7 @@ fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> 
     let streams = (0u16..).zip(halves).filter_map(|(offset, &id)| {
         let mut local = local?;
         local.set_port(local.port() + offset);
-        Some(stream_status(&paths[id], local, media.mux.active))
+        Some(stream_status(&paths[id], created_s, local, media.mux.active))
     });
     MediaStatus {
         index,
@@ -103,7 +103,7 @@ fn media_status(index: u32, media: &Media, sockets: &Sockets, paths: &Paths) -> 
     }
 }
 
-fn stream_status(path: &Path, local: std::net::SocketAddr, mux: bool) -> StreamStatus {
+fn stream_status(path: &Path, created_s: u64, local: std::net::SocketAddr, mux: bool) -> StreamStatus {
     let mut flags = vec![Cow::Borrowed(match path.kind {
         PathKind::Rtcp => "RTCP",
         PathKind::Rtp | PathKind::Opaque => "RTP",
@@ -121,7 +121,7 @@ fn stream_status(path: &Path, local: std::net::SocketAddr, mux: bool) -> StreamS
         local: Some(local),
         endpoint: path.latch.destination(),
         advertised_endpoint: path.latch.signalled(),
-        last_packet_s: path.last_packet_wall_ms / 1000,
+        last_packet_s: path.last_packet.map_or(created_s, |_| path.last_packet_wall_ms / 1000),
         flags,
         stats: path.received,
         ssrc: path.ssrc,

@@ -2,7 +2,7 @@
 //!
 //! Of a section with RTP these lines are taken out where they stand and written anew at its
 //! end, in this order: `mid`; of each payload type `rtpmap`, `fmtp`, `rtcp-fb`; the direction;
-//! `rtcp`; `rtcp-mux`; `ptime`. A refused section (port 0) keeps none of them but `mid`.
+//! `rtcp`; `rtcp-mux`; `ptime`; `end-of-candidates`, which `ICE=remove` leaves. A refused section (port 0) keeps none of them but `mid`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -87,11 +87,12 @@ fn media(
     let mid = media.section.attribute("mid").and_then(|a| a.value).map(str::to_owned);
     let ptime = media.section.find_attribute("ptime").map(|index| media.section.lines()[index].clone());
     let rtp = transport == Transport::Rtp;
+    let ends = rtp && media.section.has_attribute("end-of-candidates");
     media.section.retain(|line| {
         let Some(attribute) = line.attribute() else { return true };
         let owned = match attribute.name {
             "rtcp" | "ptime" => true,
-            "rtcp-mux" | "setup" => rtp,
+            "rtcp-mux" | "setup" | "end-of-candidates" => rtp,
             "rtpmap" | "fmtp" | "rtcp-fb" => {
                 rtp && codec::belongs(line, &["rtpmap", "fmtp", "rtcp-fb"], None)
             }
@@ -128,6 +129,9 @@ fn media(
             section.append_attribute("rtcp-mux", None)?;
         }
         ptime.into_iter().for_each(|line| section.append(line));
+        if ends {
+            section.append_attribute("end-of-candidates", None)?;
+        }
     }
     let fields = rtp::sdp::Media {
         port: outgoing.local.port(),

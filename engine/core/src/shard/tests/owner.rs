@@ -152,7 +152,7 @@ fn a_fault_ends_its_call_alone_and_is_answered() {
     rig.offer(Signal { call_id: "other".into(), ..from_a(sdp(A, "")) });
     let key = rig.shard.calls.by_name("c").unwrap();
     // A party that is not there: whoever reads it fails, the report of the fault included.
-    rig.shard.calls.get_mut(key).unwrap().leg_mut(0).partners.push(99);
+    rig.shard.calls.get_mut(key).unwrap().leg_mut(0).peer = Some(99);
     assert_eq!(rig.query("c"), Reply::Error("Internal error".into()));
     assert_eq!(rig.shard.counters().faults, 1);
     assert_eq!(rig.calls(), ["other"]);
