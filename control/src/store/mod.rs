@@ -61,7 +61,7 @@ pub struct StoreConfig {
     pub queue_max: usize,
     /// Requests committed together. Default 256: more only adds latency, since the flush is paid once.
     pub group_max: usize,
-    /// How long a lock held by another process is waited for before a group fails. Default 2 s.
+    /// How long a lock held by another process is waited for before a group fails. Default 5 s.
     pub busy_timeout: Duration,
     /// The wall clock that holds expire by.
     pub clock: Clock,
@@ -215,4 +215,5 @@ fn wall_ms() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than the import of a large rate sheet holds its lock on a good machine.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
