@@ -137,6 +137,19 @@ impl TransactionLayer {
         self.start_client(now, request, hop, branch, false)
     }
 
+    /// Adds what [`TransactionLayer::send_request`] would add, so that the request can be recorded with its
+    /// branch before it is sent with [`TransactionLayer::send_prepared`].
+    pub fn prepare(&mut self, request: &mut Request, hop: &Hop) {
+        let branch = self.new_branch();
+        self.add_via(request, hop, &branch);
+    }
+
+    /// Sends a request that carries its Via already: one prepared before, or one of an earlier process.
+    pub fn send_prepared(&mut self, now: Instant, request: Request, hop: Hop) -> ClientKey {
+        let branch = request.top_via().ok().and_then(|via| via.branch().map(str::to_owned));
+        self.start_client(now, request, hop, branch.unwrap_or_default(), false)
+    }
+
     /// Cancels an INVITE (§9.1); `extra` headers, such as Reason, go into the CANCEL.
     ///
     /// Waits for the first provisional response if none came yet. Returns false
