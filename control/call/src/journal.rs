@@ -36,6 +36,8 @@ pub struct JournalEntry {
     pub grace_seconds: u32,
     /// Where the media is.
     pub media: Option<MediaRecord>,
+    /// The name of the call at its engine.
+    pub media_name: String,
     /// Counters as they were last reported.
     pub counters: CallMedia,
     /// The phone's INVITE arrived.
@@ -88,6 +90,8 @@ pub struct LegRecord {
     pub dialog: Option<serde_json::Value>,
     /// Our tag.
     pub local_tag: String,
+    /// Our 2xx that has no ACK yet.
+    pub unacked: Option<String>,
     /// Its user at the registrar, where its next connection is found.
     pub user: Option<String>,
 }

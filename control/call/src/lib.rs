@@ -1,20 +1,39 @@
 //! What a paid call is: signalling, media, money and time as inputs and outputs.
 #![forbid(unsafe_code)]
 
+mod answer;
+mod auth;
+mod call;
 mod cdr;
 mod config;
+mod core;
+mod counters;
+mod deadlines;
 mod directory;
+mod engines;
+mod exchange;
+mod flood;
 mod ids;
 mod interface;
 mod journal;
+mod leg;
+mod media;
+mod modify;
+mod recover;
+mod release;
+mod route;
+mod setup;
+mod state;
 mod store;
 mod wall;
 
 pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, LegMedia, Side};
 pub use config::{ExchangeConfig, Limits, Local, Times};
+pub use counters::Counters;
 pub use directory::{
     Account, DigestAlgorithm, DigestSecret, Directory, Trunk, TrunkCredentials, TrunkMedia, TrunkTransport,
 };
+pub use exchange::Exchange;
 pub use ids::{AccountId, CallId, EngineId, TariffId, TrunkId};
 pub use interface::{Input, MediaError, Output, Progress};
 pub use journal::{HopRecord, JournalEntry, LegRecord, MediaRecord, Step};

@@ -1,0 +1,609 @@
+//! The control half of Tollgate as one object: every call, every phone, one SIP endpoint.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+
+use sip::auth::{DigestConfig, DigestServer};
+use sip::message::MaxForwards;
+use sip::registrar::{Registrar, RegistrarConfig};
+use sip::{
+    Event as SipEvent, FlowId, HeaderName, Hop, Message, Method, Request, Response, ServerKey, StatusCode,
+    Uri,
+};
+
+use crate::auth::{Verdict, authenticate};
+use crate::call::{Call, Job, Target};
+use crate::core::{ALLOW, CallKey, Core, MediaWait, Purpose, Timer};
+use crate::flood::FloodGuard;
+use crate::leg::{Leg, SDP};
+use crate::route::{Destination, destination};
+use crate::state::State;
+use crate::{
+    CallId, CdrRoute, Counters, EngineId, ExchangeConfig, Input, JournalEntry, Output, Progress, Side,
+    StoreReply, WallTime,
+};
+
+/// Every call, every phone, one SIP endpoint: inputs in, outputs out, no clock, socket or thread.
+///
+/// One input, then outputs to `None`, then the next. `wall_ms` serves records and nonces only; durations are
+/// of `now`.
+pub struct Exchange {
+    core: Core,
+    digest: DigestServer,
+    registrar: Registrar,
+    registrations_swept: Instant,
+    flood: FloodGuard,
+    calls: BTreeMap<CallKey, Call>,
+    next_key: CallKey,
+    draining: bool,
+}
+
+impl Exchange {
+    /// An exchange without calls, phones or engines. `seed` must be unpredictable: tags, branches and call
+    /// ids come from it.
+    pub fn new(config: ExchangeConfig, now: Instant, seed: u64) -> Self {
+        let digest = DigestServer::new(DigestConfig::new(&config.realm), config.nonce_key);
+        let longest = u32::try_from(config.times.registration_max.as_secs()).unwrap_or(u32::MAX);
+        let registrar = Registrar::new(RegistrarConfig {
+            expires_max_s: longest,
+            expires_default_s: longest,
+            ..RegistrarConfig::default()
+        });
+        let limits = &config.limits;
+        let flood = FloodGuard::new(limits.requests_per_second, limits.requests_burst, limits.sources_max);
+        Self {
+            core: Core::new(config, now, seed),
+            digest,
+            registrar,
+            registrations_swept: now,
+            flood,
+            calls: BTreeMap::new(),
+            next_key: 1,
+            draining: false,
+        }
+    }
+
+    /// Takes in one thing that happened.
+    pub fn handle_input(&mut self, now: Instant, wall_ms: u64, input: Input) {
+        self.core.now = now.max(self.core.now);
+        self.core.wall = WallTime(wall_ms);
+        match input {
+            Input::Sip { hop, message } => self.on_sip(&hop, message),
+            Input::FlowClosed(flow) => self.on_flow_closed(flow),
+            Input::SendFailed(hop) => self.core.sip.transport_failed(self.core.now, &hop),
+            Input::Store { id, reply } => self.on_store(id, reply),
+            Input::Media { id, reply } => self.on_media(id, reply.map_err(|error| error.to_string())),
+            Input::EngineEvent { engine, event } => self.on_engine_event(engine, event),
+            Input::EngineUp { engine, instance } => self.on_engine_up(engine, instance),
+            Input::EngineDown { engine } => self.on_engine_down(engine),
+            Input::Directory(directory) => self.core.directory = directory,
+            Input::Restore(entries) => self.on_restore(entries),
+            Input::Tick => self.on_tick(),
+            Input::Drain => self.draining = true,
+        }
+        self.drain_sip();
+    }
+
+    /// The next thing to be done outside.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.core.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.core.sip.next_deadline(), self.core.deadlines.next()].into_iter().flatten().min()
+    }
+
+    /// Refusals and losses by reason.
+    pub fn counters(&self) -> &Counters {
+        &self.core.counters
+    }
+
+    /// Drops of the SIP layer by reason.
+    pub fn sip_counters(&self) -> &sip::Counters {
+        self.core.sip.counters()
+    }
+
+    /// Bytes that were no SIP message: counted, and answered if they deserve it.
+    pub fn handle_refusal(&mut self, hop: &Hop, refusal: sip::message::Refusal) {
+        self.core.sip.receive_refusal(hop, refusal);
+        self.drain_sip();
+    }
+
+    /// Calls that are not settled, or owe somebody a BYE.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    fn on_sip(&mut self, hop: &Hop, message: Message) {
+        if let Message::Request(request) = &message
+            && self.is_new(request)
+            && !self.flood.admit(self.core.now, hop.remote.ip())
+        {
+            self.core.counters.flooded += 1;
+            let mut response = self.core.response(request, StatusCode::SERVICE_UNAVAILABLE);
+            response.headers.push_typed(&self.core.retry_after());
+            return self.core.sip.send_stateless(hop, &response);
+        }
+        self.core.sip.receive(self.core.now, hop, message);
+    }
+
+    /// Asks for something new: not inside a dialog, and not the end of an INVITE.
+    fn is_new(&self, request: &Request) -> bool {
+        !matches!(request.method(), Method::Ack | Method::Cancel) && request.to_tag().is_none()
+    }
+
+    /// Acts on what the SIP layer made of the input, and collects what it wants sent.
+    fn drain_sip(&mut self) {
+        loop {
+            while let Some((hop, bytes)) = self.core.sip.poll_transmit() {
+                self.core.outputs.push_back(Output::Transmit { hop, bytes });
+            }
+            let Some(event) = self.core.sip.poll_event() else { return };
+            self.on_sip_event(event);
+        }
+    }
+
+    fn on_sip_event(&mut self, event: SipEvent) {
+        match event {
+            SipEvent::Request { key, hop, request } => self.on_request(key, &hop, request),
+            SipEvent::Cancel { key, request } => {
+                let call = self.core.servers.get(&key).copied().or_else(|| self.call_of(&request));
+                if let Some(call) = call {
+                    self.with(call, |call, core| call.on_cancel(core, key, &request));
+                }
+            }
+            SipEvent::Ack { hop, request } => {
+                let Some(call) = self.call_of(&request) else { return };
+                self.with(call, |call, core| {
+                    if let Some(index) = call.leg_of(&request) {
+                        call.seen(core, index, &hop);
+                        call.on_ack(core, index, &request);
+                    }
+                });
+            }
+            SipEvent::Response { key, response } => self.on_response(key, response),
+            SipEvent::StrayResponse { response, .. } => self.on_stray_response(response),
+            SipEvent::Timeout { key } => self.on_client_lost(key, false),
+            SipEvent::TransportError { key } => self.on_client_lost(key, true),
+            // The peer did not get our final response, or did not say so: its INVITE is over either way.
+            SipEvent::ServerTimeout { .. } | SipEvent::ServerTransportError { .. } => {}
+        }
+    }
+
+    fn on_response(&mut self, key: sip::ClientKey, response: Response) {
+        let Some((call, leg, purpose)) = self.core.clients.get(&key).copied() else {
+            return self.on_stray_response(response);
+        };
+        let status = response.status();
+        if status.is_final() {
+            self.core.clients.remove(&key);
+        }
+        self.with(call, |call, core| match purpose {
+            Purpose::Invite => call.on_invite_response(core, leg, response),
+            Purpose::Bye if status.is_final() => call.on_bye_done(core, leg, false),
+            Purpose::Relay => call.on_relay_response(core, key, response),
+            Purpose::StrayCancel if status.is_final() => call.on_stray_cancel(core, leg, Some(status)),
+            Purpose::Bye | Purpose::StrayCancel => {}
+        });
+    }
+
+    fn on_stray_response(&mut self, response: Response) {
+        let tag = response.from_tag().unwrap_or_default();
+        let dialog = (response.call_id().into_owned(), tag);
+        match self.core.dialogs.get(&dialog).copied() {
+            Some(call) => self.with(call, |call, core| call.on_stray(core, response)),
+            None => self.core.counters.stray_responses += 1,
+        }
+    }
+
+    fn on_client_lost(&mut self, key: sip::ClientKey, transport: bool) {
+        let Some((call, leg, purpose)) = self.core.clients.remove(&key) else { return };
+        self.with(call, |call, core| match purpose {
+            Purpose::Invite if transport => call.on_invite_lost(core, leg, 0, "transport failed"),
+            Purpose::Invite => call.on_invite_lost(core, leg, 408, "no answer"),
+            Purpose::Bye => call.on_bye_done(core, leg, true),
+            Purpose::Relay => call.on_relay_lost(core, key),
+            Purpose::StrayCancel => call.on_stray_cancel(core, leg, None),
+        });
+    }
+
+    fn on_request(&mut self, key: ServerKey, hop: &Hop, request: Request) {
+        if request.to_tag().is_some() {
+            return match self.call_of(&request) {
+                Some(call) => self.with(call, |call, core| call.on_request(core, key, hop, request)),
+                None => {
+                    self.core.counters.dialog_unknown += 1;
+                    self.core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
+                }
+            };
+        }
+        match request.method() {
+            Method::Invite => self.on_invite(key, hop, request),
+            Method::Register => self.on_register(key, hop, &request),
+            Method::Options => {
+                let response = self
+                    .core
+                    .response(&request, StatusCode::OK)
+                    .with_header(HeaderName::Allow, ALLOW)
+                    .with_header(HeaderName::Accept, SDP)
+                    .with_header(HeaderName::Supported, "timer");
+                self.core.respond(key, response);
+            }
+            Method::Bye | Method::Info | Method::Update | Method::Prack => {
+                self.core.counters.dialog_unknown += 1;
+                self.core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
+            }
+            method => {
+                let status = match method {
+                    Method::Other(_) => StatusCode::NOT_IMPLEMENTED,
+                    _ => StatusCode::METHOD_NOT_ALLOWED,
+                };
+                self.core.counters.not_understood += 1;
+                let response = self.core.response(&request, status).with_header(HeaderName::Allow, ALLOW);
+                self.core.respond(key, response);
+            }
+        }
+    }
+
+    fn on_register(&mut self, key: ServerKey, hop: &Hop, request: &Request) {
+        let account = match authenticate(&mut self.core, &mut self.digest, hop, request) {
+            Verdict::Account(account) => account,
+            Verdict::Answer(response) => return self.core.respond(key, response),
+        };
+        let user = request.to_header().ok().and_then(|to| to.uri.user().map(|user| user.into_owned()));
+        if user.as_deref() != Some(account.0.as_str()) {
+            return self.core.refuse(key, request, StatusCode::FORBIDDEN);
+        }
+        if self.core.now.saturating_duration_since(self.registrations_swept) > REGISTRATIONS_SWEEP {
+            self.registrations_swept = self.core.now;
+            self.registrar.expire(self.core.now);
+        }
+        let registered = self.registrar.register(self.core.now, &account.0, hop, request);
+        let tag = self.core.sip.new_tag();
+        self.core.respond(key, registered.response.with_to_tag(&tag));
+        let contacts = self.registrar.lookup(self.core.now, &account.0).len();
+        if registered.changed {
+            self.core.progress(Progress::Registered { account: account.clone(), contacts });
+        }
+        if contacts > 0 {
+            let waiting = self.core.orphans.remove(&account.0).unwrap_or_default();
+            for call in waiting {
+                self.with(call, |call, core| call.on_reconnected(core, &account.0, hop));
+            }
+        }
+    }
+
+    fn on_invite(&mut self, key: ServerKey, hop: &Hop, request: Request) {
+        let account = match authenticate(&mut self.core, &mut self.digest, hop, &request) {
+            Verdict::Account(account) => account,
+            Verdict::Answer(response) => return self.core.respond(key, response),
+        };
+        if let Some(refusal) = self.unacceptable(&request) {
+            return self.core.respond(key, refusal);
+        }
+        let directory = self.core.directory.clone();
+        let used = self.core.account_calls.get(&account).copied().unwrap_or(0);
+        let full = self.calls.len() >= self.core.config.limits.calls_max;
+        let Some(found) = directory.accounts.get(&account) else {
+            return self.core.refuse(key, &request, StatusCode::FORBIDDEN);
+        };
+        if self.draining || full || used >= found.max_calls {
+            self.core.counters.overloaded += 1;
+            return self.core.refuse(key, &request, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let dialled = request.uri().user().map(|user| user.into_owned()).unwrap_or_default();
+        let call = self.new_call(key, hop, request, found, &dialled);
+        let country = self.core.config.country_code.clone();
+        let goal = destination(&directory, found, &dialled, country.as_deref());
+        let max_seconds = found.max_call_seconds;
+        *self.core.account_calls.entry(account).or_insert(0) += 1;
+        self.route(call, goal, max_seconds);
+    }
+
+    fn new_call(
+        &mut self,
+        server: ServerKey,
+        hop: &Hop,
+        request: Request,
+        account: &crate::Account,
+        dialled: &str,
+    ) -> Call {
+        let key = self.next_key;
+        self.next_key += 1;
+        let tag = self.core.sip.new_tag();
+        let mut leg = Leg::new(Side::Caller, hop.clone(), request, tag);
+        leg.server = Some(server);
+        leg.user = Some(account.id.0.clone());
+        self.core.servers.insert(server, key);
+        let (call_id, local_tag) = (leg.call_id.clone(), leg.local_tag.clone());
+        let id = CallId::new(self.core.wall.0, &mut self.core.rng);
+        let mut call = Call::new(key, id, self.core.moment(), leg);
+        call.first_server = Some(server);
+        call.register_dialog(&mut self.core, &call_id, &local_tag);
+        call.account = Some(account.id.clone());
+        call.caller = account.caller_number.clone().unwrap_or_else(|| account.id.0.clone());
+        call.callee = dialled.to_owned();
+        call.grace_seconds = account.grace_seconds;
+        call.currency = Some(account.currency);
+        call.counted = true;
+        call
+    }
+
+    fn route(&mut self, mut call: Call, goal: Destination, max_seconds: u32) {
+        let core = &mut self.core;
+        match goal {
+            Destination::Unrated => call.refuse(core, StatusCode::NOT_FOUND, 1, "unrated number"),
+            Destination::User(user) => {
+                call.route = CdrRoute::Local;
+                let bindings = self.registrar.lookup(core.now, &user);
+                call.targets = bindings
+                    .into_iter()
+                    .map(|binding| Target::Phone {
+                        user: user.clone(),
+                        uri: Box::new(binding.contact.uri.clone()),
+                        hop: binding.hop.clone(),
+                    })
+                    .collect();
+                call.begin(core, max_seconds);
+            }
+            Destination::Number { digits, rate } => {
+                call.route = CdrRoute::Trunk;
+                call.callee = digits;
+                call.rate = Some(rate);
+                let trunks = core.directory.trunks.iter().filter(|trunk| trunk.enabled);
+                call.targets = trunks.map(|trunk| Target::Trunk(trunk.id.clone())).collect();
+                if call.targets.is_empty() || !core.engines.has_other(&[]) {
+                    call.fail(core, 503, 34, "no route", Side::Exchange);
+                } else {
+                    call.begin(core, max_seconds);
+                }
+            }
+        }
+        self.keep(call);
+    }
+
+    /// What an INVITE is refused for before it costs anything.
+    fn unacceptable(&mut self, request: &Request) -> Option<Response> {
+        let core = &mut self.core;
+        let required = request.headers.values(&HeaderName::Require).unwrap_or_default();
+        let unknown: Vec<_> = required.into_iter().filter(|tag| !tag.eq_ignore_ascii_case("timer")).collect();
+        if !unknown.is_empty() {
+            core.counters.not_understood += 1;
+            let response = core.response(request, StatusCode::BAD_EXTENSION);
+            return Some(response.with_header(HeaderName::Unsupported, &unknown.join(", ")));
+        }
+        if request.headers.typed::<MaxForwards>().is_ok_and(|left| left.0 == 0) {
+            return Some(core.response(request, StatusCode::TOO_MANY_HOPS));
+        }
+        if matches!(request.uri(), Uri::Other(_)) {
+            return Some(core.response(request, StatusCode::UNSUPPORTED_URI_SCHEME));
+        }
+        if request.contact().is_none() {
+            return Some(core.response(request, StatusCode::BAD_REQUEST));
+        }
+        let sdp = crate::leg::sdp_of(&request.headers, request.body());
+        if sdp.is_none() && !request.body().is_empty() {
+            let response = core.response(request, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            return Some(response.with_header(HeaderName::Accept, SDP));
+        }
+        None
+    }
+
+    fn on_store(&mut self, id: u64, reply: StoreReply) {
+        match self.core.store_waits.remove(&id) {
+            Some(call) => self.with(call, |call, core| call.on_store(core, id, reply)),
+            None => self.core.counters.late_replies += 1,
+        }
+    }
+
+    fn on_media(&mut self, id: u64, reply: Result<ng::Reply, String>) {
+        match self.core.media_waits.remove(&id) {
+            Some(MediaWait::Call(call)) => self.with(call, |call, core| call.on_media(core, id, reply)),
+            Some(MediaWait::Sweep(engine)) => {
+                if let Ok(ng::Reply::List(list)) = reply {
+                    self.sweep(engine, list);
+                }
+            }
+            Some(MediaWait::Nobody) => {}
+            None => self.core.counters.late_replies += 1,
+        }
+    }
+
+    fn on_engine_event(&mut self, engine: EngineId, event: ng::Event) {
+        let found = self.call_of_media(engine, &event.call_id);
+        let Some(key) = found else { return };
+        self.with(key, |call, core| match &event.kind {
+            ng::EventKind::CallReport { legs } => {
+                if !call.state.is_over() {
+                    call.on_report(core, crate::media::event_counters(legs));
+                }
+            }
+            ng::EventKind::Ended { ended, legs } => {
+                if !call.state.is_over() {
+                    call.on_report(core, crate::media::event_counters(legs));
+                    call.on_media_ended(core, ended, crate::media::silence_ms(legs));
+                }
+            }
+        });
+    }
+
+    /// The call that an engine calls `name`: the call id with the number of the attempt.
+    fn call_of_media(&self, engine: EngineId, name: &str) -> Option<CallKey> {
+        let (id, _) = name.rsplit_once('.')?;
+        let key = *self.core.ids.get(id)?;
+        let call = self.calls.get(&key)?;
+        let here = call.media.as_ref().is_some_and(|record| record.engine == engine);
+        (here && call.media_name == name).then_some(key)
+    }
+
+    fn on_engine_up(&mut self, engine: EngineId, instance: String) {
+        let replaced = self.core.engines.up(engine, instance);
+        if replaced {
+            self.lose_engine(engine);
+        }
+        for key in self.calls_at(engine) {
+            self.with(key, |call, core| {
+                if call.state == State::Resuming {
+                    call.query_engine(core);
+                }
+            });
+        }
+        let list = ng::List { limit: SWEEP_MAX, owner: Some(self.core.config.owner.clone()) };
+        self.core.media(MediaWait::Sweep(engine), engine, ng::Command::List(list));
+    }
+
+    fn on_engine_down(&mut self, engine: EngineId) {
+        if self.core.engines.instance(engine).is_none() {
+            return;
+        }
+        self.core.engines.down(engine);
+        self.lose_engine(engine);
+    }
+
+    fn lose_engine(&mut self, engine: EngineId) {
+        let calls = self.calls_at(engine);
+        self.core.progress(Progress::EngineLost { engine, calls: calls.len() });
+        for key in calls {
+            self.with(key, |call, core| {
+                if call.media_is_gone(core) {
+                    call.on_engine_lost(core);
+                }
+            });
+        }
+    }
+
+    fn calls_at(&self, engine: EngineId) -> Vec<CallKey> {
+        let here = |call: &Call| call.media.as_ref().is_some_and(|record| record.engine == engine);
+        self.calls.iter().filter(|(_, call)| here(call)).map(|(key, _)| *key).collect()
+    }
+
+    /// Compares what an engine carries for us with what we know.
+    fn sweep(&mut self, engine: EngineId, list: ng::CallList) {
+        let known: HashSet<String> = self
+            .calls
+            .values()
+            .filter(|call| !call.state.is_over() || call.media_wait.is_some())
+            .map(|call| call.media_name.clone())
+            .collect();
+        let config = &self.core.config;
+        let mut commands = Vec::new();
+        for name in list.calls.iter().filter(|name| !known.contains(*name)) {
+            commands.push(crate::media::delete(config, name));
+            commands.push(crate::media::report_ack(config, name));
+        }
+        for name in list.ended.iter().filter(|name| !known.contains(*name)) {
+            commands.push(crate::media::report_ack(config, name));
+        }
+        for command in commands {
+            self.core.media(MediaWait::Nobody, engine, command);
+        }
+        for name in list.ended {
+            if let Some(key) = self.call_of_media(engine, &name) {
+                self.with(key, |call, core| {
+                    if call.state == State::Talking {
+                        call.ask(core, Job::Query);
+                    }
+                });
+            }
+        }
+    }
+
+    fn on_restore(&mut self, entries: Vec<JournalEntry>) {
+        for entry in entries {
+            let key = self.next_key;
+            self.next_key += 1;
+            let id = entry.call.clone();
+            match Call::restore(&mut self.core, key, entry) {
+                Some(call) => self.keep(call),
+                None => self.core.progress(Progress::StoreFailed {
+                    call: id,
+                    reason: "the journal row cannot be read".to_owned(),
+                }),
+            }
+        }
+    }
+
+    fn on_flow_closed(&mut self, flow: FlowId) {
+        self.registrar.flow_closed(flow);
+        self.core.sip.flow_closed(self.core.now, flow);
+        let keys: Vec<_> = self.calls.keys().copied().collect();
+        for key in keys {
+            self.with(key, |call, core| call.on_flow_closed(core, flow));
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.core.sip.handle_timeout(self.core.now);
+        while let Some((key, timer)) = self.core.deadlines.pop(self.core.now) {
+            self.with(key, |call, core| call.on_timer(core, timer));
+        }
+    }
+
+    /// The call whose dialog a request names.
+    fn call_of(&self, request: &Request) -> Option<CallKey> {
+        let dialog = (request.call_id().into_owned(), request.to_tag()?);
+        self.core.dialogs.get(&dialog).copied()
+    }
+
+    fn with(&mut self, key: CallKey, act: impl FnOnce(&mut Call, &mut Core)) {
+        let Some(mut call) = self.calls.remove(&key) else { return };
+        act(&mut call, &mut self.core);
+        self.keep(call);
+    }
+
+    /// Puts a call back, or lets it go with everything that points to it.
+    fn keep(&mut self, mut call: Call) {
+        if !call.is_done() {
+            self.core.ids.insert(call.id.as_str().to_owned(), call.key);
+            self.calls.insert(call.key, call);
+            return;
+        }
+        call.uncount(&mut self.core);
+        self.core.ids.remove(call.id.as_str());
+        for dialog in call.dialogs.drain(..) {
+            self.core.dialogs.remove(&dialog);
+        }
+        if let Some(server) = call.first_server {
+            self.core.servers.remove(&server);
+        }
+        for timer in call.timers() {
+            self.core.disarm(call.key, timer);
+        }
+    }
+}
+
+/// Names asked of an engine at once.
+const SWEEP_MAX: usize = 100_000;
+
+/// How often expired registrations are dropped.
+const REGISTRATIONS_SWEEP: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl Call {
+    /// A deadline of this call came.
+    fn on_timer(&mut self, core: &mut Core, timer: Timer) {
+        match timer {
+            Timer::Setup => self.on_setup_timeout(core),
+            Timer::Ringing => self.on_ringing_timeout(core),
+            Timer::Credit if self.rate.is_some() => {
+                self.release(core, 402, 31, "credit used up", Side::Exchange);
+            }
+            Timer::Credit => self.release(core, 200, 31, "longest call", Side::Exchange),
+            Timer::Store => {
+                if let Some((id, _)) = self.store_wait {
+                    self.on_store(core, id, StoreReply::Failed { reason: "no answer".to_owned() });
+                }
+            }
+            Timer::Media => {
+                if let Some((id, _)) = self.media_wait {
+                    self.on_media(core, id, Err(crate::setup::NO_ANSWER.to_owned()));
+                }
+            }
+            Timer::Settle => self.settle(core),
+            Timer::Repeat(index) => self.on_repeat(core, index),
+            Timer::Stray(index) => self.on_stray_over(core, index),
+            Timer::Engine => self.on_engine_lost(core),
+            Timer::Linger => self.abandon(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What the engine is told about a call, and what its answers mean.
+
+use ng::{CallReport, Command, Delete, DeleteDelay, Lease, LegReport, Replace, Signal, TransportProtocol};
+
+use crate::{CallMedia, ExchangeConfig, LegMedia, Side};
+
+/// The engine's tag for each side of a call: ours, so that they outlive forks and restarts.
+pub(crate) fn tag(side: Side) -> &'static str {
+    match side {
+        Side::Caller => "caller",
+        Side::Callee | Side::Exchange => "callee",
+    }
+}
+
+/// One description on its way from one side to the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    /// Whose it is.
+    pub(crate) from: Side,
+    /// As it came.
+    pub(crate) sdp: Vec<u8>,
+    /// It answers the other side's offer.
+    pub(crate) is_answer: bool,
+    /// The other side may be untagged still: the first offer of a call.
+    pub(crate) is_first: bool,
+    /// The profile the other side wants.
+    pub(crate) protocol: Option<TransportProtocol>,
+}
+
+/// The command that passes `description` through the engine.
+pub(crate) fn signal(
+    config: &ExchangeConfig,
+    name: &str,
+    description: &Description,
+    lease_ms: u64,
+) -> Command {
+    let (offerer, answerer) = match (description.is_answer, description.from) {
+        (false, from) => (from, other(from)),
+        (true, from) => (other(from), from),
+    };
+    let to_tag = !(description.is_first && offerer == Side::Caller && !description.is_answer);
+    let signal = Box::new(Signal {
+        call_id: name.to_owned(),
+        from_tag: tag(offerer).to_owned(),
+        to_tag: to_tag.then(|| tag(answerer).to_owned()),
+        sdp: description.sdp.clone(),
+        replace: Replace { origin: true, ..Replace::default() },
+        transport_protocol: description.protocol,
+        supports_load_limit: true,
+        owner: Some(config.owner.clone()),
+        epoch: Some(config.epoch),
+        lease_ms: Some(lease_ms),
+        keep_report: true,
+        ..Signal::default()
+    });
+    if description.is_answer { Command::Answer(signal) } else { Command::Offer(signal) }
+}
+
+/// Ends a call at the engine; its report is kept until it is acknowledged.
+pub(crate) fn delete(config: &ExchangeConfig, name: &str) -> Command {
+    Command::Delete(Box::new(Delete {
+        call_id: name.to_owned(),
+        delay: DeleteDelay::Seconds(0),
+        owner: Some(config.owner.clone()),
+        epoch: Some(config.epoch),
+        ..Delete::default()
+    }))
+}
+
+/// Renews the lease of a live call.
+pub(crate) fn lease(config: &ExchangeConfig, name: &str, lease_ms: u64) -> Command {
+    Command::Lease(Lease {
+        call_id: name.to_owned(),
+        owner: config.owner.clone(),
+        epoch: config.epoch,
+        lease_ms,
+    })
+}
+
+/// The kept report was read.
+pub(crate) fn report_ack(config: &ExchangeConfig, name: &str) -> Command {
+    Command::ReportAck(ng::ReportAck {
+        call_id: name.to_owned(),
+        owner: Some(config.owner.clone()),
+        epoch: Some(config.epoch),
+    })
+}
+
+/// The other end.
+pub(crate) fn other(side: Side) -> Side {
+    match side {
+        Side::Caller => Side::Callee,
+        Side::Callee | Side::Exchange => Side::Caller,
+    }
+}
+
+/// The counters of a report, RTP only.
+pub(crate) fn counters(report: &CallReport) -> CallMedia {
+    let mut media = CallMedia::default();
+    for party in &report.tags {
+        let Some(leg) = leg_mut(&mut media, &party.tag) else { continue };
+        let streams = party.medias.iter().flat_map(|m| &m.streams);
+        for stream in streams.filter(|s| s.flags.iter().any(|f| f == "RTP")) {
+            leg.packets_received += stream.stats.packets;
+            leg.bytes_received += stream.stats.bytes;
+        }
+    }
+    media
+}
+
+/// The counters of an event.
+pub(crate) fn event_counters(legs: &[LegReport]) -> CallMedia {
+    let mut media = CallMedia::default();
+    for report in legs {
+        let Some(leg) = leg_mut(&mut media, &report.tag) else { continue };
+        for section in &report.medias {
+            leg.packets_received += section.received.packets;
+            leg.bytes_received += section.received.bytes;
+        }
+    }
+    media
+}
+
+/// Milliseconds since the last packet of either side; none before the first.
+pub(crate) fn silence_ms(legs: &[LegReport]) -> Option<u64> {
+    legs.iter().flat_map(|leg| &leg.medias).filter_map(|m| m.last_packet_ms).min()
+}
+
+/// Whether another engine may take what this one refused.
+pub(crate) fn is_engine_full(text: &str) -> bool {
+    [ng::Reply::PARALLEL_SESSION_LIMIT, ng::Reply::OUT_OF_PORTS].contains(&text)
+}
+
+fn leg_mut<'a>(media: &'a mut CallMedia, name: &str) -> Option<&'a mut LegMedia> {
+    if name == tag(Side::Caller) {
+        Some(&mut media.caller)
+    } else if name == tag(Side::Callee) {
+        Some(&mut media.callee)
+    } else {
+        None
+    }
+}
