@@ -73,9 +73,9 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`], when it cannot start or a worker ends by itself.
-pub fn run(config: &Config) -> Result<(), RunError> {
+pub fn run(config: Config) -> Result<(), RunError> {
     let termination = Termination::block().map_err(kernel("a signal descriptor"))?;
-    let engine = Engine::start(config)?;
+    let engine = Engine::start(&config)?;
     let endings = engine.endings.clone();
     let signals = engine.ended.clone();
     thread::Builder::new()
