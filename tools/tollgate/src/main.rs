@@ -1,2 +1,72 @@
-//! The one program.
-fn main() {}
+//! `tollgate`: the one program. `engine` relays media, `control` speaks SIP and keeps the money, `demo` shows both at
+//! work, and the rest is what an operator types.
+#![forbid(unsafe_code)]
+
+mod engine;
+mod log;
+mod operator;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Media and PSTN termination engine: relays the audio of every call, and bills every paid one exactly once.
+///
+/// Start with `tollgate demo`. To run a provider: make an account, a rate and a trunk, then start an engine and a
+/// control. To put the engine behind a proxy that speaks NG (Kamailio, OpenSIPS), `tollgate engine` alone is enough.
+#[derive(Parser)]
+#[command(name = "tollgate", version, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Relay media, driven over the NG protocol by a SIP proxy or by `tollgate control`
+    Engine(engine::Options),
+    /// Make and see accounts
+    Account(operator::account::Options),
+    /// Add credit to an account
+    Credit(operator::credit::Options),
+    /// Make and see rates: what a call to a number costs
+    Rate(operator::rate::Options),
+    /// Make and see trunks: where paid calls go
+    Trunk(operator::trunk::Options),
+    /// See call records
+    Cdr(operator::cdr::Options),
+    /// Check that the books balance
+    Ledger(operator::ledger::Options),
+    /// Print the version
+    Version,
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Engine(options) => engine::run(options),
+        Command::Account(options) => operator::account::run(options),
+        Command::Credit(options) => operator::credit::run(options),
+        Command::Rate(options) => operator::rate::run(options),
+        Command::Trunk(options) => operator::trunk::run(options),
+        Command::Cdr(options) => operator::cdr::run(options),
+        Command::Ledger(options) => operator::ledger::run(options),
+        Command::Version => {
+            println!("tollgate {}", env!("CARGO_PKG_VERSION"));
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("tollgate: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,100 @@
+//! `tollgate engine`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use engine::{Config, RawConfig};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Configuration file (TOML) with the flags' names as keys; flags and environment win over it
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Check the configuration and end
+    #[arg(long)]
+    check: bool,
+    /// Address for media, as [name/]address[!advertised]; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_INTERFACE", value_delimiter = ';')]
+    interface: Vec<String>,
+    /// Where to answer NG over UDP; repeat it for several [default: 127.0.0.1:2223]
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_NG", value_delimiter = ',')]
+    listen_ng: Vec<String>,
+    /// Network besides loopback that NG answers, for example 192.0.2.0/24; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_NG_ALLOW", value_delimiter = ',')]
+    ng_allow: Vec<String>,
+    /// Lowest port for media [default: 30000]
+    #[arg(long, env = "TOLLGATE_ENGINE_PORT_MIN")]
+    port_min: Option<u16>,
+    /// Highest port for media [default: 40000]
+    #[arg(long, env = "TOLLGATE_ENGINE_PORT_MAX")]
+    port_max: Option<u16>,
+    /// Worker threads, each with a ring, sockets and calls of its own [default: one a core]
+    #[arg(long, env = "TOLLGATE_ENGINE_WORKERS")]
+    workers: Option<u16>,
+    /// Cores to pin the workers to, for example 0-3,6 [default: not pinned]
+    #[arg(long, env = "TOLLGATE_ENGINE_CPUS")]
+    cpus: Option<String>,
+    /// Kernel interface for packets: auto, uring or epoll [default: auto]
+    #[arg(long, env = "TOLLGATE_ENGINE_DRIVER")]
+    driver: Option<String>,
+    /// Seconds without a packet after which a call ends [default: 60]
+    #[arg(long, env = "TOLLGATE_ENGINE_TIMEOUT")]
+    timeout: Option<u64>,
+    /// The same while every party is on hold [default: 3600]
+    #[arg(long, env = "TOLLGATE_ENGINE_SILENT_TIMEOUT")]
+    silent_timeout: Option<u64>,
+    /// Seconds for which a deleted call can be revived [default: 30]
+    #[arg(long, env = "TOLLGATE_ENGINE_DELETE_DELAY")]
+    delete_delay: Option<u64>,
+    /// TOS byte of media packets [default: 184]
+    #[arg(long, env = "TOLLGATE_ENGINE_TOS")]
+    tos: Option<u8>,
+    /// Calls at once [default: 20000]
+    #[arg(long, env = "TOLLGATE_ENGINE_MAX_SESSIONS")]
+    max_sessions: Option<usize>,
+    /// What to log: info, debug, or a filter such as engine=debug,info [default: info]
+    #[arg(long, env = "TOLLGATE_LOG")]
+    log: Option<String>,
+}
+
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let check = options.check;
+    let config = config(options)?;
+    if check {
+        println!("the configuration is sound");
+        return Ok(ExitCode::SUCCESS);
+    }
+    crate::log::start(Some(&config.log))?;
+    engine::run(&config)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(options: Options) -> anyhow::Result<Config> {
+    let file = match &options.config {
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("the file {}", path.display()))?;
+            RawConfig::from_toml(&text).with_context(|| path.display().to_string())?
+        }
+        None => RawConfig::default(),
+    };
+    let flags = RawConfig {
+        interface: options.interface,
+        listen_ng: options.listen_ng,
+        ng_allow: options.ng_allow,
+        port_min: options.port_min,
+        port_max: options.port_max,
+        workers: options.workers,
+        cpus: options.cpus,
+        driver: options.driver,
+        timeout: options.timeout,
+        silent_timeout: options.silent_timeout,
+        delete_delay: options.delete_delay,
+        tos: options.tos,
+        max_sessions: options.max_sessions,
+        log: options.log,
+    };
+    Ok(flags.or(file).check()?)
+}

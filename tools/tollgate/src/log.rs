@@ -1,0 +1,13 @@
+//! Log lines to standard error.
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging: `--log` or `TOLLGATE_LOG` chooses (`info`, `debug`, `engine=debug,info` …), `info` without either.
+pub(crate) fn start(filter: Option<&str>) -> anyhow::Result<()> {
+    let filter = match filter {
+        Some(text) => EnvFilter::try_new(text)?,
+        None => EnvFilter::new("info"),
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

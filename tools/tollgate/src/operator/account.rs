@@ -1,0 +1,203 @@
+//! `tollgate account`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use call::DigestAlgorithm;
+use clap::{Args, Subcommand, ValueEnum};
+use control::store::{AccountSummary, NewAccount};
+use ledger::{Amount, Currency};
+use serde_json::{Value, json};
+
+use super::{Place, TARIFF, decimal, ensure_tariff, read_secret};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make an account
+    Add(Add),
+    /// Every account with its money
+    List,
+    /// One account with its money
+    Show {
+        /// The account
+        name: String,
+    },
+    /// Give an account a new password
+    Password {
+        /// The account
+        name: String,
+        #[command(flatten)]
+        secret: Secret,
+    },
+    /// Take calls from an address as the account's, without a password
+    Trust {
+        /// The account
+        name: String,
+        /// The address
+        address: IpAddr,
+    },
+    /// Let an account call again
+    Enable {
+        /// The account
+        name: String,
+    },
+    /// Let an account neither call nor register
+    Disable {
+        /// The account
+        name: String,
+    },
+}
+
+#[derive(Args)]
+struct Add {
+    /// Its name: the user part of its SIP address, and what its phone gives as user name
+    name: String,
+    /// Currency of its balance, as ISO 4217 has it
+    #[arg(long)]
+    currency: Currency,
+    /// Credit to begin with, in the currency's main unit
+    #[arg(long)]
+    credit: Option<Amount>,
+    /// Its price list; made if it is not there
+    #[arg(long, default_value = TARIFF)]
+    tariff: String,
+    /// The number that carriers are shown; without it, its name
+    #[arg(long)]
+    number: Option<String>,
+    /// Longest call, in seconds
+    #[arg(long, default_value_t = 14_400)]
+    max_call_seconds: u32,
+    /// Calls at once
+    #[arg(long, default_value_t = 10)]
+    max_calls: u32,
+    /// How long audio may outlive the paid time when nobody is there to end it, in seconds
+    #[arg(long, default_value_t = 30)]
+    grace_seconds: u32,
+    /// Let its phone use MD5 outside TLS
+    #[arg(long)]
+    md5_in_clear: bool,
+    /// File whose first line is its password; `-` reads standard input
+    #[arg(long, requires = "domain")]
+    password_file: Option<PathBuf>,
+    /// Domain of `tollgate control` (`node.domain`), which is part of what a phone proves
+    #[arg(long)]
+    domain: Option<String>,
+    /// Digest algorithms to offer its phone, in this order
+    #[arg(long, value_delimiter = ',', default_value = "SHA-256,MD5")]
+    algorithms: Vec<Algorithm>,
+}
+
+#[derive(Args)]
+struct Secret {
+    /// File whose first line is the password; `-` reads standard input
+    #[arg(long)]
+    password_file: PathBuf,
+    /// Domain of `tollgate control` (`node.domain`), which is part of what a phone proves
+    #[arg(long)]
+    domain: String,
+    /// Digest algorithms to offer its phone, in this order
+    #[arg(long, value_delimiter = ',', default_value = "SHA-256,MD5")]
+    algorithms: Vec<Algorithm>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Algorithm {
+    #[value(name = "SHA-256")]
+    Sha256,
+    #[value(name = "MD5")]
+    Md5,
+}
+
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let place = &options.place;
+    let mut admin = place.open()?;
+    match options.command {
+        Command::Add(add) => {
+            ensure_tariff(&mut admin, &add.tariff, add.currency)?;
+            admin.add_account(&NewAccount {
+                tariff: Some(add.tariff),
+                caller_number: add.number,
+                max_call_seconds: add.max_call_seconds,
+                max_calls: add.max_calls,
+                grace_seconds: add.grace_seconds,
+                md5_in_clear: add.md5_in_clear,
+                ..NewAccount::new(add.name.as_str(), add.currency)
+            })?;
+            if let (Some(file), Some(domain)) = (add.password_file, add.domain) {
+                admin.set_password(&add.name, &domain, &read_secret(&file)?, &algorithms(&add.algorithms))?;
+            }
+            if let Some(credit) = add.credit.filter(|credit| *credit > Amount::ZERO) {
+                admin.top_up(&add.name, credit, Some("opening credit"))?;
+            }
+            show(place, &admin.account(&add.name)?);
+        }
+        Command::List => {
+            let accounts = admin.accounts()?;
+            let values: Vec<Value> = accounts.iter().map(value).collect();
+            place.answer(&json!({ "accounts": values }), accounts.iter().map(line));
+        }
+        Command::Show { name } => show(place, &admin.account(&name)?),
+        Command::Password { name, secret } => {
+            let password = read_secret(&secret.password_file)?;
+            admin.set_password(&name, &secret.domain, &password, &algorithms(&secret.algorithms))?;
+            show(place, &admin.account(&name)?);
+        }
+        Command::Trust { name, address } => {
+            admin.trust_address(&name, address)?;
+            show(place, &admin.account(&name)?);
+        }
+        Command::Enable { name } => {
+            admin.set_account_enabled(&name, true)?;
+            show(place, &admin.account(&name)?);
+        }
+        Command::Disable { name } => {
+            admin.set_account_enabled(&name, false)?;
+            show(place, &admin.account(&name)?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn algorithms(chosen: &[Algorithm]) -> Vec<DigestAlgorithm> {
+    let algorithm = |algorithm: &Algorithm| match algorithm {
+        Algorithm::Sha256 => DigestAlgorithm::Sha256,
+        Algorithm::Md5 => DigestAlgorithm::Md5,
+    };
+    chosen.iter().map(algorithm).collect()
+}
+
+fn show(place: &Place, summary: &AccountSummary) {
+    place.answer(&value(summary), [line(summary)]);
+}
+
+fn value(summary: &AccountSummary) -> Value {
+    let account = &summary.account;
+    let money = |amount| decimal(account.currency, amount);
+    json!({
+        "account": account.id.0, "enabled": account.enabled, "currency": account.currency.code(),
+        "tariff": account.tariff.as_ref().map(|tariff| &tariff.0), "balance": money(summary.posted),
+        "held": money(summary.held), "available": money(summary.available),
+    })
+}
+
+fn line(summary: &AccountSummary) -> String {
+    let account = &summary.account;
+    let money = |amount| account.currency.format(amount);
+    format!(
+        "{}  balance {}, held {}, available {}{}",
+        account.id.0,
+        money(summary.posted),
+        money(summary.held),
+        money(summary.available),
+        if account.enabled { "" } else { "  (disabled)" },
+    )
+}

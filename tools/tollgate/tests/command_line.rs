@@ -1,0 +1,57 @@
+//! What a newcomer types first.
+
+use std::process::{Command, Output};
+
+fn tollgate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tollgate")).args(arguments).output().expect("tollgate runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn help_names_every_command_and_where_to_begin() {
+    let help = text(&tollgate(&["--help"]).stdout);
+    for word in ["engine", "account", "rate", "trunk", "tollgate demo"] {
+        assert!(help.contains(word), "{word} in\n{help}");
+    }
+}
+
+#[test]
+fn a_configuration_with_an_unknown_key_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("engine.toml");
+    std::fs::write(&file, "interface = \"127.0.0.1\"\nport-maxx = 5\n").expect("a file in a new folder");
+    let output = tollgate(&["engine", "--check", "--config", &file.display().to_string()]);
+    let said = text(&output.stderr);
+    assert!(!output.status.success());
+    assert!(said.contains("line 2") && said.contains("port-maxx"), "{said}");
+}
+
+#[test]
+fn a_sound_engine_configuration_is_called_so() {
+    let output = tollgate(&["engine", "--check", "--interface", "127.0.0.1", "--workers", "1"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_account_a_rate_and_a_trunk_are_made_and_the_books_balance() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = folder.path().join("tollgate.db").display().to_string();
+    let run = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().chain(["--json", "--database", &database]).collect();
+        let output = tollgate(&words);
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("one JSON object")
+    };
+    assert_eq!(run("account add alice --currency EUR --credit 10")["available"], "10.00");
+    assert_eq!(run("credit add alice 2.50")["balance"], "12.50");
+    assert_eq!(run("rate add 49 --price 0.012 --initial 60 --next 1")["initial_seconds"], 60);
+    assert_eq!(
+        run("trunk add carrier sip:127.0.0.1:5062;transport=udp --media plain")["address"],
+        "127.0.0.1:5062"
+    );
+    assert_eq!(run("account show alice")["available"], "12.50");
+    assert_eq!(run("ledger verify")["ok"], true);
+}
