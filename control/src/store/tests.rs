@@ -121,6 +121,7 @@ pub(crate) fn journal(call: &CallId, step: Step) -> Box<JournalEntry> {
         held_seconds: 0,
         grace_seconds: 30,
         media: None,
+        media_name: String::new(),
         counters: CallMedia::default(),
         setup_at: WallTime(1_800_000_000_000),
         ring_at: None,
