@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rustls::ClientConfig;
-use sip::message::{Limits as MessageLimits, RefusalReason};
-use sip::{FlowId, HeaderName, Hop, Message, Response, Transport};
+use sip::message::{Limits as MessageLimits, Refusal, RefusalReason};
+use sip::{FlowId, Hop, Message, Transport};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -52,6 +52,13 @@ pub enum TransportEvent {
         hop: Hop,
         /// The message.
         message: Box<Message>,
+    },
+    /// Bytes that are no message, but deserve an answer.
+    Refused {
+        /// Where they came from.
+        hop: Hop,
+        /// What is wrong, and the answer.
+        refusal: Box<Refusal>,
     },
     /// A connection that may have carried messages is gone.
     FlowClosed(FlowId),
@@ -320,35 +327,32 @@ impl Shared {
         self.flows.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Counts, parses and passes on one message; `reply` takes the bytes of an immediate answer.
-    ///
-    /// Returns false for bytes that are no message.
-    async fn receive(&self, hop: Hop, bytes: Bytes, reply: impl FnOnce(Bytes)) -> bool {
+    /// Counts, parses and passes on one message; false for bytes that are none.
+    async fn receive(&self, hop: Hop, bytes: Bytes) -> bool {
         if !self.admit(hop.remote) {
             self.drops.count(DropReason::RateMax);
             return true;
         }
-        let message = match Message::parse(bytes, &self.message_limits) {
-            Ok(message) => message,
+        let datagram = hop.transport == Transport::Udp;
+        let event = match Message::parse(bytes, &self.message_limits) {
+            Ok(message) => TransportEvent::Message { hop, message: Box::new(message) },
             Err(refusal) if refusal.reason == RefusalReason::KeepAlive => return true,
             Err(refusal) => {
                 self.drops.count(DropReason::Malformed);
-                if let Some(mut response) = refusal.response {
-                    tag(&mut response);
-                    reply(response.to_bytes());
+                if refusal.response.is_none() {
+                    return false;
                 }
-                return false;
+                TransportEvent::Refused { hop, refusal: Box::new(refusal) }
             }
         };
-        let datagram = hop.transport == Transport::Udp;
-        let event = TransportEvent::Message { hop, message: Box::new(message) };
+        let understood = matches!(event, TransportEvent::Message { .. });
         if !datagram {
             // Nobody listens any more only while the process ends.
             let _ = self.events.send(event).await;
         } else if self.events.try_send(event).is_err() {
             self.drops.count(DropReason::InputQueueFull);
         }
-        true
+        understood
     }
 
     fn admit(&self, remote: SocketAddr) -> bool {
@@ -357,18 +361,5 @@ impl Shared {
         }
         let mut rates = self.rates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         rates.admit(Source::from(remote.ip()), Instant::now())
-    }
-}
-
-/// Gives a stateless answer the To tag that [RFC 3261 §8.2.6.2] asks for. The
-/// same one every time, so that a retransmission gets the same answer (§8.2.7).
-///
-/// [RFC 3261 §8.2.6.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
-fn tag(response: &mut Response) {
-    if let Some(to) = response.headers.get(&HeaderName::To)
-        && !to.to_ascii_lowercase().contains(";tag=")
-    {
-        let tagged = format!("{to};tag=stateless");
-        response.headers.set(HeaderName::To, &tagged);
     }
 }

@@ -96,14 +96,8 @@ async fn read<R: AsyncRead + Unpin>(shared: &Shared, view: &View, reader: &mut R
                 Ok(Some(Frame::Message(bytes))) => {
                     framed = true;
                     served = true;
-                    let flow = view.hop.flow;
-                    let mut answer = None;
-                    let hop = view.hop.clone();
-                    if !shared.receive(hop, bytes, |bytes| answer = Some(bytes)).await {
+                    if !shared.receive(view.hop.clone(), bytes).await {
                         malformed += 1;
-                    }
-                    if let Some(answer) = answer {
-                        enqueue(shared, flow, answer);
                     }
                     if malformed > MALFORMED_MAX {
                         return Some(DropReason::Babbling);

@@ -28,7 +28,7 @@ pub(super) struct Sender {
     pub(super) local: SocketAddr,
     /// A second descriptor of the same socket, because tokio's would first
     /// have to be told by the kernel that it is writable.
-    socket: Arc<StdSocket>,
+    socket: StdSocket,
 }
 
 /// The receiving half of one listener.
@@ -36,7 +36,6 @@ pub(super) struct Sender {
 pub(super) struct Receiver {
     flow: FlowId,
     socket: UdpSocket,
-    sender: Arc<StdSocket>,
     trunks_only: bool,
 }
 
@@ -51,9 +50,8 @@ pub(super) fn bind(address: SocketAddr, flow: FlowId, trunks_only: bool) -> io::
     socket.bind(&address.into())?;
     let socket = StdSocket::from(socket);
     let local = socket.local_addr()?;
-    let sender = Arc::new(socket.try_clone()?);
-    let receiver =
-        Receiver { flow, socket: UdpSocket::from_std(socket)?, sender: Arc::clone(&sender), trunks_only };
+    let sender = socket.try_clone()?;
+    let receiver = Receiver { flow, socket: UdpSocket::from_std(socket)?, trunks_only };
     Ok((Sender { flow, local, socket: sender }, receiver))
 }
 
@@ -91,13 +89,7 @@ impl Receiver {
             }
             let hop = Hop::over(Transport::Udp, remote, self.flow);
             let bytes = Bytes::copy_from_slice(&buffer[..length]);
-            shared
-                .receive(hop, bytes, |answer| {
-                    if self.sender.send_to(&answer, remote).is_err() {
-                        shared.drops.count(DropReason::DatagramRefused);
-                    }
-                })
-                .await;
+            shared.receive(hop, bytes).await;
         }
     }
 }
