@@ -3,6 +3,7 @@
 mod buffers;
 mod token;
 
+use std::collections::VecDeque;
 use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::net::SocketAddr;
@@ -44,6 +45,8 @@ pub struct Uring {
     generations: Vec<u32>,
     /// Sockets whose receive has ended and is to be started again.
     rearm: Vec<(u32, u32)>,
+    /// Submissions the kernel had no room for; no more than slots and sockets.
+    deferred: VecDeque<squeue::Entry>,
     waker: Waker,
     completions: Vec<(u64, i32, u32)>,
     batch_max: usize,
@@ -121,6 +124,7 @@ impl Uring {
             sockets: (0..sockets_max).map(|_| None).collect(),
             generations: vec![0; sockets_max],
             rearm: Vec::new(),
+            deferred: VecDeque::new(),
             waker,
             completions: Vec::with_capacity(options.batch_max * 2),
             batch_max: options.batch_max,
@@ -172,6 +176,7 @@ impl Uring {
     /// Submits what is queued, waits up to `timeout` for something to happen, and adds it to `batch`.
     pub(crate) fn wait(&mut self, timeout: Duration, batch: &mut Vec<Arrival>) -> io::Result<()> {
         self.counters.waits += 1;
+        self.push_deferred();
         self.rearm_receives();
         self.buffers.publish();
         if self.ring.completion().is_empty() {
@@ -380,17 +385,33 @@ impl Uring {
         self.push(entry);
     }
 
-    /// Queues a submission, making room first if there is none.
+    /// Queues a submission. One that finds no room, even after submitting, is kept for the next wait.
     fn push(&mut self, entry: squeue::Entry) {
+        self.in_flight += 1;
+        if !self.deferred.is_empty() || !self.push_now(&entry) {
+            self.deferred.push_back(entry);
+        }
+    }
+
+    /// Puts an entry into the submission queue, making room first if there is none; false if there still is none.
+    fn push_now(&mut self, entry: &squeue::Entry) -> bool {
         if self.ring.submission().is_full() && self.submit().is_err() {
             self.counters.socket_errors += 1;
         }
-        self.in_flight += 1;
         // SAFETY: whatever the entry points to stays valid until its completion: slots are lent (out
         // of reach in `lent`), the receive layout and the arena are freed only after `drop` has seen
         // every submission complete, and the eventfd belongs to the waker this driver holds.
-        let pushed = unsafe { self.ring.submission().push(&entry) };
-        pushed.expect("a submission that was just emptied has room");
+        unsafe { self.ring.submission().push(entry) }.is_ok()
+    }
+
+    /// Puts what found no room before into the submission queue, in order.
+    fn push_deferred(&mut self) {
+        while let Some(entry) = self.deferred.pop_front() {
+            if !self.push_now(&entry) {
+                self.deferred.push_front(entry);
+                return;
+            }
+        }
     }
 
     /// Submits what is queued without waiting.
@@ -415,6 +436,7 @@ impl Drop for Uring {
         let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
         self.push(cancel.user_data(Token::Cancel.encode()));
         for _round in 0..DROP_ROUNDS {
+            self.push_deferred();
             if self.in_flight == 0 || self.enter(1, DROP_ROUND).is_err() {
                 break;
             }

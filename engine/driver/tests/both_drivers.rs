@@ -40,6 +40,7 @@ on_both!(
     a_key_in_use_or_beyond_the_table_is_refused,
     copies_run_out_and_come_back,
     an_empty_datagram_arrives,
+    more_sends_than_the_queue_holds_all_go_out,
 );
 
 /// A driver with sizes a test can see the ends of.
@@ -426,6 +427,25 @@ fn an_empty_datagram_arrives(mut rig: Rig) {
     peer().send_to(b"", local).expect("sent");
     let (_, _, mut slot) = rig.datagram();
     assert!(rig.driver.packet_mut(&mut slot).is_empty());
+}
+
+fn more_sends_than_the_queue_holds_all_go_out(rig: Rig) {
+    let mut rig = rig.resized(&Options { copy_slots: 2000, ..OPTIONS });
+    rig.open(0);
+    // Nobody reads there: what matters is that the kernel takes all of it and gives every slot back.
+    let far = peer();
+    let remote = far.local_addr().expect("bound");
+    for round in 1..=2 {
+        for number in 0..2000_u32 {
+            assert!(rig.driver.send_copy(0, remote, &number.to_be_bytes()));
+        }
+        assert!(!rig.driver.send_copy(0, remote, b"one more"));
+        let end = Clock::monotonic_ns() + 10_000_000_000;
+        while rig.driver.counters().packets_sent < round * 2000 {
+            assert!(Clock::monotonic_ns() < end, "{:?}", rig.driver.counters());
+            rig.settle();
+        }
+    }
 }
 
 #[test]
