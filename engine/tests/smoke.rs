@@ -124,7 +124,7 @@ impl Drop for Rig {
 fn ports(pairs: u16) -> (u16, u16) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Tests may run as processes of their own: the process picks a part of the range, the counter a place in it.
-    let part = u16::try_from(std::process::id() % 150).expect("small");
+    let part = u16::try_from(std::process::id() % 90).expect("small");
     let first = 10_000 + part * 100 + NEXT.fetch_add(pairs * 2, Ordering::Relaxed);
     (first, first + pairs * 2 - 1)
 }
