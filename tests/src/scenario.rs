@@ -278,7 +278,7 @@ impl Scenario {
     pub fn answers(self, status: u16, body: Body) -> Scenario {
         let message = format!(
             "SIP/2.0 {status} {}\nVia: [$invite_Via]\nFrom: [$invite_From]\nTo: [$invite_To];tag=[pid]carrier[call_number]\n\
-             [last_Call-ID:]\nCSeq: [$invite_CSeq]\nContact: <sip:sipp@[local_ip]:[local_port]>\n{}",
+             [last_Record-Route:]\n[last_Call-ID:]\nCSeq: [$invite_CSeq]\nContact: <sip:sipp@[local_ip]:[local_port]>\n{}",
             phrase(status),
             body.text()
         );

@@ -14,14 +14,20 @@ pub fn await_bound(address: SocketAddr) {
 
 /// Whether a process has bound `address`, or its port on all addresses.
 pub fn is_bound(address: SocketAddr) -> bool {
+    bound(address.ip()).contains(&address.port())
+}
+
+/// Every UDP port that is bound on `ip` or on all addresses.
+///
+/// # Panics
+/// For IPv6: the tests' peers are on IPv4.
+pub fn bound(ip: IpAddr) -> Vec<u16> {
+    let IpAddr::V4(ip) = ip else { panic!("the tests' peers are on IPv4") };
+    let own = format!("{:08X}", u32::from(ip).swap_bytes());
     let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
-    let IpAddr::V4(ip) = address.ip() else { panic!("the tests' peers are on IPv4") };
-    let local = format!("{:08X}:{:04X}", u32::from(ip).swap_bytes(), address.port());
-    let any = format!("00000000:{:04X}", address.port());
-    table
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .any(|bound| bound == local || bound == any)
+    let locals = table.lines().filter_map(|line| line.split_whitespace().nth(1)?.split_once(':'));
+    let ports = locals.filter(|(ip, _)| *ip == own || *ip == "00000000");
+    ports.filter_map(|(_, port)| u16::from_str_radix(port, 16).ok()).collect()
 }
 
 #[cfg(test)]
