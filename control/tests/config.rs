@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use call::{Trunk, TrunkId, TrunkMedia, TrunkTransport};
 use control::config::{Config, ConfigErrors, ConfigSource, Kind, ListenerKind, SETTINGS};
+use control::store::Admin;
 
 const SMALL: &str = r#"[node]
 domain = "sip.example.net"
@@ -195,4 +197,37 @@ fn check_looks_at_the_files_that_are_named() {
     assert!(
         refused("key.pem", "/nowhere/control.db").contains("store.path: its folder /nowhere is not there")
     );
+}
+
+#[test]
+fn check_refuses_a_trunk_that_tells_its_media_keys_or_cannot_be_heard() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let text =
+        format!("{SMALL}[store]\npath = {:?}\n[cdr]\npath = {:?}\n", file("control.db"), file("cdr.jsonl"));
+    let config = Config::load(&source(&text)).expect("valid");
+    let mut admin = Admin::open(Path::new(&file("control.db"))).expect("created");
+    let trunk = |transport, media| Trunk {
+        id: TrunkId::from("carrier"),
+        enabled: true,
+        transport,
+        address: "127.0.0.1:5070".parse().expect("address"),
+        domain: "carrier.example".to_owned(),
+        number_prefix: "+".to_owned(),
+        credentials: None,
+        media,
+        max_calls: 10,
+        setup_timeout_seconds: 5,
+    };
+    admin.put_trunk(&trunk(TrunkTransport::Udp, TrunkMedia::Plain), 1).expect("stored");
+    config.check().expect("plain media over plain signalling is what was asked for");
+    admin.put_trunk(&trunk(TrunkTransport::Udp, TrunkMedia::Srtp), 1).expect("stored");
+    let errors = config.check().expect_err("refused").to_string();
+    assert!(
+        errors.contains("trunk carrier: it would send the keys of its encrypted media in clear"),
+        "{errors}"
+    );
+    admin.put_trunk(&trunk(TrunkTransport::Tcp, TrunkMedia::Plain), 1).expect("stored");
+    let errors = config.check().expect_err("refused").to_string();
+    assert!(errors.contains("no listener of its transport"), "{errors}");
 }

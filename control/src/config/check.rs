@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use call::{TrunkMedia, TrunkTransport};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use toml::Spanned;
@@ -15,6 +16,7 @@ use super::raw::{self, Field, Raw};
 use super::settings::{Kind, Setting};
 use super::source::{ConfigSource, Places};
 use super::{Call, Config, Engine, Limits, Listener, ListenerKind, Media, Tls};
+use crate::store::load_directory;
 
 impl Config {
     /// Checks everything that can be checked without touching another file.
@@ -30,7 +32,8 @@ impl Config {
 
     /// Looks at every file the configuration names: certificates and keys
     /// parse and belong together, trust roots are there, the folders of the
-    /// database and of the call records exist.
+    /// database and of the call records exist; and, where the database exists,
+    /// that every trunk in it can be reached and does not tell its media keys in clear.
     ///
     /// # Errors
     /// Every mistake found. The places are file names, since the line was fine.
@@ -55,7 +58,51 @@ impl Config {
                 errors.push(in_file(path, key, format!("its folder {} is not there", folder.display())));
             }
         }
+        if self.store_path.is_file() {
+            errors.extend(self.check_trunks());
+        }
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors(errors)) }
+    }
+
+    fn check_trunks(&self) -> Vec<ConfigError> {
+        let wrong = |key: &str, reason: String, remedy: &str| ConfigError {
+            remedy: remedy.to_owned(),
+            ..in_file(&self.store_path, key, reason)
+        };
+        let directory = match load_directory(&self.store_path) {
+            Ok(directory) => directory,
+            Err(error) => return vec![wrong("store.path", error.to_string(), "")],
+        };
+        let mut errors = Vec::new();
+        for trunk in directory.trunks.iter().filter(|trunk| trunk.enabled) {
+            let key = format!("trunk {}", trunk.id);
+            // SDES carries the keys in the SDP: whoever reads the signalling hears the call.
+            if trunk.media == TrunkMedia::Srtp && trunk.transport != TrunkTransport::Tls {
+                let reason = "it would send the keys of its encrypted media in clear".to_owned();
+                errors.push(wrong(&key, reason, "reach it by tls, or mark its media plain"));
+            }
+            let serves = |listener: &Listener| {
+                listener.address.is_ipv4() == trunk.address.is_ipv4()
+                    && matches!(
+                        (&listener.kind, trunk.transport),
+                        (ListenerKind::Udp, TrunkTransport::Udp)
+                            | (ListenerKind::Tcp, TrunkTransport::Tcp)
+                            | (ListenerKind::Tls { .. }, TrunkTransport::Tls)
+                    )
+            };
+            if !self.listeners.iter().any(serves) {
+                let reason =
+                    format!("no listener of its transport and address family hears {}", trunk.address);
+                errors.push(wrong(&key, reason, "add one: the carrier's own requests must reach us"));
+            }
+            if trunk.transport == TrunkTransport::Tls
+                && let Err(error) = crate::transport::trust_roots(&self.tls.trust_roots)
+            {
+                let remedy = "name the authorities of its certificate in tls.trust_roots";
+                errors.push(wrong(&key, error.to_string(), remedy));
+            }
+        }
+        errors
     }
 }
 
