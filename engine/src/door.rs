@@ -7,7 +7,7 @@ mod counters;
 mod log;
 mod udp;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub(crate) struct Door {
     placement: RandomState,
     cache: ReplyCache,
     log: EventLog,
-    /// Commands at the shards, by id.
-    running: HashMap<u64, Running>,
+    /// Commands at the shards, by id, and so in order of their age.
+    running: BTreeMap<u64, Running>,
     next_id: u64,
     /// How many requests of each address are not answered yet.
     unanswered: HashMap<IpAddr, usize>,
@@ -75,6 +75,8 @@ struct Asker {
 #[derive(Debug)]
 struct Running {
     asker: Asker,
+    /// When nobody waits for the answer any more.
+    until_ns: u64,
     /// What the shards that answered have listed, if it was a list.
     list: Option<Gathering>,
 }
@@ -105,7 +107,7 @@ impl Door {
             placement: RandomState::new(),
             cache: ReplyCache::new(),
             log: EventLog::new(instance),
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             next_id: 0,
             unanswered: HashMap::new(),
             polls: Vec::new(),
@@ -206,6 +208,14 @@ impl Door {
     /// Answers the polls that need wait no longer, and forgets old replies. After every handful of inputs.
     pub(crate) fn settle(&mut self, now_ns: u64) {
         self.cache.forget_old(now_ns);
+        while let Some(oldest) = self.running.first_entry()
+            && oldest.get().until_ns <= now_ns
+        {
+            let forgotten = oldest.remove();
+            self.counters.never_answered += 1;
+            self.no_longer_unanswered(forgotten.asker.from.ip());
+            self.cache.forget(&forgotten.asker.key);
+        }
         for mut poll in std::mem::take(&mut self.polls) {
             let batch = self.log.batch(poll.since, poll.owner.as_deref(), 1);
             if batch.gap || !batch.events.is_empty() || poll.until_ns <= now_ns {
@@ -242,7 +252,7 @@ impl Door {
             Command::Events(events) => self.poll(now_ns, asker, events),
             Command::Unsupported { name, .. } => self.finish(asker, &Reply::not_supported(&[name])),
             Command::List(list) => {
-                let id = self.start(asker, Some(list.limit));
+                let id = self.start(now_ns, asker, Some(list.limit));
                 for shard in 0..self.shards {
                     let command = Command::List(List { limit: list.limit, owner: list.owner.clone() });
                     self.outputs.push_back(DoorOutput::Command { shard, id, command });
@@ -250,19 +260,20 @@ impl Door {
             }
             command => {
                 let shard = self.shard_of(command.call_id().unwrap_or_default());
-                let id = self.start(asker, None);
+                let id = self.start(now_ns, asker, None);
                 self.outputs.push_back(DoorOutput::Command { shard, id, command });
             }
         }
     }
 
     /// Remembers who asked until the shard, or all of them, have answered.
-    fn start(&mut self, asker: Asker, list_limit: Option<usize>) -> u64 {
+    fn start(&mut self, now_ns: u64, asker: Asker, list_limit: Option<usize>) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         let missing = self.shards;
         let list = list_limit.map(|limit| Gathering { missing, limit, found: CallList::default() });
-        self.running.insert(id, Running { asker, list });
+        let until_ns = now_ns.saturating_add(PATIENCE_NS);
+        self.running.insert(id, Running { asker, until_ns, list });
         id
     }
 
@@ -289,15 +300,20 @@ impl Door {
         if matches!(reply, Reply::Error(_)) {
             self.counters.errors += 1;
         }
-        if let Some(count) = self.unanswered.get_mut(&asker.from.ip()) {
-            *count -= 1;
-            if *count == 0 {
-                self.unanswered.remove(&asker.from.ip());
-            }
-        }
+        self.no_longer_unanswered(asker.from.ip());
         let bytes: Arc<[u8]> = reply.datagram(&asker.cookie, asker.encoding).into();
         self.cache.answer(&asker.key, &bytes);
         self.outputs.push_back(DoorOutput::Send { listener: asker.listener, to: asker.from, bytes });
+    }
+
+    /// One request less that an address waits for.
+    fn no_longer_unanswered(&mut self, address: IpAddr) {
+        if let Some(count) = self.unanswered.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.unanswered.remove(&address);
+            }
+        }
     }
 
     /// The shard of a call.
@@ -311,6 +327,9 @@ impl Door {
 
 /// Requests of one address that are not answered at most; more are dropped, and come again.
 const UNANSWERED_MAX: usize = 4096;
+
+/// How long a shard may take; its answer was lost if it takes longer.
+const PATIENCE_NS: u64 = 30_000_000_000;
 
 /// Polls that wait at most, over all askers.
 const POLLS_MAX: usize = 64;

@@ -49,11 +49,11 @@ pub enum RunError {
         /// Why.
         source: StartError,
     },
-    /// A worker ended by itself; the process must end too.
-    #[error("worker {worker} ended: {reason}")]
-    Worker {
-        /// Which worker.
-        worker: usize,
+    /// A thread ended by itself; the process must end too.
+    #[error("thread {name} ended: {reason}")]
+    Thread {
+        /// Which thread.
+        name: String,
         /// Its last words.
         reason: String,
     },
@@ -93,7 +93,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
             tracing::info!(signal = name, "ended");
             Ok(())
         }
-        Ending::Worker { worker, reason } => Err(RunError::Worker { worker, reason }),
+        Ending::Thread { name, reason } => Err(RunError::Thread { name, reason }),
     }
 }
 
@@ -118,7 +118,7 @@ struct WorkerThread {
 #[derive(Debug)]
 enum Ending {
     Signal(&'static str),
-    Worker { worker: usize, reason: String },
+    Thread { name: String, reason: String },
 }
 
 impl Engine {
@@ -132,7 +132,7 @@ impl Engine {
         let instance = instance()?;
         let port_seed = seed()?;
         let (hatch, door_mail) = hatch();
-        let (ended, endings) = channel::bounded(usize::from(config.workers) + 1);
+        let (ended, endings) = channel::bounded(usize::from(config.workers) + 2);
 
         let mut workers = Vec::new();
         let mut kinds = Vec::new();
@@ -152,7 +152,14 @@ impl Engine {
 
         let mail = workers.iter().map(|worker| worker.mail.clone()).collect();
         let door = Door::new(config.peers.clone(), workers.len(), instance.clone());
-        let door = DoorThread::start(door, sockets, (hatch, door_mail), mail).map_err(kernel("a thread"))?;
+        let door_ended = ended.clone();
+        let panicked = move || {
+            let ending = Ending::Thread { name: "ng-door".to_owned(), reason: "a panic".to_owned() };
+            // Nobody listens only when the engine is being stopped.
+            let _stopping = door_ended.send(ending);
+        };
+        let door = DoorThread::start(door, sockets, (hatch, door_mail), mail, panicked)
+            .map_err(kernel("a thread"))?;
         let listening = door.addresses().iter().fold(String::new(), |mut list, address| {
             let _infallible = write!(list, "{}{address}", if list.is_empty() { "" } else { ", " });
             list
@@ -212,6 +219,7 @@ impl Plan {
         let (ready, is_ready) = channel::bounded(1);
         let worker = self.index;
         let name = format!("worker-{worker}");
+        let thread_name = name.clone();
         let body = move || {
             let made = match self.make(waker, receiver, hatch) {
                 Ok((made, kind)) => {
@@ -230,13 +238,16 @@ impl Plan {
                 Err(_) => "a panic".to_owned(),
             };
             // Room for one ending of each worker; nobody listens only when the engine is being stopped.
-            let _stopping = ended.send(Ending::Worker { worker, reason });
+            let _stopping = ended.send(Ending::Thread { name, reason });
         };
-        let thread = thread::Builder::new().name(name).spawn(body).map_err(kernel("a thread"))?;
+        let thread = thread::Builder::new().name(thread_name).spawn(body).map_err(kernel("a thread"))?;
         match is_ready.recv() {
             Ok(Ok(kind)) => Ok((WorkerThread { mail, thread }, kind)),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(RunError::Worker { worker, reason: "a panic at its start".to_owned() }),
+            Err(_) => {
+                let name = format!("worker-{worker}");
+                Err(RunError::Thread { name, reason: "a panic at its start".to_owned() })
+            }
         }
     }
 

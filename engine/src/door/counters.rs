@@ -23,13 +23,15 @@ pub(crate) struct DoorCounters {
     pub(crate) overloaded: u64,
     /// Datagrams dropped because the door's own mailbox was full.
     pub(crate) mailbox_full: u64,
+    /// Requests whose answer never came from the shard.
+    pub(crate) never_answered: u64,
     /// Replies the kernel would not send.
     pub(crate) sends_failed: u64,
 }
 
 impl DoorCounters {
     /// Each count and its name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 11] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 12] {
         [
             ("requests", self.requests),
             ("repeats", self.repeats),
@@ -41,6 +43,7 @@ impl DoorCounters {
             ("too_many_unanswered", self.too_many_unanswered),
             ("overloaded", self.overloaded),
             ("mailbox_full", self.mailbox_full),
+            ("never_answered", self.never_answered),
             ("sends_failed", self.sends_failed),
         ]
     }

@@ -201,6 +201,22 @@ fn a_full_shard_refuses_and_the_same_request_may_come_again() {
 }
 
 #[test]
+fn a_request_whose_answer_is_lost_is_forgotten() {
+    let mut rig = Rig::new(1);
+    let query = "1 d7:call-id1:a7:command5:querye";
+    rig.ask(query);
+    let id = rig.outputs().1[0].1;
+    rig.now_ns = PATIENCE_NS;
+    assert!(rig.sent().is_empty());
+    assert!(rig.door.running.is_empty() && rig.door.unanswered.is_empty());
+    assert_eq!(rig.door.counters_mut().never_answered, 1);
+    rig.door.reply(id, Reply::Ok { warning: None });
+    assert!(rig.sent().is_empty(), "an answer that comes later still goes nowhere");
+    rig.ask(query);
+    assert_eq!(rig.outputs().1.len(), 1, "and the same request is done anew");
+}
+
+#[test]
 fn a_poll_waits_for_an_event_of_its_owner() {
     let mut rig = Rig::new(1);
     let poll = Events { since: 0, wait_ms: 5000, owner: Some("me".to_owned()) };

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -72,7 +73,7 @@ pub(crate) struct DoorThread {
 }
 
 impl DoorThread {
-    /// Starts the threads on sockets that are bound already.
+    /// Starts the threads on sockets that are bound already. `panicked` is called if the answering one fails.
     ///
     /// # Errors
     /// The kernel's, when a socket cannot be shared or a thread not started.
@@ -81,6 +82,7 @@ impl DoorThread {
         sockets: Vec<UdpSocket>,
         (hatch, receiver): (Hatch, Receiver<DoorMail>),
         shards: Vec<MailSender<WorkerMail>>,
+        panicked: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
         let lost = Arc::new(AtomicU64::new(0));
@@ -101,7 +103,11 @@ impl DoorThread {
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
         let mouth = Mouth { door, sockets, receiver, shards, lost, meter: DoorMeter::new() };
-        let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || mouth.answer())?;
+        let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
+                panicked();
+            }
+        })?;
         Ok(Self { sender: hatch.sender, stopping, listeners, answering, addresses })
     }
 
