@@ -67,7 +67,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     crate::log::start(Some(&config.log))?;
-    engine::run(&config)?;
+    engine::run(config)?;
     Ok(ExitCode::SUCCESS)
 }
 

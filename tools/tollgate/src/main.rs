@@ -2,6 +2,8 @@
 //! work, and the rest is what an operator types.
 #![forbid(unsafe_code)]
 
+mod control;
+mod demo;
 mod engine;
 mod log;
 mod operator;
@@ -25,6 +27,10 @@ struct Cli {
 enum Command {
     /// Relay media, driven over the NG protocol by a SIP proxy or by `tollgate control`
     Engine(engine::Options),
+    /// Speak SIP, hold and charge credit, drive engines, write call records
+    Control(control::Options),
+    /// Place one paid call through an engine and a control of its own, and show what it cost
+    Demo(demo::Options),
     /// Make and see accounts
     Account(operator::account::Options),
     /// Add credit to an account
@@ -44,6 +50,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Engine(options) => engine::run(options),
+        Command::Control(options) => control::run(options),
+        Command::Demo(options) => demo::run(options),
         Command::Account(options) => operator::account::run(options),
         Command::Credit(options) => operator::credit::run(options),
         Command::Rate(options) => operator::rate::run(options),

@@ -13,7 +13,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn help_names_every_command_and_where_to_begin() {
     let help = text(&tollgate(&["--help"]).stdout);
-    for word in ["engine", "account", "rate", "trunk", "tollgate demo"] {
+    for word in ["engine", "control", "account", "rate", "trunk", "tollgate demo"] {
         assert!(help.contains(word), "{word} in\n{help}");
     }
 }
@@ -54,4 +54,23 @@ fn an_account_a_rate_and_a_trunk_are_made_and_the_books_balance() {
     );
     assert_eq!(run("account show alice")["available"], "12.50");
     assert_eq!(run("ledger verify")["ok"], true);
+}
+
+#[test]
+fn the_demo_loses_nothing_and_its_last_line_is_the_whole_outcome() {
+    let output = tollgate(&["demo", "--json"]);
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    let said = text(&output.stdout);
+    let outcome: serde_json::Value =
+        serde_json::from_str(said.lines().last().expect("a line")).expect("one JSON object");
+    assert_eq!(outcome["ok"], true);
+    assert_eq!(outcome["packets"], serde_json::json!({"sent": 250, "relayed": 250, "lost": 0}));
+    let cents = |value: &serde_json::Value| {
+        value.as_str().expect("text").replace('.', "").parse::<u64>().expect("a number")
+    };
+    let balance = &outcome["balance"];
+    assert_eq!(balance["currency"], "EUR");
+    assert_eq!(cents(&balance["before"]) - cents(&balance["after"]), cents(&outcome["charge"]));
+    assert_eq!(outcome["cdr"]["callee"], "493012345678");
+    assert_eq!(outcome["cdr"]["trunk"], "carrier");
 }
