@@ -1,0 +1,91 @@
+//! Early media, delayed offers, and answers that are none.
+
+use sip::{Dialog, Method};
+
+use crate::basic::{carrier, dialled, phone};
+use crate::peer::{body, sdp};
+use crate::world::{World, money};
+
+#[test]
+fn early_media_passes_the_engine_once_per_description() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    for status in [183, 183, 180] {
+        pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, status, Some(&sdp(6000))));
+        let heard = pair.phone.expect(&mut world, status);
+        assert!(body(heard.body()).contains("m=audio 6000"));
+        assert!(body(heard.body()).ends_with("a=engine\r\n"));
+    }
+    assert_eq!(world.engines[0].calls.values().next().expect("a call").signals, 2);
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    assert!(body(pair.phone.expect(&mut world, 200).body()).ends_with("a=engine\r\n"));
+}
+
+#[test]
+fn an_offer_that_the_engine_refuses_is_488() {
+    let mut world = World::new();
+    world.engines[0].refusing = Some("SAVP is not built");
+    let mut phone = phone();
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, invite);
+    phone.expect(&mut world, 488);
+    carrier().expect_nothing(&mut world);
+    world.finish();
+    assert_eq!(world.cdr().charge, money("0"));
+}
+
+#[test]
+fn a_delayed_offer_is_answered_in_the_ack() {
+    let mut world = World::new();
+    let (mut phone, carrier) = (phone(), carrier());
+    let invite = phone.invite("+493055555", None);
+    phone.send(&mut world, invite.clone());
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    assert!(onward.body().is_empty());
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&sdp(6000))));
+    let offer = phone.expect(&mut world, 200);
+    assert!(body(offer.body()).contains("m=audio 6000"));
+    carrier.expect_nothing(&mut world);
+    let mut at_phone = Dialog::uac(&invite, &offer).expect("a dialog");
+    let ack = phone.ack(&at_phone, at_phone.local_cseq, Some(&sdp(4000)));
+    phone.send(&mut world, ack);
+    let ack = carrier.expect_request(&mut world, Method::Ack);
+    assert!(body(ack.body()).contains("m=audio 4000"));
+    assert!(body(ack.body()).ends_with("a=engine\r\n"));
+    world.pass_ms(6_500);
+    let bye = phone.within(&mut at_phone, Method::Bye, None);
+    phone.send(&mut world, bye);
+    world.finish();
+    assert_eq!(world.cdr().billed_seconds, 7);
+}
+
+#[test]
+fn a_delayed_offer_acknowledged_without_an_answer_ends_at_once() {
+    let mut world = World::new();
+    let (mut phone, carrier) = (phone(), carrier());
+    let invite = phone.invite("+493055555", None);
+    phone.send(&mut world, invite.clone());
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&sdp(6000))));
+    let offer = phone.expect(&mut world, 200);
+    let at_phone = Dialog::uac(&invite, &offer).expect("a dialog");
+    let ack = phone.ack(&at_phone, at_phone.local_cseq, None);
+    phone.send(&mut world, ack);
+    phone.expect_request(&mut world, Method::Bye);
+    carrier.expect_request(&mut world, Method::Ack);
+    carrier.expect_request(&mut world, Method::Bye);
+    world.finish();
+    assert_eq!(world.cdr().billed_seconds, 6);
+}
+
+#[test]
+fn a_200_without_any_description_is_ended() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, None));
+    pair.phone.expect(&mut world, 502);
+    pair.carrier.expect_request(&mut world, Method::Ack);
+    pair.carrier.expect_request(&mut world, Method::Bye);
+    world.finish();
+    assert_eq!(world.cdr().charge, money("0"));
+}

@@ -1,0 +1,96 @@
+//! The paid call as it should go.
+
+use call::*;
+use sip::{Dialog, Method, Request};
+
+use crate::peer::{Peer, body, sdp};
+use crate::world::{World, money};
+
+/// Both ends of a call.
+pub(crate) struct Pair {
+    pub(crate) phone: Peer,
+    pub(crate) carrier: Peer,
+    pub(crate) invite: Request,
+    /// The INVITE at the carrier.
+    pub(crate) onward: Request,
+}
+
+pub(crate) fn phone() -> Peer {
+    Peer::udp("alice", "192.0.2.1:5061")
+}
+
+pub(crate) fn carrier() -> Peer {
+    Peer::udp("carrier", "198.51.100.1:5070")
+}
+
+/// A call that the carrier has heard of.
+pub(crate) fn dialled(world: &mut World) -> Pair {
+    let (mut phone, carrier) = (phone(), carrier());
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(world, invite.clone());
+    let onward = carrier.expect_request(world, Method::Invite);
+    Pair { phone, carrier, invite, onward }
+}
+
+/// A conversation: phone and carrier with their dialogs.
+pub(crate) fn talking(world: &mut World) -> (Pair, Dialog, Dialog) {
+    let mut pair = dialled(world);
+    world.pass_ms(300);
+    pair.carrier.send(world, pair.carrier.response(&pair.onward, 180, None));
+    pair.phone.expect(world, 180);
+    world.pass_ms(2000);
+    pair.carrier.send(world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    let answer = pair.phone.expect(world, 200);
+    pair.carrier.expect_request(world, Method::Ack);
+    let at_phone = Dialog::uac(&pair.invite, &answer).expect("a dialog");
+    let mut at_carrier = Dialog::uas(&pair.onward, "carrier-tag").expect("a dialog");
+    at_carrier.confirm();
+    let ack = pair.phone.ack(&at_phone, at_phone.local_cseq, None);
+    pair.phone.send(world, ack);
+    (pair, at_phone, at_carrier)
+}
+
+#[test]
+fn a_paid_call_is_held_dialled_charged_and_recorded_once() {
+    let mut world = World::new();
+    let (mut pair, mut at_phone, _) = talking(&mut world);
+    assert!(body(pair.onward.body()).ends_with("a=engine\r\n"));
+    assert_eq!(pair.onward.uri().user().as_deref(), Some("+493055555"));
+    assert_ne!(pair.onward.call_id(), pair.invite.call_id());
+
+    world.pass_ms(9_500);
+    let bye = pair.phone.within(&mut at_phone, Method::Bye, None);
+    pair.phone.send(&mut world, bye);
+    pair.phone.expect(&mut world, 200);
+    let bye = pair.carrier.expect_request(&mut world, Method::Bye);
+    pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+    world.finish();
+
+    let cdr = world.cdr();
+    assert_eq!(cdr.talk_ms, 9_500);
+    assert_eq!(cdr.billed_seconds, 10);
+    assert_eq!(cdr.charge, money("0.15"));
+    assert_eq!(world.balance("alice"), money("9.85"));
+    assert_eq!(cdr.ended_by, Side::Caller);
+    assert_eq!((cdr.sip_status, cdr.q850), (200, 16));
+    assert_eq!(cdr.trunk, Some("first".into()));
+    assert_eq!(cdr.post_dial_ms, Some(300));
+    assert_eq!(cdr.wait_ms, 2300);
+    assert_eq!(cdr.media.caller.packets_received, 50);
+    assert_eq!(cdr.media.callee.packets_received, 49);
+    assert_eq!(world.engines[0].calls.len(), 0, "the report was acknowledged");
+    pair.phone.expect_nothing(&mut world);
+    pair.carrier.expect_nothing(&mut world);
+}
+
+#[test]
+fn nobody_hears_of_a_step_before_it_is_durable() {
+    let mut world = World::new();
+    talking(&mut world);
+    assert!(world.at("store authorize") < world.at("media offer"));
+    assert!(world.at("media offer") < world.at("store journal dialling"));
+    assert!(world.at("store journal dialling") < world.at("send 5070 INVITE"));
+    assert!(world.at("media answer") < world.at("store journal answered"));
+    assert!(world.at("store journal answered") < world.at("send 5070 ACK"));
+    assert!(world.at("store journal answered") < world.at("send 5061 200 INVITE"));
+}

@@ -1,0 +1,16 @@
+//! Whole calls in virtual time: scripted phones and carriers, a model store, model engines.
+
+mod answer;
+mod basic;
+mod engine;
+mod media;
+mod modify;
+mod peer;
+mod phones;
+mod random;
+mod recover;
+mod refuse;
+mod release;
+mod store;
+mod trunk;
+mod world;

@@ -1,0 +1,237 @@
+//! Requests inside the dialog, from both sides.
+
+use call::*;
+use sip::{Dialog, HeaderName, Method};
+
+use crate::basic::talking;
+use crate::peer::{Peer, body, sdp};
+use crate::world::World;
+
+/// One side's view: who asks, its dialog, who answers.
+struct Ends {
+    asking: Peer,
+    dialog: Dialog,
+    other: Peer,
+}
+
+/// A conversation seen from the caller, and one seen from the callee.
+fn both(act: impl Fn(&mut World, Ends)) {
+    let mut world = World::new();
+    let (pair, at_phone, _) = talking(&mut world);
+    act(&mut world, Ends { asking: pair.phone, dialog: at_phone, other: pair.carrier });
+    let mut world = World::new();
+    let (pair, _, at_carrier) = talking(&mut world);
+    act(&mut world, Ends { asking: pair.carrier, dialog: at_carrier, other: pair.phone });
+}
+
+#[test]
+fn a_re_invite_moves_the_media_through_the_engine_from_either_side() {
+    both(|world, mut ends| {
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again.clone());
+        let onward = ends.other.expect_request(world, Method::Invite);
+        assert!(body(onward.body()).contains("m=audio 4444"));
+        assert!(body(onward.body()).ends_with("a=engine\r\n"));
+        assert!(onward.headers.has(&HeaderName::Contact));
+        ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        ends.other.expect_request(world, Method::Ack);
+        let answer = ends.asking.expect(world, 200);
+        assert!(body(answer.body()).contains("m=audio 6666"));
+        let number = again.cseq().expect("CSeq").number;
+        let ack = ends.asking.ack(&ends.dialog, number, None);
+        ends.asking.send(world, ack);
+        world.pass_ms(40_000);
+        ends.asking.expect_nothing(world);
+        assert!(world.store.cdrs.is_empty());
+    });
+}
+
+#[test]
+fn a_re_invite_without_offer_is_answered_in_its_ack() {
+    both(|world, mut ends| {
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, None);
+        ends.asking.send(world, again.clone());
+        let onward = ends.other.expect_request(world, Method::Invite);
+        assert!(onward.body().is_empty());
+        ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        let offer = ends.asking.expect(world, 200);
+        assert!(body(offer.body()).contains("m=audio 6666"));
+        ends.other.expect_nothing(world);
+        let number = again.cseq().expect("CSeq").number;
+        let ack = ends.asking.ack(&ends.dialog, number, Some(&sdp(4444)));
+        ends.asking.send(world, ack);
+        let ack = ends.other.expect_request(world, Method::Ack);
+        assert!(body(ack.body()).contains("m=audio 4444"));
+        // And the next one is not in its way.
+        let third = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4445)));
+        ends.asking.send(world, third);
+        ends.other.expect_request(world, Method::Invite);
+    });
+}
+
+#[test]
+fn an_update_with_and_without_offer_is_passed_on() {
+    both(|world, mut ends| {
+        let update = ends.asking.within(&mut ends.dialog, Method::Update, Some(&sdp(4444)));
+        ends.asking.send(world, update);
+        let onward = ends.other.expect_request(world, Method::Update);
+        ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        assert!(body(ends.asking.expect(world, 200).body()).contains("m=audio 6666"));
+
+        let mut refresh = ends.asking.within(&mut ends.dialog, Method::Update, None);
+        refresh.headers.push(HeaderName::SessionExpires, "1800;refresher=uac");
+        ends.asking.send(world, refresh);
+        let onward = ends.other.expect_request(world, Method::Update);
+        assert_eq!(onward.headers.get(&HeaderName::SessionExpires).as_deref(), Some("1800;refresher=uac"));
+        ends.other.send(world, ends.other.response(&onward, 200, None));
+        ends.asking.expect(world, 200);
+    });
+}
+
+#[test]
+fn a_refused_re_invite_leaves_the_call_alone() {
+    for status in [488, 491, 500, 603] {
+        both(|world, mut ends| {
+            let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+            ends.asking.send(world, again);
+            let onward = ends.other.expect_request(world, Method::Invite);
+            ends.other.send(world, ends.other.response(&onward, status, None));
+            ends.other.expect_request(world, Method::Ack);
+            ends.asking.expect(world, status);
+            assert!(world.store.cdrs.is_empty());
+            let bye = ends.asking.within(&mut ends.dialog, Method::Bye, None);
+            ends.asking.send(world, bye);
+            ends.asking.expect(world, 200);
+        });
+    }
+}
+
+#[test]
+fn crossing_re_invites_are_491_and_a_second_one_is_500() {
+    let mut world = World::new();
+    let (pair, mut at_phone, mut at_carrier) = talking(&mut world);
+    let (mut phone, mut carrier) = (pair.phone, pair.carrier);
+    let first = phone.within(&mut at_phone, Method::Invite, Some(&sdp(4444)));
+    phone.send(&mut world, first);
+    carrier.expect_request(&mut world, Method::Invite);
+    let crossing = carrier.within(&mut at_carrier, Method::Invite, Some(&sdp(6666)));
+    carrier.send(&mut world, crossing);
+    carrier.expect(&mut world, 491);
+    let impatient = phone.within(&mut at_phone, Method::Update, Some(&sdp(4445)));
+    phone.send(&mut world, impatient);
+    assert!(phone.expect(&mut world, 500).headers.has(&HeaderName::RetryAfter));
+}
+
+#[test]
+fn a_side_that_knows_no_such_call_ends_it() {
+    both(|world, mut ends| {
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again);
+        let onward = ends.other.expect_request(world, Method::Invite);
+        ends.other.send(world, ends.other.response(&onward, 481, None));
+        ends.asking.expect(world, 481);
+        ends.asking.expect_request(world, Method::Bye);
+        world.finish();
+        world.cdr();
+    });
+}
+
+#[test]
+fn info_is_passed_on_with_its_body_and_others_are_refused() {
+    both(|world, mut ends| {
+        let mut info = ends.asking.within(&mut ends.dialog, Method::Info, None);
+        info.set_body("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n".into());
+        ends.asking.send(world, info);
+        let onward = ends.other.expect_request(world, Method::Info);
+        assert_eq!(body(onward.body()), "Signal=5\r\nDuration=160\r\n");
+        ends.other.send(world, ends.other.response(&onward, 200, None));
+        ends.asking.expect(world, 200);
+
+        let refer = ends.asking.within(&mut ends.dialog, Method::Refer, None);
+        ends.asking.send(world, refer);
+        ends.asking.expect(world, 405);
+        let options = ends.asking.within(&mut ends.dialog, Method::Options, None);
+        ends.asking.send(world, options);
+        ends.asking.expect(world, 200);
+        assert!(world.store.cdrs.is_empty());
+    });
+}
+
+#[test]
+fn a_request_out_of_order_is_500() {
+    let mut world = World::new();
+    let (pair, mut at_phone, _) = talking(&mut world);
+    let mut phone = pair.phone;
+    at_phone.local_cseq -= 1;
+    let old = phone.within(&mut at_phone, Method::Update, None);
+    phone.send(&mut world, old);
+    phone.expect(&mut world, 500);
+}
+
+#[test]
+fn a_bye_during_a_re_invite_ends_both() {
+    both(|world, mut ends| {
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again);
+        let onward = ends.other.expect_request(world, Method::Invite);
+        let bye = ends.asking.within(&mut ends.dialog, Method::Bye, None);
+        ends.asking.send(world, bye);
+        ends.asking.expect(world, 200);
+        ends.asking.expect(world, 487);
+        ends.other.expect_request(world, Method::Bye);
+        // Its answer to the re-INVITE crosses our BYE.
+        ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        world.finish();
+        world.cdr();
+    });
+}
+
+#[test]
+fn an_engine_that_refuses_a_change_leaves_the_call_as_it_was() {
+    both(|world, mut ends| {
+        world.engines[0].refusing = Some("no");
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again);
+        ends.asking.expect(world, 488);
+        ends.other.expect_nothing(world);
+        assert!(world.store.cdrs.is_empty());
+    });
+}
+
+#[test]
+fn a_cancelled_re_invite_is_cancelled_on_the_other_side() {
+    both(|world, mut ends| {
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again.clone());
+        let onward = ends.other.expect_request(world, Method::Invite);
+        ends.other.send(world, ends.other.response(&onward, 180, None));
+        ends.asking.send(world, ends.asking.cancel(&again));
+        ends.asking.expect(world, 200);
+        let cancel = ends.other.expect_request(world, Method::Cancel);
+        ends.other.send(world, ends.other.response(&cancel, 200, None));
+        ends.other.send(world, ends.other.response(&onward, 487, None));
+        ends.other.expect_request(world, Method::Ack);
+        ends.asking.expect(world, 487);
+        assert!(world.store.cdrs.is_empty());
+    });
+}
+
+#[test]
+fn a_change_goes_to_the_address_the_other_side_moved_to() {
+    let mut world = World::new();
+    let (pair, mut at_phone, mut at_carrier) = talking(&mut world);
+    let (mut phone, mut carrier) = (pair.phone, pair.carrier);
+    let moved = Peer::udp("carrier", "198.51.100.77:5099");
+    let mut update = carrier.within(&mut at_carrier, Method::Update, None);
+    update.headers.set(HeaderName::Contact, &moved.contact());
+    carrier.send(&mut world, update);
+    let onward = phone.expect_request(&mut world, Method::Update);
+    phone.send(&mut world, phone.response(&onward, 200, None));
+    carrier.expect(&mut world, 200);
+    let bye = phone.within(&mut at_phone, Method::Bye, None);
+    phone.send(&mut world, bye);
+    let bye = moved.expect_request(&mut world, Method::Bye);
+    moved.send(&mut world, moved.response(&bye, 200, None));
+    world.finish();
+    assert_eq!(world.cdr().ended_by, Side::Caller);
+}

@@ -1,0 +1,149 @@
+//! Carriers that fail, and those that come after them.
+
+use call::*;
+use sip::{HeaderName, Method};
+
+use crate::basic::{carrier, dialled, phone};
+use crate::peer::{Peer, sdp};
+use crate::world::{World, money};
+
+fn second() -> Peer {
+    Peer::udp("second", "198.51.100.2:5080")
+}
+
+#[test]
+fn a_busy_callee_is_busy_and_nobody_else_is_asked() {
+    for status in [486, 600, 603, 404] {
+        let mut world = World::new();
+        let pair = dialled(&mut world);
+        pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, status, None));
+        pair.carrier.expect_request(&mut world, Method::Ack);
+        pair.phone.expect(&mut world, status);
+        second().expect_nothing(&mut world);
+        world.finish();
+        let cdr = world.cdr();
+        assert_eq!((cdr.sip_status, cdr.charge, cdr.ended_by), (status, money("0"), Side::Callee));
+        assert_eq!(cdr.attempts.len(), 1);
+    }
+}
+
+#[test]
+fn a_failing_carrier_is_followed_by_the_next_under_another_call_id() {
+    for status in [500, 502, 503, 504, 408] {
+        let mut world = World::new();
+        let pair = dialled(&mut world);
+        pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, status, None));
+        pair.carrier.expect_request(&mut world, Method::Ack);
+        let again = second().expect_request(&mut world, Method::Invite);
+        assert_ne!(again.call_id(), pair.onward.call_id());
+        second().send(&mut world, second().response(&again, 486, None));
+        pair.phone.expect(&mut world, 486);
+        world.finish();
+        let cdr = world.cdr();
+        let tried: Vec<u16> = cdr.attempts.iter().map(|attempt| attempt.sip_status).collect();
+        assert_eq!(tried, [status, 486]);
+        assert_eq!(cdr.trunk, Some("second".into()));
+        assert_eq!(world.engines[0].calls.len(), 0);
+    }
+}
+
+#[test]
+fn a_silent_carrier_is_left_after_its_time_and_its_late_answer_is_ended() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    world.pass_ms(8_100);
+    let again = second().expect_request(&mut world, Method::Invite);
+    // The INVITE was repeated in vain; now it is answered after all.
+    while pair.carrier.next(&mut world).is_some() {}
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    pair.carrier.expect_request(&mut world, Method::Ack);
+    let bye = pair.carrier.expect_request(&mut world, Method::Bye);
+    pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+    second().send(&mut world, second().response(&again, 486, None));
+    pair.phone.expect(&mut world, 486);
+    world.finish();
+    assert_eq!(world.cdr().charge, money("0"));
+}
+
+#[test]
+fn carriers_that_are_all_silent_end_in_408() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    world.pass_ms(16_200);
+    pair.phone.expect(&mut world, 408);
+    world.finish();
+    let cdr = world.cdr();
+    assert_eq!(cdr.attempts.iter().map(|a| a.sip_status).collect::<Vec<_>>(), [408, 408]);
+    assert_eq!(cdr.charge, money("0"));
+}
+
+#[test]
+fn a_carrier_that_cannot_be_reached_is_followed_by_the_next() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    let hop = sip::Hop::new(sip::Transport::Udp, pair.carrier.address());
+    world.input(Input::SendFailed(hop));
+    let again = second().expect_request(&mut world, Method::Invite);
+    second().send(&mut world, second().response(&again, 503, None));
+    let heard = pair.phone.expect(&mut world, 503);
+    assert!(heard.headers.has(&HeaderName::RetryAfter));
+    world.finish();
+    assert_eq!(world.cdr().attempts[0].sip_status, 0);
+}
+
+#[test]
+fn a_ringing_carrier_keeps_the_call_past_its_setup_time() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 180, None));
+    pair.phone.expect(&mut world, 180);
+    world.pass_ms(100_000);
+    pair.phone.expect_nothing(&mut world);
+    world.pass_ms(81_000);
+    pair.phone.expect(&mut world, 480);
+    let cancel = pair.carrier.expect_request(&mut world, Method::Cancel);
+    pair.carrier.send(&mut world, pair.carrier.response(&cancel, 200, None));
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 487, None));
+    world.finish();
+    assert_eq!(world.cdr().sip_status, 480);
+}
+
+#[test]
+fn a_carrier_that_asks_for_a_digest_gets_it_once() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    let challenge = "Digest realm=\"carrier\", nonce=\"n1\", algorithm=SHA-256, qop=\"auth\"";
+    let asked =
+        pair.carrier.response(&pair.onward, 407, None).with_header(HeaderName::ProxyAuthenticate, challenge);
+    pair.carrier.send(&mut world, asked);
+    pair.carrier.expect_request(&mut world, Method::Ack);
+    let again = pair.carrier.expect_request(&mut world, Method::Invite);
+    assert_eq!(again.call_id(), pair.onward.call_id());
+    assert_eq!(again.cseq().expect("CSeq").number, 2);
+    assert!(
+        again.headers.get(&HeaderName::ProxyAuthorization).expect("credentials").contains("username=\"us\"")
+    );
+    assert_eq!(again.headers.count(&HeaderName::Via), 1);
+    let refused =
+        pair.carrier.response(&again, 407, None).with_header(HeaderName::ProxyAuthenticate, challenge);
+    pair.carrier.send(&mut world, refused);
+    // Refused credentials are a failure of the trunk, not of the phone.
+    second().expect_request(&mut world, Method::Invite);
+}
+
+#[test]
+fn a_full_trunk_is_passed_over() {
+    let mut world = World::new();
+    world.directory.trunks[0].max_calls = 1;
+    world.store.balances.insert("alice".into(), money("100"));
+    world.publish();
+    dialled(&mut world);
+    let mut phone = phone();
+    let mut invite = phone.invite("+493055555", Some(&sdp(4000)));
+    invite.headers.set(HeaderName::CallId, "another");
+    let via = invite.headers.get(&HeaderName::Via).expect("Via").replace("alice", "other");
+    invite.headers.set(HeaderName::Via, &via);
+    phone.send(&mut world, invite);
+    carrier().expect_nothing(&mut world);
+    second().expect_request(&mut world, Method::Invite);
+}
