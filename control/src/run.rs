@@ -161,6 +161,7 @@ fn exchange_config(
             local_call: call.local_call_max,
             registration_max: call.registration_max,
             retry_after: call.retry_after,
+            t1: config.sip.t1,
             ..call::Times::default()
         },
     }

@@ -15,7 +15,7 @@ use super::error::{ConfigError, ConfigErrors, Origin};
 use super::raw::{self, Field, Raw};
 use super::settings::{Kind, Setting};
 use super::source::{ConfigSource, Places};
-use super::{Call, Config, Engine, Limits, Listener, ListenerKind, Media, Tls};
+use super::{Call, Config, Engine, Limits, Listener, ListenerKind, Media, Sip, Tls};
 use crate::store::load_directory;
 
 impl Config {
@@ -161,6 +161,7 @@ impl Check<'_> {
                     .small("limits.messages_per_source_per_s", &limits.messages_per_source_per_s),
             },
             call: self.call(&raw.call),
+            sip: Sip { t1: self.millis("sip.t1_ms", &raw.sip.t1_ms) },
             media: Media {
                 ping_interval: self.millis("media.ping_interval_ms", &raw.media.ping_interval_ms),
                 events_wait: self.millis("media.events_wait_ms", &raw.media.events_wait_ms),

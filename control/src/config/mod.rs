@@ -42,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds and times of calls.
     pub call: Call,
+    /// Times that SIP names.
+    pub sip: Sip,
     /// The seat at the engines.
     pub media: Media,
 }
@@ -147,6 +149,13 @@ pub struct Call {
     pub registration_max: Duration,
     /// Retry-After of a 503.
     pub retry_after: Duration,
+}
+
+/// Times that SIP itself names; see the table of settings.
+#[derive(Debug, Clone)]
+pub struct Sip {
+    /// Estimate of the round trip ([RFC 3261 §17.1.1.1](https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.1)).
+    pub t1: Duration,
 }
 
 /// The seat at the engines; see the table of settings.

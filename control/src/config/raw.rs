@@ -38,6 +38,7 @@ pub(super) struct Raw {
     pub(super) tls: Tls,
     pub(super) limits: Limits,
     pub(super) call: Call,
+    pub(super) sip: Sip,
     pub(super) media: Media,
 }
 
@@ -51,6 +52,7 @@ impl Raw {
         self.tls.overlay(over.tls);
         self.limits.overlay(over.limits);
         self.call.overlay(over.call);
+        self.sip.overlay(over.sip);
         self.media.overlay(over.media);
         if over.listener.is_some() {
             self.listener = over.listener;
@@ -91,6 +93,7 @@ table!(Call {
     registration_max_s: u64,
     retry_after_s: u64,
 });
+table!(Sip { t1_ms: u64 });
 table!(Media { ping_interval_ms: u64, events_wait_ms: u64, requests_max: u64 });
 
 /// One `[[listener]]`.

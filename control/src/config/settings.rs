@@ -325,6 +325,15 @@ pub const SETTINGS: &[Setting] = &[
     ),
     number("call.retry_after_s", "seconds", 10, 1, 3_600, "What a 503 says in Retry-After."),
     number(
+        "sip.t1_ms",
+        "milliseconds",
+        500,
+        20,
+        4_000,
+        "T1 of RFC 3261: the estimate of the round trip. The first repeat over UDP comes after it, and who is \
+         silent for 64 of it is given up. Below 500 on closed networks of short trips only.",
+    ),
+    number(
         "media.ping_interval_ms",
         "milliseconds",
         700,
