@@ -59,9 +59,12 @@ impl Plan {
         self.with("-d", &milliseconds.to_string())
     }
 
-    /// A value for `[name]` in the scenario.
+    /// A value for `[name]` in the scenario, instead of one given before: SIPp would take the first.
     #[must_use]
     pub fn key(mut self, name: &str, value: &str) -> Plan {
+        if let Some(at) = self.arguments.windows(2).position(|pair| pair[0] == "-key" && pair[1] == name) {
+            self.arguments.drain(at..at + 3);
+        }
         self.arguments.extend(["-key".to_owned(), name.to_owned(), value.to_owned()]);
         self
     }
