@@ -121,6 +121,7 @@ impl Call {
             return self.dial_authenticated(core);
         }
         let cause = response.reason().into_owned();
+        self.refusal = Some(response.clone());
         self.attempt_failed(core, status, &cause);
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Call {
     /// The caller heard the 200.
     pub(crate) told: bool,
     pub(crate) end: Option<End>,
+    /// The response that the last attempt failed with.
+    pub(crate) refusal: Option<Response>,
     /// What the caller hears once the record is durable.
     pub(crate) deferred: Option<Response>,
     pub(crate) settle_tries: u32,
@@ -189,6 +191,7 @@ impl Call {
             wait_ms: None,
             told: false,
             end: None,
+            refusal: None,
             deferred: None,
             settle_tries: 0,
             recovered: false,
@@ -326,7 +329,11 @@ impl Call {
             (Some(answered), _) => Some(core.now.saturating_duration_since(answered.at)),
         };
         match talking {
-            None => millis(times.ringing + times.setup * 4) + grace,
+            None => {
+                let slowest = core.directory.trunks.iter().map(|trunk| trunk.setup_timeout_seconds).max();
+                let setup = std::time::Duration::from_secs(u64::from(slowest.unwrap_or(0))).max(times.setup);
+                millis(times.ringing + setup * 2) + grace
+            }
             Some(talked) => {
                 let allowed = self.allowed(core);
                 millis(allowed.saturating_sub(talked)) + grace

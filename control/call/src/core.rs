@@ -214,6 +214,18 @@ impl Core {
         Response::to(request, status).with_to_tag(&tag)
     }
 
+    /// The 420 for a request that requires what we do not know (RFC 3261 §8.2.2.3).
+    pub(crate) fn unknown_extension(&mut self, request: &Request) -> Option<Response> {
+        let required = request.headers.values(&HeaderName::Require).unwrap_or_default();
+        let unknown: Vec<_> = required.into_iter().filter(|tag| !tag.eq_ignore_ascii_case("timer")).collect();
+        if unknown.is_empty() {
+            return None;
+        }
+        self.counters.not_understood += 1;
+        let response = self.response(request, StatusCode::BAD_EXTENSION);
+        Some(response.with_header(HeaderName::Unsupported, &unknown.join(", ")))
+    }
+
     pub(crate) fn retry_after(&self) -> RetryAfter {
         let seconds = self.config.times.retry_after.as_secs();
         RetryAfter::seconds(u32::try_from(seconds).unwrap_or(u32::MAX))

@@ -156,7 +156,8 @@ impl Exchange {
             SipEvent::Ack { hop, request } => {
                 let Some(call) = self.call_of(&request) else { return };
                 self.with(call, |call, core| {
-                    if let Some(index) = call.leg_of(&request) {
+                    if let Some(index) = call.leg_of(&request).filter(|index| call.is_from(*index, &request))
+                    {
                         call.seen(core, index, &hop);
                         call.on_ack(core, index, &request);
                     }
@@ -336,6 +337,7 @@ impl Exchange {
             Destination::Unrated => call.refuse(core, StatusCode::NOT_FOUND, 1, "unrated number"),
             Destination::User(user) => {
                 call.route = CdrRoute::Local;
+                call.caller = call.account.as_ref().map_or_else(String::new, |account| account.0.clone());
                 let bindings = self.registrar.lookup(core.now, &user);
                 call.targets = bindings
                     .into_iter()
@@ -366,12 +368,8 @@ impl Exchange {
     /// What an INVITE is refused for before it costs anything.
     fn unacceptable(&mut self, request: &Request) -> Option<Response> {
         let core = &mut self.core;
-        let required = request.headers.values(&HeaderName::Require).unwrap_or_default();
-        let unknown: Vec<_> = required.into_iter().filter(|tag| !tag.eq_ignore_ascii_case("timer")).collect();
-        if !unknown.is_empty() {
-            core.counters.not_understood += 1;
-            let response = core.response(request, StatusCode::BAD_EXTENSION);
-            return Some(response.with_header(HeaderName::Unsupported, &unknown.join(", ")));
+        if let Some(response) = core.unknown_extension(request) {
+            return Some(response);
         }
         if request.headers.typed::<MaxForwards>().is_ok_and(|left| left.0 == 0) {
             return Some(core.response(request, StatusCode::TOO_MANY_HOPS));
@@ -566,6 +564,14 @@ impl Exchange {
         }
         if let Some(server) = call.first_server {
             self.core.servers.remove(&server);
+        }
+        for user in call.legs.iter().filter_map(|leg| leg.user.as_ref()) {
+            if let Some(waiting) = self.core.orphans.get_mut(user) {
+                waiting.remove(&call.key);
+                if waiting.is_empty() {
+                    self.core.orphans.remove(user);
+                }
+            }
         }
         for timer in call.timers() {
             self.core.disarm(call.key, timer);

@@ -23,12 +23,19 @@ impl Call {
         let Some(index) = self.leg_of(&request) else {
             return core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
         };
+        if !self.is_from(index, &request) {
+            core.counters.dialog_unknown += 1;
+            return core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
+        }
         self.seen(core, index, hop);
         let leg = &mut self.legs[index];
         if let Some(dialog) = &mut leg.dialog
             && let Err(status) = dialog.receive(&request)
         {
             return core.refuse(key, &request, status);
+        }
+        if let Some(refusal) = core.unknown_extension(&request) {
+            return core.respond(key, refusal);
         }
         match request.method() {
             Method::Bye => self.on_bye_request(core, key, index, &request),
@@ -44,6 +51,15 @@ impl Call {
                     .with_header(HeaderName::Allow, ALLOW);
                 core.respond(key, response);
             }
+        }
+    }
+
+    /// Whether the peer of this leg's dialog sent it, and not another fork or a guess.
+    pub(crate) fn is_from(&self, index: LegIndex, request: &Request) -> bool {
+        let Some(leg) = self.legs.get(index) else { return false };
+        match &leg.dialog {
+            Some(dialog) => request.from_tag().as_ref() == Some(&dialog.id.remote_tag),
+            None => true,
         }
     }
 

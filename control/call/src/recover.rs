@@ -43,6 +43,7 @@ impl Call {
             leg.trunk = entry.trunk;
             call.legs.push(leg);
         }
+        call.count(core);
         let names: Vec<_> =
             call.legs.iter().map(|leg| (leg.call_id.clone(), leg.local_tag.clone())).collect();
         for (call_id, tag) in names {

@@ -83,6 +83,13 @@ impl Call {
         let mut response = Response::to(&leg.invite, code)
             .with_to_tag(&leg.local_tag)
             .with_header(HeaderName::Reason, &reason(q850, cause));
+        if let Some(refusal) = self.refusal.take().filter(|refusal| refusal.status() == code) {
+            // What the caller needs to try again with better luck.
+            for name in [HeaderName::MinSe, HeaderName::Warning, HeaderName::Unsupported, HeaderName::Accept]
+            {
+                response.headers.copy(&refusal.headers, &name);
+            }
+        }
         if code == StatusCode::SERVICE_UNAVAILABLE {
             response.headers.push_typed(&core.retry_after());
         }
@@ -156,7 +163,11 @@ impl Call {
         leg.bye = Bye::Over;
         core.disarm(self.key, Timer::Repeat(index));
         let (q850, cause) = cause.unwrap_or_else(|| (16, "normal clearing".to_owned()));
-        let status = if self.told { 200 } else { 487 };
+        let status = match (self.told, side) {
+            (true, _) => 200,
+            (false, Side::Callee) => 480,
+            (false, _) => 487,
+        };
         self.release(core, status, q850, &cause, side);
         self.check(core);
     }
@@ -233,6 +244,19 @@ impl Call {
         for leg in &mut self.legs {
             leg.bye = Bye::Over;
             (leg.server, leg.client, leg.stray) = (None, None, false);
+        }
+    }
+
+    /// Takes a restored call's places among its account's and trunk's calls.
+    pub(crate) fn count(&mut self, core: &mut Core) {
+        let Some(account) = &self.account else { return };
+        self.counted = true;
+        *core.account_calls.entry(account.clone()).or_insert(0) += 1;
+        for leg in &mut self.legs {
+            if let Some(trunk) = &leg.trunk {
+                leg.on_trunk = true;
+                *core.trunk_calls.entry(trunk.clone()).or_insert(0) += 1;
+            }
         }
     }
 

@@ -34,7 +34,11 @@ impl Call {
         self.go(Event::Authorize);
         let times = &core.config.times;
         // Longer than any call on this hold can last, so that it never lapses under a live one.
-        let life = times.ringing + times.setup * 8 + Duration::from_secs(u64::from(max_seconds));
+        let slowest =
+            core.directory.trunks.iter().map(|trunk| trunk.setup_timeout_seconds).max().unwrap_or(0);
+        let attempt = times.ringing + Duration::from_secs(u64::from(slowest)) + times.store + times.media;
+        let attempts = u32::try_from(core.config.limits.attempts_max).unwrap_or(u32::MAX);
+        let life = attempt.saturating_mul(attempts) + Duration::from_secs(u64::from(max_seconds));
         let grace = Duration::from_secs(u64::from(self.grace_seconds)) + times.recovery;
         let request = StoreRequest::Authorize {
             call: self.id.clone(),
@@ -196,6 +200,8 @@ impl Call {
         if gone || is_engine_full(reason) {
             let protocol = self.protocol(core);
             if core.engines.has_other(&self.engines_tried) {
+                // It may have opened ports all the same, and only its answer was lost.
+                self.close_media(core);
                 return self.open_media(core, protocol);
             }
             return self.fail(core, 503, 34, "no media engine", Side::Exchange);

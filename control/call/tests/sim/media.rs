@@ -78,6 +78,8 @@ fn the_next_engine_takes_what_a_full_or_silent_one_refuses() {
         world.pass_ms(2_100);
         crate::basic::carrier().expect_request(&mut world, Method::Invite);
         assert_eq!(world.engines[1].live(), 1);
+        let deletes = world.trace.iter().filter(|line| *line == "media delete").count();
+        assert_eq!(deletes, 1, "the first engine may have opened ports");
     }
 }
 

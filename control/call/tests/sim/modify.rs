@@ -158,6 +158,30 @@ fn info_is_passed_on_with_its_body_and_others_are_refused() {
 }
 
 #[test]
+fn a_stranger_with_another_tag_is_not_the_peer() {
+    let mut world = World::new();
+    let (pair, mut at_phone, _) = talking(&mut world);
+    let mut stranger = Peer::udp("mallory", "203.0.113.9:5060");
+    at_phone.local = at_phone.local.replace("tag=from", "tag=guess");
+    let bye = stranger.within(&mut at_phone, Method::Bye, None);
+    stranger.send(&mut world, bye);
+    stranger.expect(&mut world, 481);
+    pair.carrier.expect_nothing(&mut world);
+}
+
+#[test]
+fn an_extension_nobody_knows_is_420_inside_the_dialog_too() {
+    both(|world, mut ends| {
+        let mut again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        again.headers.push(HeaderName::Require, "100rel, timer");
+        ends.asking.send(world, again);
+        let refused = ends.asking.expect(world, 420);
+        assert_eq!(refused.headers.get(&HeaderName::Unsupported).as_deref(), Some("100rel"));
+        ends.other.expect_nothing(world);
+    });
+}
+
+#[test]
 fn a_request_out_of_order_is_500() {
     let mut world = World::new();
     let (pair, mut at_phone, _) = talking(&mut world);

@@ -91,6 +91,19 @@ fn credit_still_ends_a_recovered_call() {
 }
 
 #[test]
+fn a_recovered_call_counts_among_its_accounts_calls() {
+    let mut world = World::new();
+    world.directory.accounts.get_mut(&AccountId::from("alice")).expect("alice").max_calls = 1;
+    world.publish();
+    let (pair, ..) = talking(&mut world);
+    world.restart(Duration::from_secs(1));
+    let mut phone = pair.phone;
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, invite);
+    phone.expect(&mut world, 503);
+}
+
+#[test]
 fn a_ringing_carrier_is_cancelled_and_the_phone_told() {
     let mut world = World::new();
     let pair = dialled(&mut world);

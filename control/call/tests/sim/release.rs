@@ -172,6 +172,23 @@ fn an_answer_that_cannot_be_recorded_is_no_answer() {
 }
 
 #[test]
+fn a_carrier_that_answers_and_hangs_up_at_once_costs_nothing() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    world.hold_store = true;
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    let mut at_carrier = sip::Dialog::uas(&pair.onward, "carrier-tag").expect("a dialog");
+    let mut carrier = pair.carrier.clone();
+    let bye = carrier.within(&mut at_carrier, Method::Bye, None);
+    carrier.send(&mut world, bye);
+    carrier.expect(&mut world, 200);
+    pair.phone.expect(&mut world, 480);
+    world.release_store();
+    world.finish();
+    assert_eq!(world.cdr().charge, money("0"));
+}
+
+#[test]
 fn a_200_that_the_phone_never_acknowledges_ends_both_legs() {
     let mut world = World::new();
     let pair = dialled(&mut world);

@@ -28,6 +28,16 @@ fn a_busy_callee_is_busy_and_nobody_else_is_asked() {
 }
 
 #[test]
+fn a_session_interval_too_small_is_told_with_the_least_one() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    let refused = pair.carrier.response(&pair.onward, 422, None).with_header(HeaderName::MinSe, "600");
+    pair.carrier.send(&mut world, refused);
+    let heard = pair.phone.expect(&mut world, 422);
+    assert_eq!(heard.headers.get(&HeaderName::MinSe).as_deref(), Some("600"));
+}
+
+#[test]
 fn a_failing_carrier_is_followed_by_the_next_under_another_call_id() {
     for status in [500, 502, 503, 504, 408] {
         let mut world = World::new();
