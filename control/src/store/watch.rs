@@ -14,7 +14,7 @@ use super::{BUSY_TIMEOUT, StoreError, directory, schema};
 /// Loads the directory, calls `on_change` with it, and again after every change of an account, a rate or a
 /// trunk, from a thread of its own.
 ///
-/// Changes are seen within [`POLL_INTERVAL`], also those of other processes. A directory that does not load
+/// Changes are seen within 250 ms, also those of other processes. A directory that does not load
 /// is logged once, and the one before stays.
 ///
 /// # Errors

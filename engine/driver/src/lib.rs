@@ -11,7 +11,7 @@
 //! voice packet), bundles (they glue datagrams together), control messages.
 //!
 //! This is the only crate of the engine with `unsafe` code. Memory the kernel
-//! may write or read is a [`Lent`](arena) slot: a value nobody can look into
+//! may write or read is a `Lent` slot: a value nobody can look into
 //! until the completion that ends the kernel's use gives the slot back.
 
 mod address;

@@ -7,7 +7,7 @@ use crate::message::{Request, Response};
 /// What the user of the layer has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A new request; answer it with [`TransactionLayer::respond`].
+    /// A new request; answer it with [`TransactionLayer::respond`](super::TransactionLayer::respond).
     Request {
         /// Its server transaction.
         key: ServerKey,
