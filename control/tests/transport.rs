@@ -30,6 +30,11 @@ struct Bench {
 
 /// Listeners udp, tcp, tls in this order, with `settings` on top.
 fn bench(settings: &[(&str, &str)]) -> Bench {
+    bench_marked("", settings)
+}
+
+/// The same, with a line more for each of the plain listeners.
+fn bench_marked(mark: &str, settings: &[(&str, &str)]) -> Bench {
     let folder = tempfile::tempdir().expect("temporary folder");
     let made = rcgen::generate_simple_self_signed(vec!["sip.example.net".to_owned(), "127.0.0.1".to_owned()])
         .expect("certificate");
@@ -39,8 +44,8 @@ fn bench(settings: &[(&str, &str)]) -> Bench {
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
     let text = format!(
         "[node]\ndomain = \"sip.example.net\"\n[tls]\ntrust_roots = {certificate:?}\n\
-         [[listener]]\ntransport = \"udp\"\naddress = \"127.0.0.1:0\"\n\
-         [[listener]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:0\"\n\
+         [[listener]]\ntransport = \"udp\"\naddress = \"127.0.0.1:0\"\n{mark}\
+         [[listener]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:0\"\n{mark}\
          [[listener]]\ntransport = \"tls\"\naddress = \"127.0.0.1:0\"\n\
          certificate = {certificate:?}\nkey = {key:?}\n"
     );
@@ -169,6 +174,28 @@ async fn a_source_beyond_its_rate_is_dropped_and_counted() {
     }
     assert_eq!(call_id(&bench.message().await.1), "r0@test");
     bench.dropped(DropReason::RateMax).await;
+}
+
+#[tokio::test]
+async fn a_listener_for_trunks_hears_configured_trunks_only() {
+    let mut bench = bench_marked("plain = \"trunk\"\n", &[]);
+    let peer = UdpSocket::bind("127.0.0.1:0").await.expect("socket");
+    peer.send_to(options("UDP", "stranger", "").as_bytes(), bench.address(0)).await.expect("sent");
+    let mut stranger = TcpStream::connect(bench.address(1)).await.expect("connected");
+    assert!(closed(&mut stranger).await);
+    timeout(PATIENCE, async {
+        while bench.transports.drops().get(DropReason::NotATrunk) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("both are counted");
+    bench.transports.set_trunks([peer.local_addr().expect("address")].into_iter().collect());
+    peer.send_to(options("UDP", "trunk", "").as_bytes(), bench.address(0)).await.expect("sent");
+    assert_eq!(call_id(&bench.message().await.1), "trunk@test");
+    let mut trunk = TcpStream::connect(bench.address(1)).await.expect("connected");
+    trunk.write_all(options("TCP", "trunk2", "").as_bytes()).await.expect("written");
+    assert_eq!(call_id(&bench.message().await.1), "trunk2@test");
 }
 
 #[tokio::test]

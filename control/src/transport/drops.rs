@@ -60,7 +60,10 @@ reasons! {
     FlowGone = "flow_gone",
     /// No listener of that transport and address family can send it.
     NoListener = "no_listener",
-    /// The kernel refused a datagram.
+    /// The socket's send buffer is full: the datagram is lost as on any network,
+    /// and its retransmission is tried later.
+    SendBufferFull = "send_buffer_full",
+    /// The kernel refused a datagram: no route, or too long.
     DatagramRefused = "datagram_refused",
 }
 

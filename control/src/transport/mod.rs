@@ -267,7 +267,10 @@ impl Transports {
             Transport::Udp => self.send_datagram(hop, &bytes),
             Transport::Tcp | Transport::Tls => self.send_stream(hop, bytes),
         };
-        sent.inspect_err(|error| self.shared.drops.count(error.0))
+        match sent.inspect_err(|error| self.shared.drops.count(error.0)) {
+            Err(SendError(DropReason::SendBufferFull)) => Ok(()),
+            sent => sent,
+        }
     }
 
     /// The counters of what went no further.

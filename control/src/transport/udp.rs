@@ -67,6 +67,9 @@ impl Sender {
     pub(super) fn send(&self, remote: SocketAddr, bytes: &[u8]) -> Result<(), SendError> {
         match self.socket.send_to(bytes, remote) {
             Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(SendError(DropReason::SendBufferFull))
+            }
             Err(_) => Err(SendError(DropReason::DatagramRefused)),
         }
     }
