@@ -36,6 +36,8 @@ pub struct Exchange {
     calls: BTreeMap<CallKey, Call>,
     next_key: CallKey,
     draining: bool,
+    /// The journal was read: before that, a call that is unknown here may be one of the last process.
+    restored: bool,
 }
 
 impl Exchange {
@@ -60,6 +62,7 @@ impl Exchange {
             calls: BTreeMap::new(),
             next_key: 1,
             draining: false,
+            restored: false,
         }
     }
 
@@ -447,8 +450,15 @@ impl Exchange {
                 }
             });
         }
-        let list = ng::List { limit: SWEEP_MAX, owner: Some(self.core.config.owner.clone()) };
-        self.core.media(MediaWait::Sweep(engine), engine, ng::Command::List(list));
+        self.ask_for_calls(engine);
+    }
+
+    /// Asks an engine what it carries for us, once we know ourselves.
+    fn ask_for_calls(&mut self, engine: EngineId) {
+        if self.restored && self.core.engines.instance(engine).is_some() {
+            let list = ng::List { limit: SWEEP_MAX, owner: Some(self.core.config.owner.clone()) };
+            self.core.media(MediaWait::Sweep(engine), engine, ng::Command::List(list));
+        }
     }
 
     fn on_engine_down(&mut self, engine: EngineId) {
@@ -519,6 +529,10 @@ impl Exchange {
                     reason: "the journal row cannot be read".to_owned(),
                 }),
             }
+        }
+        self.restored = true;
+        for engine in 0..self.core.config.engines {
+            self.ask_for_calls(EngineId(engine));
         }
     }
 

@@ -60,7 +60,8 @@ pub enum Input {
     },
     /// The directory changed.
     Directory(Arc<Directory>),
-    /// The journal as the last process left it. Given once, before the first SIP message.
+    /// The journal as the last process left it, empty if there was none. Given once, before the first SIP
+    /// message; until then engines may come up, but no call of theirs is taken for a stray one.
     Restore(Vec<JournalEntry>),
     /// The instant of `next_deadline` came.
     Tick,

@@ -64,6 +64,7 @@ impl World {
             outputs: 0,
         };
         world.engines[1].up = false;
+        world.input(Input::Restore(Vec::new()));
         world.boot();
         world
     }
@@ -92,9 +93,19 @@ impl World {
         self.trace.push("restart".into());
         let directory = Arc::new(self.directory.clone());
         self.input(Input::Directory(directory));
+        // The order of the two is nobody's promise.
+        if self.config.epoch.is_multiple_of(2) {
+            self.boot();
+            self.restore();
+        } else {
+            self.restore();
+            self.boot();
+        }
+    }
+
+    fn restore(&mut self) {
         let rows = self.store.rows();
         self.input(Input::Restore(rows));
-        self.boot();
     }
 
     pub(crate) fn publish(&mut self) {
