@@ -3,4 +3,6 @@
 
 mod kamailio;
 mod ng_differential;
+mod paid_answered;
+mod paid_provider;
 mod sipp_alone;

@@ -7,6 +7,7 @@ pub mod node;
 pub mod process;
 pub mod scenario;
 pub mod sipp;
+pub mod trace;
 pub mod udp;
 
 pub use address::Address;

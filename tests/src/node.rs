@@ -39,8 +39,10 @@ impl Engine {
                 "--listen-ng",
                 &ng.to_string(),
             ])
-            .args(["--port-min", "20000", "--port-max", "39999"])
             .args(flags);
+        if !flags.contains(&"--port-min") {
+            command.args(["--port-min", "20000", "--port-max", "39999"]);
+        }
         let process = Process::start("tollgate engine", &mut command);
         udp::await_bound(ng);
         Engine { process, ng }
@@ -140,6 +142,14 @@ impl Node {
         serde_json::from_str(said.trim()).unwrap_or_else(|error| panic!("{line}: {error}: {said}"))
     }
 
+    /// Lets control write no file any more, as on a full disk, or again.
+    pub fn fill_disk(&self, full: bool) {
+        let limit = if full { "--fsize=0:" } else { "--fsize=unlimited:" };
+        let id = self.control.id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &id, limit]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit {limit}");
+    }
+
     /// The call records as the JSON Lines file has them.
     pub fn records(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.folder.path().join("cdr.jsonl")).unwrap_or_default();
@@ -153,7 +163,9 @@ impl Node {
 }
 
 fn start_control(config: &Path, sip: SocketAddr) -> Process {
-    let mut command = Command::new(tollgate());
+    // Beyond a limit on file sizes the kernel's signal would end the process before it could say anything.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "control"]).arg(tollgate());
     command.arg("control").arg("--config").arg(config);
     let control = Process::start("tollgate control", &mut command);
     udp::await_bound(sip);

@@ -178,6 +178,28 @@ impl Scenario {
         self.maybe(180).maybe(183).step(&format!("<recv response=\"{status}\"/>")).ack_refusal()
     }
 
+    /// Is refused with either status, and acknowledges it.
+    #[must_use]
+    pub fn is_refused_with_either(self, first: u16, second: u16) -> Scenario {
+        self.step(&format!("<recv response=\"{first}\" optional=\"true\" next=\"1\"/>"))
+            .step(&format!("<recv response=\"{second}\"/>"))
+            .label(1)
+            .ack_refusal()
+    }
+
+    /// Goes on with `steps` unless the call is refused with `status`, which is acknowledged.
+    #[must_use]
+    pub fn unless_refused(self, status: u16, steps: impl FnOnce(Scenario) -> Scenario) -> Scenario {
+        let asked = self.step(&format!("<recv response=\"{status}\" optional=\"true\" next=\"1\"/>"));
+        steps(asked).step("<nop next=\"2\"/>").label(1).ack_refusal().label(2)
+    }
+
+    /// Where a `next` leads; no step of its own.
+    fn label(mut self, id: u8) -> Scenario {
+        let _ = writeln!(self.steps, "<label id=\"{id}\"/>");
+        self
+    }
+
     /// The ACK of a non-2xx goes by the branch of its INVITE.
     fn ack_refusal(self) -> Scenario {
         let (number, branch) = (self.invite_cseq, self.invite_branch());
@@ -206,6 +228,12 @@ impl Scenario {
     #[must_use]
     pub fn pauses(self) -> Scenario {
         self.step("<pause/>")
+    }
+
+    /// Waits that long.
+    #[must_use]
+    pub fn pauses_for(self, milliseconds: u32) -> Scenario {
+        self.step(&format!("<pause milliseconds=\"{milliseconds}\"/>"))
     }
 
     /// Hangs up, and is answered.
@@ -240,6 +268,32 @@ impl Scenario {
     #[must_use]
     pub fn updates(self, body: Body) -> Scenario {
         self.request("UPDATE", body, "").maybe(100).step("<recv response=\"200\"/>")
+    }
+
+    /// Asks for a change inside the dialog at the wrong time.
+    #[must_use]
+    pub fn reinvites_in_vain(self, body: Body, status: u16) -> Scenario {
+        let asked =
+            self.request("INVITE", body, "").maybe(100).step(&format!("<recv response=\"{status}\"/>"));
+        let message = format!(
+            "ACK [next_url] SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch={}\n[last_From:]\n[last_To:]\n\
+             [last_Call-ID:]\nCSeq: {} ACK\nMax-Forwards: 70\nContent-Length: 0\n",
+            asked.invite_branch(),
+            asked.invite_cseq
+        );
+        asked.send(&message, false)
+    }
+
+    /// Takes a re-INVITE, which stays unanswered until [`Scenario::answers`].
+    #[must_use]
+    pub fn awaits_reinvite(self) -> Scenario {
+        let headers = ["Via", "CSeq"];
+        let keep = headers.map(|header| {
+            format!(
+                "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}:\" assign_to=\"invite_{header}\"/>"
+            )
+        });
+        self.step(&format!("<recv request=\"INVITE\"><action>{}</action></recv>", keep.join("")))
     }
 
     /// Any request inside the dialog, answered with `status`.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
+use crate::trace::{self, Seen};
 use crate::{Address, DOMAIN, Process, Scenario, udp};
 
 /// A SIPp that runs a scenario.
@@ -121,6 +122,25 @@ impl Sipp {
     /// Every SIP message sent and received so far.
     pub fn messages(&self) -> String {
         self.read("messages.log")
+    }
+
+    /// The same one by one, without repeats.
+    pub fn seen(&self) -> Vec<Seen> {
+        trace::of_log(&self.messages())
+    }
+
+    /// What it sent and, with a `<` before it, received, without repeats and 100s: `INVITE <407 ACK`.
+    pub fn summary(&self) -> String {
+        trace::summary(&self.seen())
+    }
+
+    /// The first message that it received and that is called so: a method or a status.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn heard(&self, what: &str) -> Seen {
+        let found = self.seen().into_iter().find(|seen| seen.received && seen.what() == what);
+        found.unwrap_or_else(|| panic!("no {what} came\n{}", self.messages()))
     }
 
     /// What SIPp complained of.
