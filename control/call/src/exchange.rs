@@ -1,26 +1,20 @@
 //! The control half of Tollgate as one object: every call, every phone, one SIP endpoint.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use sip::auth::{DigestConfig, DigestServer};
-use sip::message::MaxForwards;
 use sip::registrar::{Registrar, RegistrarConfig};
 use sip::{
     Event as SipEvent, FlowId, HeaderName, Hop, Message, Method, Request, Response, ServerKey, StatusCode,
-    Uri,
 };
 
-use crate::auth::{Verdict, authenticate};
-use crate::call::{Call, Job, Target};
+use crate::call::Call;
 use crate::core::{ALLOW, CallKey, Core, MediaWait, Purpose, Timer};
 use crate::flood::FloodGuard;
-use crate::leg::{Leg, SDP};
-use crate::route::{Destination, destination};
-use crate::state::State;
+use crate::leg::SDP;
 use crate::{
-    CallId, CdrRoute, Counters, EngineId, ExchangeConfig, Input, JournalEntry, Output, Progress, Side,
-    StoreReply, WallTime,
+    Counters, EngineId, ExchangeConfig, Input, JournalEntry, Output, Progress, Side, StoreReply, WallTime,
 };
 
 /// Every call, every phone, one SIP endpoint: inputs in, outputs out, no clock, socket or thread.
@@ -28,16 +22,16 @@ use crate::{
 /// One input, then outputs to `None`, then the next. `wall_ms` serves records and nonces only; durations are
 /// of `now`.
 pub struct Exchange {
-    core: Core,
-    digest: DigestServer,
-    registrar: Registrar,
-    registrations_swept: Instant,
+    pub(crate) core: Core,
+    pub(crate) digest: DigestServer,
+    pub(crate) registrar: Registrar,
+    pub(crate) registrations_swept: Instant,
     flood: FloodGuard,
-    calls: BTreeMap<CallKey, Call>,
-    next_key: CallKey,
-    draining: bool,
+    pub(crate) calls: BTreeMap<CallKey, Call>,
+    pub(crate) next_key: CallKey,
+    pub(crate) draining: bool,
     /// The journal was read: before that, a call that is unknown here may be one of the last process.
-    restored: bool,
+    pub(crate) restored: bool,
 }
 
 impl Exchange {
@@ -250,147 +244,6 @@ impl Exchange {
         }
     }
 
-    fn on_register(&mut self, key: ServerKey, hop: &Hop, request: &Request) {
-        let account = match authenticate(&mut self.core, &mut self.digest, hop, request) {
-            Verdict::Account(account) => account,
-            Verdict::Answer(response) => return self.core.respond(key, response),
-        };
-        let user = request.to_header().ok().and_then(|to| to.uri.user().map(|user| user.into_owned()));
-        if user.as_deref() != Some(account.0.as_str()) {
-            return self.core.refuse(key, request, StatusCode::FORBIDDEN);
-        }
-        if self.core.now.saturating_duration_since(self.registrations_swept) > REGISTRATIONS_SWEEP {
-            self.registrations_swept = self.core.now;
-            self.registrar.expire(self.core.now);
-        }
-        let registered = self.registrar.register(self.core.now, &account.0, hop, request);
-        let tag = self.core.sip.new_tag();
-        self.core.respond(key, registered.response.with_to_tag(&tag));
-        let contacts = self.registrar.lookup(self.core.now, &account.0).len();
-        if registered.changed {
-            self.core.progress(Progress::Registered { account: account.clone(), contacts });
-        }
-        if contacts > 0 {
-            let waiting = self.core.orphans.remove(&account.0).unwrap_or_default();
-            for call in waiting {
-                self.with(call, |call, core| call.on_reconnected(core, &account.0, hop));
-            }
-        }
-    }
-
-    fn on_invite(&mut self, key: ServerKey, hop: &Hop, request: Request) {
-        let account = match authenticate(&mut self.core, &mut self.digest, hop, &request) {
-            Verdict::Account(account) => account,
-            Verdict::Answer(response) => return self.core.respond(key, response),
-        };
-        if let Some(refusal) = self.unacceptable(&request) {
-            return self.core.respond(key, refusal);
-        }
-        let directory = self.core.directory.clone();
-        let used = self.core.account_calls.get(&account).copied().unwrap_or(0);
-        let full = self.calls.len() >= self.core.config.limits.calls_max;
-        let Some(found) = directory.accounts.get(&account) else {
-            return self.core.refuse(key, &request, StatusCode::FORBIDDEN);
-        };
-        if self.draining || full || used >= found.max_calls {
-            self.core.counters.overloaded += 1;
-            return self.core.refuse(key, &request, StatusCode::SERVICE_UNAVAILABLE);
-        }
-        let dialled = request.uri().user().map(|user| user.into_owned()).unwrap_or_default();
-        let call = self.new_call(key, hop, request, found, &dialled);
-        let country = self.core.config.country_code.clone();
-        let goal = destination(&directory, found, &dialled, country.as_deref());
-        let max_seconds = found.max_call_seconds;
-        *self.core.account_calls.entry(account).or_insert(0) += 1;
-        self.route(call, goal, max_seconds);
-    }
-
-    fn new_call(
-        &mut self,
-        server: ServerKey,
-        hop: &Hop,
-        request: Request,
-        account: &crate::Account,
-        dialled: &str,
-    ) -> Call {
-        let key = self.next_key;
-        self.next_key += 1;
-        let tag = self.core.sip.new_tag();
-        let mut leg = Leg::new(Side::Caller, hop.clone(), request, tag);
-        leg.server = Some(server);
-        leg.user = Some(account.id.0.clone());
-        self.core.servers.insert(server, key);
-        let (call_id, local_tag) = (leg.call_id.clone(), leg.local_tag.clone());
-        let id = CallId::new(self.core.wall.0, &mut self.core.rng);
-        let mut call = Call::new(key, id, self.core.moment(), leg);
-        call.first_server = Some(server);
-        call.register_dialog(&mut self.core, &call_id, &local_tag);
-        call.account = Some(account.id.clone());
-        call.caller = account.caller_number.clone().unwrap_or_else(|| account.id.0.clone());
-        call.callee = dialled.to_owned();
-        call.grace_seconds = account.grace_seconds;
-        call.currency = Some(account.currency);
-        call.counted = true;
-        call
-    }
-
-    fn route(&mut self, mut call: Call, goal: Destination, max_seconds: u32) {
-        let core = &mut self.core;
-        match goal {
-            Destination::Unrated => call.refuse(core, StatusCode::NOT_FOUND, 1, "unrated number"),
-            Destination::User(user) => {
-                call.route = CdrRoute::Local;
-                call.caller = call.account.as_ref().map_or_else(String::new, |account| account.0.clone());
-                let bindings = self.registrar.lookup(core.now, &user);
-                call.targets = bindings
-                    .into_iter()
-                    .map(|binding| Target::Phone {
-                        user: user.clone(),
-                        uri: Box::new(binding.contact.uri.clone()),
-                        hop: binding.hop.clone(),
-                    })
-                    .collect();
-                call.begin(core, max_seconds);
-            }
-            Destination::Number { digits, rate } => {
-                call.route = CdrRoute::Trunk;
-                call.callee = digits;
-                call.rate = Some(rate);
-                let trunks = core.directory.trunks.iter().filter(|trunk| trunk.enabled);
-                call.targets = trunks.map(|trunk| Target::Trunk(trunk.id.clone())).collect();
-                if call.targets.is_empty() || !core.engines.has_other(&[]) {
-                    call.fail(core, 503, 34, "no route", Side::Exchange);
-                } else {
-                    call.begin(core, max_seconds);
-                }
-            }
-        }
-        self.keep(call);
-    }
-
-    /// What an INVITE is refused for before it costs anything.
-    fn unacceptable(&mut self, request: &Request) -> Option<Response> {
-        let core = &mut self.core;
-        if let Some(response) = core.unknown_extension(request) {
-            return Some(response);
-        }
-        if request.headers.typed::<MaxForwards>().is_ok_and(|left| left.0 == 0) {
-            return Some(core.response(request, StatusCode::TOO_MANY_HOPS));
-        }
-        if matches!(request.uri(), Uri::Other(_)) {
-            return Some(core.response(request, StatusCode::UNSUPPORTED_URI_SCHEME));
-        }
-        if request.contact().is_none() {
-            return Some(core.response(request, StatusCode::BAD_REQUEST));
-        }
-        let sdp = crate::leg::sdp_of(&request.headers, request.body());
-        if sdp.is_none() && !request.body().is_empty() {
-            let response = core.response(request, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            return Some(response.with_header(HeaderName::Accept, SDP));
-        }
-        None
-    }
-
     fn on_store(&mut self, id: u64, reply: StoreReply) {
         match self.core.store_waits.remove(&id) {
             Some(call) => self.with(call, |call, core| call.on_store(core, id, reply)),
@@ -408,112 +261,6 @@ impl Exchange {
             }
             Some(MediaWait::Nobody) => {}
             None => self.core.counters.late_replies += 1,
-        }
-    }
-
-    fn on_engine_event(&mut self, engine: EngineId, event: ng::Event) {
-        let found = self.call_of_media(engine, &event.call_id);
-        let Some(key) = found else { return };
-        self.with(key, |call, core| match &event.kind {
-            ng::EventKind::CallReport { legs } => {
-                if !call.state.is_over() {
-                    call.on_report(core, crate::media::event_counters(legs));
-                }
-            }
-            ng::EventKind::Ended { ended, legs } => {
-                if !call.state.is_over() {
-                    call.on_report(core, crate::media::event_counters(legs));
-                    call.on_media_ended(core, ended, crate::media::silence_ms(legs));
-                }
-            }
-        });
-    }
-
-    /// The call that an engine calls `name`: the call id with the number of the attempt.
-    fn call_of_media(&self, engine: EngineId, name: &str) -> Option<CallKey> {
-        let (id, _) = name.rsplit_once('.')?;
-        let key = *self.core.ids.get(id)?;
-        let call = self.calls.get(&key)?;
-        let here = call.media.as_ref().is_some_and(|record| record.engine == engine);
-        (here && call.media_name == name).then_some(key)
-    }
-
-    fn on_engine_up(&mut self, engine: EngineId, instance: String) {
-        let replaced = self.core.engines.up(engine, instance);
-        if replaced {
-            self.lose_engine(engine);
-        }
-        for key in self.calls_at(engine) {
-            self.with(key, |call, core| {
-                if call.state == State::Resuming {
-                    call.query_engine(core);
-                }
-            });
-        }
-        self.ask_for_calls(engine);
-    }
-
-    /// Asks an engine what it carries for us, once we know ourselves.
-    fn ask_for_calls(&mut self, engine: EngineId) {
-        if self.restored && self.core.engines.instance(engine).is_some() {
-            let list = ng::List { limit: SWEEP_MAX, owner: Some(self.core.config.owner.clone()) };
-            self.core.media(MediaWait::Sweep(engine), engine, ng::Command::List(list));
-        }
-    }
-
-    fn on_engine_down(&mut self, engine: EngineId) {
-        if self.core.engines.instance(engine).is_none() {
-            return;
-        }
-        self.core.engines.down(engine);
-        self.lose_engine(engine);
-    }
-
-    fn lose_engine(&mut self, engine: EngineId) {
-        let calls = self.calls_at(engine);
-        self.core.progress(Progress::EngineLost { engine, calls: calls.len() });
-        for key in calls {
-            self.with(key, |call, core| {
-                if call.media_is_gone(core) {
-                    call.on_engine_lost(core);
-                }
-            });
-        }
-    }
-
-    fn calls_at(&self, engine: EngineId) -> Vec<CallKey> {
-        let here = |call: &Call| call.media.as_ref().is_some_and(|record| record.engine == engine);
-        self.calls.iter().filter(|(_, call)| here(call)).map(|(key, _)| *key).collect()
-    }
-
-    /// Compares what an engine carries for us with what we know.
-    fn sweep(&mut self, engine: EngineId, list: ng::CallList) {
-        let known: HashSet<String> = self
-            .calls
-            .values()
-            .filter(|call| !call.state.is_over() || call.media_wait.is_some())
-            .map(|call| call.media_name.clone())
-            .collect();
-        let config = &self.core.config;
-        let mut commands = Vec::new();
-        for name in list.calls.iter().filter(|name| !known.contains(*name)) {
-            commands.push(crate::media::delete(config, name));
-            commands.push(crate::media::report_ack(config, name));
-        }
-        for name in list.ended.iter().filter(|name| !known.contains(*name)) {
-            commands.push(crate::media::report_ack(config, name));
-        }
-        for command in commands {
-            self.core.media(MediaWait::Nobody, engine, command);
-        }
-        for name in list.ended {
-            if let Some(key) = self.call_of_media(engine, &name) {
-                self.with(key, |call, core| {
-                    if call.state == State::Talking {
-                        call.ask(core, Job::Query);
-                    }
-                });
-            }
         }
     }
 
@@ -558,14 +305,14 @@ impl Exchange {
         self.core.dialogs.get(&dialog).copied()
     }
 
-    fn with(&mut self, key: CallKey, act: impl FnOnce(&mut Call, &mut Core)) {
+    pub(crate) fn with(&mut self, key: CallKey, act: impl FnOnce(&mut Call, &mut Core)) {
         let Some(mut call) = self.calls.remove(&key) else { return };
         act(&mut call, &mut self.core);
         self.keep(call);
     }
 
     /// Puts a call back, or lets it go with everything that points to it.
-    fn keep(&mut self, mut call: Call) {
+    pub(crate) fn keep(&mut self, mut call: Call) {
         if !call.is_done() {
             self.core.ids.insert(call.id.as_str().to_owned(), call.key);
             self.calls.insert(call.key, call);
@@ -592,12 +339,6 @@ impl Exchange {
         }
     }
 }
-
-/// Names asked of an engine at once.
-const SWEEP_MAX: usize = 100_000;
-
-/// How often expired registrations are dropped.
-const REGISTRATIONS_SWEEP: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Call {
     /// A deadline of this call came.

@@ -1,6 +1,8 @@
 //! What the engine is told about a call, and what its answers mean.
 
-use ng::{CallReport, Command, Delete, DeleteDelay, Lease, LegReport, Replace, Signal, TransportProtocol};
+use ng::{
+    CallReport, Command, Delete, DeleteDelay, Ice, Lease, LegReport, Replace, Signal, TransportProtocol,
+};
 
 use crate::{CallMedia, ExchangeConfig, LegMedia, Side};
 
@@ -46,6 +48,8 @@ pub(crate) fn signal(
         sdp: description.sdp.clone(),
         replace: Replace { origin: true, ..Replace::default() },
         transport_protocol: description.protocol,
+        // Neither phones nor carriers are helped by candidates that lead past the engine.
+        ice: Some(Ice::Remove),
         supports_load_limit: true,
         owner: Some(config.owner.clone()),
         epoch: Some(config.epoch),
@@ -138,5 +142,44 @@ fn leg_mut<'a>(media: &'a mut CallMedia, name: &str) -> Option<&'a mut LegMedia>
         Some(&mut media.callee)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Limits, Times};
+
+    fn tags(from: Side, is_answer: bool, is_first: bool) -> (String, Option<String>) {
+        let config = ExchangeConfig {
+            owner: "o".into(),
+            epoch: 3,
+            realm: String::new(),
+            nonce_key: [0; 32],
+            locals: Vec::new(),
+            engines: 1,
+            country_code: None,
+            limits: Limits::default(),
+            times: Times::default(),
+        };
+        let description = Description { from, sdp: Vec::new(), is_answer, is_first, protocol: None };
+        match signal(&config, "c", &description, 5) {
+            Command::Offer(signal) | Command::Answer(signal) => {
+                assert_eq!((signal.epoch, signal.lease_ms, signal.keep_report), (Some(3), Some(5), true));
+                (signal.from_tag, signal.to_tag)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_from_tag_is_always_the_offerers() {
+        let pair = |from: &str, to: Option<&str>| (from.to_owned(), to.map(str::to_owned));
+        assert_eq!(tags(Side::Caller, false, true), pair("caller", None));
+        assert_eq!(tags(Side::Callee, true, true), pair("caller", Some("callee")));
+        // A delayed offer, and its answer in the ACK.
+        assert_eq!(tags(Side::Callee, false, true), pair("callee", Some("caller")));
+        assert_eq!(tags(Side::Caller, true, false), pair("callee", Some("caller")));
+        assert_eq!(tags(Side::Caller, false, false), pair("caller", Some("callee")));
     }
 }

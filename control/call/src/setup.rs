@@ -286,8 +286,8 @@ impl Call {
             return self.dial_next(core);
         }
         let heard = match status {
-            0 => 503,
-            401 | 407 => 503,
+            0 if self.route == CdrRoute::Local => 480,
+            0 | 401 | 407 => 503,
             300..=399 => 480,
             status => status,
         };
