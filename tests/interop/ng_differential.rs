@@ -20,10 +20,7 @@ use messages::{Message, SCENARIOS};
 const DEVIATIONS: &[(&str, &str)] = &[
     ("attributes/loop-protect", "not built yet: refused by name"),
     ("broken-sdp/empty", "an offer of nothing is `ok` without SDP there; here it is missing its SDP"),
-    ("forked-blind/query", FORKED),
     ("forked/query-early", FORKED),
-    ("forked/query", FORKED),
-    ("forked/delete", FORKED),
     ("forked/delete-two", "the report is of the party that goes, not of the one that stays"),
     (
         "garbage/unfinished",

@@ -1,6 +1,6 @@
 //! Whether somebody listens on a UDP port, as the kernel's table says: no datagram is sent.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::process::await_some;
 
@@ -14,10 +14,10 @@ pub fn await_bound(address: SocketAddr) {
 
 /// Whether a process has bound `address`, or its port on all addresses.
 pub fn is_bound(address: SocketAddr) -> bool {
-    bound(address.ip()).contains(&address.port())
+    [address.ip(), Ipv4Addr::UNSPECIFIED.into()].iter().any(|ip| bound(*ip).contains(&address.port()))
 }
 
-/// Every UDP port that is bound on `ip` or on all addresses.
+/// Every UDP port that is bound on this very address.
 ///
 /// # Panics
 /// For IPv6: the tests' peers are on IPv4.
@@ -26,7 +26,7 @@ pub fn bound(ip: IpAddr) -> Vec<u16> {
     let own = format!("{:08X}", u32::from(ip).swap_bytes());
     let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let locals = table.lines().filter_map(|line| line.split_whitespace().nth(1)?.split_once(':'));
-    let ports = locals.filter(|(ip, _)| *ip == own || *ip == "00000000");
+    let ports = locals.filter(|(ip, _)| *ip == own);
     ports.filter_map(|(_, port)| u16::from_str_radix(port, 16).ok()).collect()
 }
 
