@@ -258,7 +258,7 @@ impl Call {
             self.hang_up(core, index, Some(&reason));
             return self.check(core);
         }
-        if self.state != State::Talking {
+        if !matches!(self.state, State::Talking | State::Resuming) {
             return;
         }
         if offered {
@@ -279,7 +279,7 @@ impl Call {
     }
 
     pub(crate) fn on_late_answer(&mut self, core: &mut Core, sdp: Vec<u8>) {
-        if self.state != State::Talking {
+        if !matches!(self.state, State::Talking | State::Resuming) {
             return;
         }
         for leg in &mut self.legs {

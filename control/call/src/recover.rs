@@ -9,7 +9,7 @@ use sip::{Event as SipEvent, HeaderName, Hop, Message, Method, Request, Response
 use crate::call::{Call, Job, millis};
 use crate::core::{CallKey, Core, LegIndex, Moment, Purpose, Timer};
 use crate::journal::{JournalEntry, LegRecord, Step};
-use crate::leg::{Bye, Leg, Unacked};
+use crate::leg::{Bye, Leg, Unacked, sdp_of};
 use crate::media;
 use crate::setup::reason;
 use crate::state::{Event, State};
@@ -85,7 +85,12 @@ impl Call {
         let Some(server) = replay(core, &self.legs[0]) else { return };
         core.servers.insert(server, self.key);
         let repeater = AnswerRepeater::new(core.now, core.sip.timers());
-        let offered = self.legs.last().is_some_and(|leg| leg.owed_ack.is_some());
+        // Our 200 was the offer of a call that began without one: the carrier's ACK waits for the phone's.
+        let invite = &self.legs[0].invite;
+        let offered = sdp_of(&invite.headers, invite.body()).is_none();
+        if offered && let Some(callee) = self.callee() {
+            callee.owed_ack = callee.invite.cseq().ok().map(|cseq| cseq.number);
+        }
         self.legs[0].unacked = Some(Unacked { key: server, response, repeater, offered });
         self.tell_caller(core);
     }

@@ -172,6 +172,28 @@ fn a_200_that_the_phone_had_not_acknowledged_is_sent_again() {
 }
 
 #[test]
+fn a_delayed_offer_is_answered_by_the_next_process() {
+    let mut world = World::new();
+    let (mut phone, carrier) = (phone(), carrier());
+    let invite = phone.invite("+493055555", None);
+    phone.send(&mut world, invite.clone());
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&sdp(6000))));
+    phone.expect(&mut world, 200);
+    world.restart(Duration::from_secs(1));
+    let offer = phone.expect(&mut world, 200);
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&sdp(6000))));
+    carrier.expect_nothing(&mut world);
+    let at_phone = Dialog::uac(&invite, &offer).expect("a dialog");
+    let ack = phone.ack(&at_phone, at_phone.local_cseq, Some(&sdp(4000)));
+    phone.send(&mut world, ack);
+    let ack = carrier.expect_request(&mut world, Method::Ack);
+    assert!(crate::peer::body(ack.body()).contains("m=audio 4000"));
+    world.pass_ms(40_000);
+    assert!(world.store.cdrs.is_empty(), "the call goes on");
+}
+
+#[test]
 fn a_tls_phone_of_a_dead_process_is_reached_when_it_reconnects() {
     let mut world = World::new();
     let mut alice = Peer::tls("alice", "192.0.2.1:40001", 5);
