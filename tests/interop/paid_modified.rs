@@ -1,0 +1,135 @@
+//! Calls that change while they last: hold, another address, both at once.
+
+use serde_json::json;
+use tests::{Address, Body, Plan};
+
+use crate::paid_provider::{alice, assert_says, calls, only_record, provider, takes};
+
+#[test]
+fn both_sides_hold_and_move_by_reinvite() {
+    let at = Address::new();
+    let carrier = takes().is_asked("INVITE", 200, Body::Audio).is_asked("INVITE", 200, Body::Audio);
+    // Time for the caller's ACK, without which a change of ours would cross its own.
+    let carrier = carrier.pauses_for(200).reinvites(Body::Hold).pauses_for(200).reinvites(Body::Moved);
+    let mut carrier = Plan::new(carrier.is_hung_up_on()).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let caller = calls().reinvites(Body::Hold).reinvites(Body::Moved);
+    let caller = caller.is_asked("INVITE", 200, Body::Moved).is_asked("INVITE", 200, Body::Moved);
+    let mut caller = alice(&node, caller.plays().pauses().hangs_up()).pause_ms(2_000).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(
+        caller.summary(),
+        "INVITE <407 ACK INVITE <180 <200 ACK INVITE <200 ACK INVITE <200 ACK <INVITE 200 <ACK <INVITE 200 <ACK BYE <200"
+    );
+    assert_eq!(
+        carrier.summary(),
+        "<INVITE 180 200 <ACK <INVITE 200 <ACK <INVITE 200 <ACK INVITE <200 ACK INVITE <200 ACK <BYE 200"
+    );
+    assert_eq!(directions(&caller), ["sendonly", "sendrecv"]);
+    assert_eq!(directions(&carrier), ["sendrecv", "sendonly", "sendrecv"]);
+    versions_rise(&caller);
+    versions_rise(&carrier);
+    let record = only_record(&node, "4.9438");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 3, "charge": "0.0562", "ended_by": "caller"}),
+    );
+    // All of it was played after the last change, to where the carrier had moved, and came back from there.
+    for leg in ["caller", "callee"] {
+        let packets = record["media"][leg]["packets_received"].as_u64();
+        assert!(packets.is_some_and(|packets| packets > 50), "{leg}: {record:#}");
+    }
+}
+
+#[test]
+fn both_sides_hold_and_move_by_update() {
+    let at = Address::new();
+    let carrier = takes().is_asked("UPDATE", 200, Body::Audio).is_asked("UPDATE", 200, Body::Audio);
+    let carrier = carrier.pauses_for(200).updates(Body::Hold).pauses_for(200).updates(Body::Moved);
+    let mut carrier = Plan::new(carrier.is_hung_up_on()).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let caller = calls().updates(Body::Hold).updates(Body::Moved);
+    let caller = caller.is_asked("UPDATE", 200, Body::Moved).is_asked("UPDATE", 200, Body::Moved);
+    let mut caller = alice(&node, caller.plays().pauses().hangs_up()).pause_ms(2_000).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(
+        caller.summary(),
+        "INVITE <407 ACK INVITE <180 <200 ACK UPDATE <200 UPDATE <200 <UPDATE 200 <UPDATE 200 BYE <200"
+    );
+    assert_eq!(
+        carrier.summary(),
+        "<INVITE 180 200 <ACK <UPDATE 200 <UPDATE 200 UPDATE <200 UPDATE <200 <BYE 200"
+    );
+    assert_eq!(directions(&carrier), ["sendrecv", "sendonly", "sendrecv"]);
+    versions_rise(&caller);
+    versions_rise(&carrier);
+    let record = only_record(&node, "4.9438");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 3, "charge": "0.0562", "ended_by": "caller"}),
+    );
+    for leg in ["caller", "callee"] {
+        let packets = record["media"][leg]["packets_received"].as_u64();
+        assert!(packets.is_some_and(|packets| packets > 50), "{leg}: {record:#}");
+    }
+}
+
+#[test]
+fn changes_from_both_sides_at_once_are_491_for_both_and_the_call_goes_on() {
+    let at = Address::new();
+    // The carrier asks for a change of its own while the caller's is before it, and refuses that one in turn.
+    let glare = takes().awaits_reinvite().reinvites_in_vain(Body::Moved, 491).answers(491, Body::Empty);
+    let mut carrier = Plan::new(glare.is_asked("INVITE", 200, Body::Audio).is_hung_up_on()).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let caller = calls().reinvites_in_vain(Body::Hold, 491).reinvites(Body::Moved);
+    let mut caller = alice(&node, caller.pauses().hangs_up()).pause_ms(1_400).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(
+        caller.summary(),
+        "INVITE <407 ACK INVITE <180 <200 ACK INVITE <491 ACK INVITE <200 ACK BYE <200"
+    );
+    assert_eq!(
+        carrier.summary(),
+        "<INVITE 180 200 <ACK <INVITE INVITE <491 ACK 491 <ACK <INVITE 200 <ACK <BYE 200"
+    );
+    let record = only_record(&node, "4.9458");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 2, "charge": "0.0542", "ended_by": "caller"}),
+    );
+}
+
+/// The direction of each offer that came.
+fn directions(side: &tests::Sipp) -> Vec<String> {
+    let offers = side.seen().into_iter().filter(|seen| {
+        seen.received && matches!(seen.what(), "INVITE" | "UPDATE") && seen.sdp("m").is_some()
+    });
+    offers
+        .map(|offer| {
+            let known = ["sendrecv", "sendonly", "recvonly", "inactive"];
+            let found = known.iter().find(|direction| offer.text.contains(&format!("a={direction}\n")));
+            (*found.unwrap_or(&"none")).to_owned()
+        })
+        .collect()
+}
+
+/// RFC 3264 §8: whoever sees a description change sees its version rise, and its origin stay.
+fn versions_rise(side: &tests::Sipp) {
+    let seen = side.seen();
+    let described = seen.iter().filter(|seen| seen.received && seen.sdp("m").is_some());
+    let mut last: Option<(Vec<&str>, u64, &str)> = None;
+    for message in described {
+        let origin: Vec<_> = message.sdp("o").expect("an origin").split(' ').collect();
+        let version = origin[2].parse().expect("a version");
+        let (_, body) = message.text.split_once("v=0").expect("a description");
+        let identity = [&origin[..2], &origin[3..]].concat();
+        if let Some((before, old, text)) = last {
+            assert_eq!(identity, before, "{}", message.text);
+            assert!(version > old || (version == old && body == text), "{old}: {text}\n{}", message.text);
+        }
+        last = Some((identity, version, body));
+    }
+}
