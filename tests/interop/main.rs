@@ -5,6 +5,7 @@ mod kamailio;
 mod ng_differential;
 mod paid_answered;
 mod paid_modified;
+mod paid_pressure;
 mod paid_provider;
 mod paid_refused;
 mod sipp_alone;

@@ -16,7 +16,9 @@ const RATE: &str = "rate add 49 --price 0.1234 --connection-fee 0.05";
 /// A provider for alice with `credit`, whose calls go to `carriers` in that order.
 pub(crate) fn setup(at: Address, engines: &[&Engine], carriers: &[&Sipp], credit: &str) -> Setup {
     let engines: Vec<_> = engines.iter().map(|engine| engine.ng).collect();
-    let setup = Setup::new(at, &engines).account("alice", credit).command(RATE);
+    // Without a bound on one call, the first one would hold all that there is.
+    let setup =
+        Setup::new(at, &engines).account_with("alice", credit, "--max-call-seconds 600").command(RATE);
     with_carriers(setup, carriers)
 }
 

@@ -114,10 +114,16 @@ impl Setup {
     /// An account `name` with `credit` EUR whose password is `secret`, of a softphone that knows MD5 alone.
     #[must_use]
     pub fn account(self, name: &str, credit: &str) -> Setup {
+        self.account_with(name, credit, "")
+    }
+
+    /// The same with further options of `tollgate account add`.
+    #[must_use]
+    pub fn account_with(self, name: &str, credit: &str, options: &str) -> Setup {
         std::fs::write(self.folder.path().join("password"), "secret\n").expect("a file in a new folder");
         let line =
             format!("account add {name} --currency EUR --credit {credit} --domain {DOMAIN} --algorithms MD5");
-        self.command(&format!("{line} --md5-in-clear --password-file password"))
+        self.command(&format!("{line} --md5-in-clear --password-file password {options}"))
     }
 
     /// Starts `tollgate control` and waits until it listens.
