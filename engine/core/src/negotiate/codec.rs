@@ -1,5 +1,7 @@
 //! The lines that describe payload types, as they are written out.
 
+use std::collections::{HashMap, HashSet};
+
 use rtp::sdp::{Line, LineError, MediaSection, Rtpmap};
 
 /// The payload types of an `m=` line; `None` if one is not a number from 0 to 127.
@@ -13,51 +15,57 @@ pub(crate) fn payload_types(media: &MediaSection) -> Option<Vec<u8>> {
 }
 
 /// `rtpmap`, `fmtp` and `rtcp-fb` of every payload type of the `m=` line, in its order; static
-/// ones (RFC 3551 §6) get the `rtpmap` that they may do without.
+/// ones (RFC 3551 §6) get the `rtpmap` that they may do without. A payload type that is named
+/// twice is described once.
 ///
 /// # Errors
 /// A line cannot be written; does not happen with lines that were read.
+///
+/// # Cost
+/// One pass over the lines and one over the payload types, whatever a description repeats.
 pub(crate) fn lines(media: &MediaSection) -> Result<Vec<Line>, LineError> {
+    let mut own: HashMap<&str, [Vec<&Line>; NAMES.len()]> = HashMap::new();
+    for line in media.section.lines() {
+        if let Some((name, format)) = about(line) {
+            own.entry(format).or_default()[name].push(line);
+        }
+    }
+    let mut described = HashSet::new();
     let mut out = Vec::new();
-    for format in &media.media().formats {
-        let own = |name: &str| {
-            let of_format = move |line: &&Line| belongs(line, &["rtpmap", "fmtp", "rtcp-fb"], Some(format));
-            let name = name.to_owned();
-            media
-                .section
-                .lines()
-                .iter()
-                .filter(of_format)
-                .filter(move |line| line.attribute().is_some_and(|attribute| attribute.name == name))
-        };
-        match own("rtpmap").next() {
+    for format in media.media().formats.iter().map(String::as_str) {
+        if !described.insert(format) {
+            continue;
+        }
+        let [maps, parameters, feedback] = own.remove(format).unwrap_or_default();
+        match maps.first() {
             Some(line) => out.push(tidied(line)?),
             None => {
-                let known = STATIC.iter().find(|(number, _)| number.to_string() == *format);
+                let known = STATIC.iter().find(|(number, _)| number.to_string() == format);
                 if let Some((number, encoding)) = known {
                     out.push(Line::attribute_of("rtpmap", Some(&format!("{number} {encoding}")))?);
                 }
             }
         }
-        out.extend(own("fmtp").cloned());
-        out.extend(own("rtcp-fb").cloned());
+        out.extend(parameters.into_iter().chain(feedback).cloned());
     }
     Ok(out)
 }
 
-/// Whether a line is an attribute of one of these names about this payload type, or about any.
-pub(crate) fn belongs(line: &Line, names: &[&str], format: Option<&str>) -> bool {
-    let Some(attribute) = line.attribute().filter(|attribute| names.contains(&attribute.name)) else {
-        return false;
-    };
-    let about =
-        attribute.value.and_then(|value| value.trim_start_matches(' ').split(' ').next()).unwrap_or("");
-    match format {
-        Some(format) => about == format,
-        // `rtcp-fb:*` is about all of them and stays where it is.
-        None => about != "*",
-    }
+/// Whether a line describes one payload type. `rtcp-fb:*` is about all of them and stays where it is.
+pub(crate) fn belongs(line: &Line) -> bool {
+    about(line).is_some_and(|(_, format)| format != "*")
 }
+
+/// Which of [`NAMES`] an attribute is, and the payload type it is about.
+fn about(line: &Line) -> Option<(usize, &str)> {
+    let attribute = line.attribute()?;
+    let name = NAMES.iter().position(|name| *name == attribute.name)?;
+    let format = attribute.value.and_then(|value| value.trim_start_matches(' ').split(' ').next());
+    Some((name, format.unwrap_or("")))
+}
+
+/// Attributes about one payload type, in the order in which they are written.
+const NAMES: [&str; 3] = ["rtpmap", "fmtp", "rtcp-fb"];
 
 /// The line with one channel left unsaid, as it is for audio.
 fn tidied(line: &Line) -> Result<Line, LineError> {

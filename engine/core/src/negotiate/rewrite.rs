@@ -93,9 +93,7 @@ fn media(
         let owned = match attribute.name {
             "rtcp" | "ptime" => true,
             "rtcp-mux" | "setup" | "end-of-candidates" => rtp,
-            "rtpmap" | "fmtp" | "rtcp-fb" => {
-                rtp && codec::belongs(line, &["rtpmap", "fmtp", "rtcp-fb"], None)
-            }
+            "rtpmap" | "fmtp" | "rtcp-fb" => rtp && codec::belongs(line),
             "mid" => !refused,
             name => {
                 attribute.value.is_none() && Direction::from_name(name).is_some() && !signal.original_sendrecv

@@ -40,6 +40,16 @@ fn own_lines_are_written_anew_at_the_end_and_others_stay() {
 }
 
 #[test]
+fn a_payload_type_named_again_and_again_is_described_once() {
+    let formats = "0 ".repeat(10_000) + "8";
+    let long = "x".repeat(30_000);
+    let shown = offered(&format!("{HEAD}m=audio 4000 RTP/AVP {formats}\na=fmtp:0 {long}\n"), |_| {});
+    assert_eq!(shown.matches("a=fmtp:0 ").count(), 1);
+    assert_eq!(shown.matches("a=rtpmap:0 ").count(), 1);
+    assert!(shown.contains("a=rtpmap:8 PCMA/8000"));
+}
+
+#[test]
 fn static_payload_types_get_their_rtpmap() {
     let shown = offered(&format!("{HEAD}m=audio 4000 RTP/AVP 0 3 4 8 9 18 13 5 34\n"), |_| {});
     let maps: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("a=rtpmap:")).collect();
