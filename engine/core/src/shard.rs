@@ -464,7 +464,9 @@ impl Shard {
                 self.paths.remove(path);
             }
         }
-        for other in call.legs.iter_mut().flatten() {
+        let mut bereft = Vec::new();
+        for (party, other) in (0..).zip(&mut call.legs) {
+            let Some(other) = other else { continue };
             other.partners.retain(|&partner| partner != index);
             if other.peer == Some(index) {
                 other.peer = other.partners.last().copied();
@@ -476,6 +478,14 @@ impl Shard {
     fn end_call(&mut self, key: CallKey, reason: EndReason) {
         let ended = self.ended(key, reason);
         let Some(call) = self.calls.get_mut(key) else { return };
+                bereft.extend(other.peer.map(|peer| (party, peer)));
+            }
+        }
+        // Whoever talked to the one that went talks to who is left.
+        for (party, peer) in bereft {
+            for (from, to) in call.leg(party).medias.iter().zip(&call.leg(peer).medias) {
+                self.paths[from.rtp].sink = Some(to.rtp);
+                self.paths[from.rtcp].sink = Some(to.rtcp);
         self.timers.clear(&mut call.deadlines, key);
         let (pending, waiting) = (call.pending.take(), std::mem::take(&mut call.waiting));
         if call.owner.is_some() {

@@ -89,6 +89,18 @@ fn branches_have_their_own_ports_and_end_alone() {
 }
 
 #[test]
+fn who_answered_is_heard_again_when_another_branch_that_did_is_deleted() {
+    let mut rig = Rig::new();
+    let (_, toward_a) = established(&mut rig);
+    rig.answer(Signal { to_tag: Some("B2".into()), ..from_a(sdp("198.51.100.3:6000", "")) });
+    assert_eq!(rig.rtp(A, toward_a).expect("relayed").1, "198.51.100.3:6000".parse().unwrap());
+    rig.delete(Delete { from_tag: Some("A".into()), to_tag: Some("B2".into()), ..at_once("c") });
+    assert_eq!(rig.rtp(A, toward_a).expect("relayed").1, B.parse().unwrap());
+    rig.delete(at_once("c"));
+    rig.assert_clean();
+}
+
+#[test]
 fn tags_that_match_nobody_delete_nothing() {
     let mut rig = Rig::new();
     established(&mut rig);
