@@ -45,6 +45,8 @@ pub struct Shard {
     counters: Counters,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
+    /// The call whose deadline is being handled, or that is being shut down.
+    timed: Option<CallKey>,
     now: Instant,
     wall_ms: u64,
 }
@@ -74,6 +76,7 @@ impl Shard {
             outputs: VecDeque::with_capacity(64),
             counters: Counters::default(),
             current: None,
+            timed: None,
             now: Instant::ZERO,
             wall_ms: 0,
             limits,
@@ -161,7 +164,8 @@ impl Shard {
     fn on_fault(&mut self, socket: Option<SocketId>) {
         self.counters.faults += 1;
         let (id, key) = self.current.take().unzip();
-        let key = key.flatten().or_else(|| socket.and_then(|socket| self.sockets.call(socket)));
+        let timed = self.timed.take();
+        let key = key.flatten().or(timed).or_else(|| socket.and_then(|socket| self.sockets.call(socket)));
         let mut answered = false;
         if let Some(key) = key {
             let pending =
@@ -360,6 +364,7 @@ impl Shard {
     fn on_tick(&mut self) {
         self.counters.reports_lost += self.kept.expire(self.now);
         while let Some((key, timer)) = self.timers.due(self.now) {
+            self.timed = Some(key);
             match timer {
                 Timer::Lease => {
                     self.counters.leases_ended += 1;
@@ -370,13 +375,16 @@ impl Shard {
                 Timer::Report => self.on_report_due(key),
             }
         }
+        self.timed = None;
     }
 
     fn on_shutdown(&mut self) {
         let keys: Vec<CallKey> = self.calls.iter().map(|(key, _)| key).collect();
         for key in keys {
+            self.timed = Some(key);
             self.end_call(key, EndReason::Shutdown);
         }
+        self.timed = None;
     }
 
     fn on_report_due(&mut self, key: CallKey) {
@@ -470,14 +478,6 @@ impl Shard {
             other.partners.retain(|&partner| partner != index);
             if other.peer == Some(index) {
                 other.peer = other.partners.last().copied();
-            }
-        }
-    }
-
-    /// Ends a call: its report kept if wished, its event sent, its sockets closed, its commands answered.
-    fn end_call(&mut self, key: CallKey, reason: EndReason) {
-        let ended = self.ended(key, reason);
-        let Some(call) = self.calls.get_mut(key) else { return };
                 bereft.extend(other.peer.map(|peer| (party, peer)));
             }
         }
@@ -486,6 +486,14 @@ impl Shard {
             for (from, to) in call.leg(party).medias.iter().zip(&call.leg(peer).medias) {
                 self.paths[from.rtp].sink = Some(to.rtp);
                 self.paths[from.rtcp].sink = Some(to.rtcp);
+            }
+        }
+    }
+
+    /// Ends a call: its report kept if wished, its event sent, its sockets closed, its commands answered.
+    fn end_call(&mut self, key: CallKey, reason: EndReason) {
+        let ended = self.ended(key, reason);
+        let Some(call) = self.calls.get_mut(key) else { return };
         self.timers.clear(&mut call.deadlines, key);
         let (pending, waiting) = (call.pending.take(), std::mem::take(&mut call.waiting));
         if call.owner.is_some() {

@@ -159,3 +159,22 @@ fn a_fault_ends_its_call_alone_and_is_answered() {
     rig.delete(at_once("other"));
     rig.assert_clean();
 }
+
+#[test]
+fn a_fault_at_a_deadline_ends_its_call_and_does_not_come_again() {
+    let mut rig = Rig::new();
+    owned_call(&mut rig);
+    rig.offer(Signal { call_id: "other".into(), ..from_a(sdp(A, "")) });
+    let key = rig.shard.calls.by_name("c").unwrap();
+    let path = rig.shard.calls.get(key).unwrap().leg(0).medias[0].rtp;
+    // The report that is due every second reads it.
+    rig.shard.paths.remove(path);
+    rig.now_ms += 2_000;
+    rig.input(Input::Tick);
+    assert_eq!(rig.shard.counters().faults, 1);
+    rig.input(Input::Tick);
+    assert_eq!(rig.shard.counters().faults, 1);
+    assert_eq!(rig.calls(), ["other"]);
+    rig.delete(at_once("other"));
+    rig.assert_clean();
+}
