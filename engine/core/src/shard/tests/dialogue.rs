@@ -167,6 +167,17 @@ fn a_re_offer_without_ports_leaves_the_call_as_it_was() {
 }
 
 #[test]
+fn a_branch_without_ports_leaves_no_party_behind() {
+    let mut rig = Rig::with(|config| config.ports = PortRange::whole(20_000, 20_003, 1));
+    established(&mut rig);
+    let branch = Signal { via_branch: Some("v2".into()), ..from_a(sdp(A, "")) };
+    assert_eq!(rig.offer(branch).error(), "Ran out of ports");
+    rig.delete(Delete { from_tag: Some("A".into()), ..at_once("c") });
+    assert_eq!(rig.calls(), [] as [&str; 0]);
+    assert_eq!(rig.shard.next_deadline(), None);
+}
+
+#[test]
 fn a_port_that_somebody_else_has_is_passed_over() {
     let mut rig = Rig::new();
     rig.taken = (20_000..20_999).filter(|port| port % 8 < 4).collect();
