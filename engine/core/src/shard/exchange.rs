@@ -211,7 +211,12 @@ impl Shard {
             // A call that never was leaves neither event nor report.
             call.owner = None;
             call.keep_report = false;
-            self.end_call(key, ng::EndReason::Fault);
+            return self.end_call(key, ng::EndReason::Fault);
+        }
+        // Parties that were only there for this exchange; nobody could name them later to delete them.
+        let strays = call.parties().filter(|(_, leg)| !leg.described && leg.partners.is_empty());
+        for index in strays.map(|(index, _)| index).collect::<Vec<_>>() {
+            self.remove_leg(key, index);
         }
     }
 
@@ -327,7 +332,8 @@ fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), S
         if transport == Transport::Rtp && codec::payload_types(media).is_none() {
             return Err("Incomplete SDP specification".to_owned());
         }
-        let trusted = |ip: IpAddr| if ip.is_unspecified() { ip } else { source.unwrap_or(ip) };
+        // An IPv4 address in the clothes of IPv6 is sent to from an IPv4 socket, or not at all.
+        let trusted = |ip: IpAddr| if ip.is_unspecified() { ip } else { source.unwrap_or(ip).to_canonical() };
         let rtcp = sdp.rtcp_address(index).filter(|at| at.port() != 0);
         Ok::<_, String>(SectionPlan {
             transport,

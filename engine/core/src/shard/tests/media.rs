@@ -187,3 +187,13 @@ fn the_report_counts_what_each_side_sent() {
     assert_eq!(packets, [("A", 3), ("B", 1)]);
     assert_eq!((report.totals.rtp.packets, report.totals.rtp.bytes), (4, 4 * 172));
 }
+
+#[test]
+fn an_ipv4_address_written_as_ipv6_is_one_of_ipv4() {
+    let mut rig = Rig::new();
+    let mapped = String::from_utf8(sdp(A, "")).unwrap().replace("c=IN IP4 ", "c=IN IP6 ::ffff:");
+    rig.offer(from_a(mapped.into_bytes()));
+    let toward_a = rig.answer(to_b(sdp(B, "")));
+    assert_eq!(toward_a.lines("c="), ["c=IN IP4 127.0.0.1"]);
+    assert!(rig.rtp(A, toward_a.port()).is_some());
+}
