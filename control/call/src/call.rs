@@ -1,6 +1,7 @@
 //! One call: its state, its legs and what it waits for.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use ledger::{Amount, Currency, Rate};
 use sip::{ClientKey, Method, Request, Response, ServerKey, StatusCode};
@@ -307,7 +308,8 @@ impl Call {
             | Job::LateAnswer(description)
             | Job::Modify(description, _)
             | Job::Modified(description, _) => {
-                media::signal(&core.config, &self.media_name, description, lease)
+                let source = self.source(description.from);
+                media::signal(&core.config, &self.media_name, description, source, lease)
             }
             Job::Delete => media::delete(&core.config, &self.media_name),
             Job::Query => {
@@ -318,6 +320,12 @@ impl Call {
         let id = core.media(MediaWait::Call(self.key), record.engine, command);
         self.media_wait = Some((id, job));
         core.arm(self.key, Timer::Media, core.config.times.media);
+    }
+
+    /// Where the messages of a side come from: its media may come from there too, whatever its description says.
+    fn source(&self, side: Side) -> Option<IpAddr> {
+        let index = if side == Side::Caller { Some(0) } else { self.callee_index() };
+        Some(self.legs.get(index?)?.hop.remote.ip())
     }
 
     /// How long the engine may go on by itself: the setup, then what is held with its grace.

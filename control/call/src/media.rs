@@ -1,5 +1,7 @@
 //! What the engine is told about a call, and what its answers mean.
 
+use std::net::IpAddr;
+
 use ng::{
     CallReport, Command, Delete, DeleteDelay, Ice, Lease, LegReport, Replace, Signal, TransportProtocol,
 };
@@ -29,11 +31,12 @@ pub(crate) struct Description {
     pub(crate) protocol: Option<TransportProtocol>,
 }
 
-/// The command that passes `description` through the engine.
+/// The command that passes `description`, whose message came from `source`, through the engine.
 pub(crate) fn signal(
     config: &ExchangeConfig,
     name: &str,
     description: &Description,
+    source: Option<IpAddr>,
     lease_ms: u64,
 ) -> Command {
     let (offerer, answerer) = match (description.is_answer, description.from) {
@@ -47,6 +50,8 @@ pub(crate) fn signal(
         to_tag: to_tag.then(|| tag(answerer).to_owned()),
         sdp: description.sdp.clone(),
         replace: Replace { origin: true, ..Replace::default() },
+        // A phone behind a NAT describes an address that nobody can reach.
+        received_from: source,
         transport_protocol: description.protocol,
         // Neither phones nor carriers are helped by candidates that lead past the engine.
         ice: Some(Ice::Remove),
@@ -163,7 +168,7 @@ mod tests {
             times: Times::default(),
         };
         let description = Description { from, sdp: Vec::new(), is_answer, is_first, protocol: None };
-        match signal(&config, "c", &description, 5) {
+        match signal(&config, "c", &description, None, 5) {
             Command::Offer(signal) | Command::Answer(signal) => {
                 assert_eq!((signal.epoch, signal.lease_ms, signal.keep_report), (Some(3), Some(5), true));
                 (signal.from_tag, signal.to_tag)

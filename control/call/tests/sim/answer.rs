@@ -16,7 +16,7 @@ fn early_media_passes_the_engine_once_per_description() {
         assert!(body(heard.body()).contains("m=audio 6000"));
         assert!(body(heard.body()).ends_with("a=engine\r\n"));
     }
-    assert_eq!(world.engines[0].calls.values().next().expect("a call").signals, 2);
+    assert_eq!(world.engines[0].calls.values().next().expect("a call").sources.len(), 2);
     pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
     assert!(body(pair.phone.expect(&mut world, 200).body()).ends_with("a=engine\r\n"));
 }

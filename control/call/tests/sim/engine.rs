@@ -1,6 +1,7 @@
 //! An engine that answers SDP with SDP and remembers who drives its calls.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ng::{
     CallList, CallReport, Command, EndReason, Ended, MediaStatus, Reply, SignalReply, StreamCounters,
@@ -22,7 +23,8 @@ pub(crate) struct ModelEngine {
 pub(crate) struct EngineCall {
     pub(crate) lease_ms: u64,
     pub(crate) ended: Option<Ended>,
-    pub(crate) signals: usize,
+    /// Where each description was said to come from, in order.
+    pub(crate) sources: Vec<Option<IpAddr>>,
 }
 
 impl ModelEngine {
@@ -63,7 +65,7 @@ impl ModelEngine {
                 }
                 let call = self.calls.entry(signal.call_id.clone()).or_default();
                 call.lease_ms = signal.lease_ms.expect("our calls have a lease");
-                call.signals += 1;
+                call.sources.push(signal.received_from);
                 let mut sdp = signal.sdp.clone();
                 sdp.extend_from_slice(b"a=engine\r\n");
                 Reply::Signal(SignalReply { sdp, warning: None })

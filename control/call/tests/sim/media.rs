@@ -145,3 +145,12 @@ fn calls_that_nobody_knows_are_swept_from_an_engine() {
     assert_eq!(world.engines[0].calls.len(), 1, "the stranger is gone, ours is there");
     assert!(!world.engines[0].calls.contains_key("01STRANGER.1"));
 }
+
+#[test]
+fn the_engine_learns_where_the_message_of_each_description_came_from() {
+    let mut world = World::new();
+    let (pair, ..) = talking(&mut world);
+    let sources = &world.engines[0].calls.values().next().expect("a call").sources;
+    let [phone, carrier] = [&pair.phone, &pair.carrier].map(|peer| Some(peer.address().ip()));
+    assert_eq!(*sources, [phone, carrier]);
+}
