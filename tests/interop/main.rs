@@ -8,4 +8,5 @@ mod paid_modified;
 mod paid_pressure;
 mod paid_provider;
 mod paid_refused;
+mod phones;
 mod sipp_alone;

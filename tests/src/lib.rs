@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod baresip;
 pub mod node;
 pub mod process;
 pub mod scenario;
@@ -11,6 +12,7 @@ pub mod trace;
 pub mod udp;
 
 pub use address::Address;
+pub use baresip::{Baresip, Phone};
 pub use node::{DOMAIN, Engine, Node, Setup};
 pub use process::Process;
 pub use scenario::{Body, Scenario};

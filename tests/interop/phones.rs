@@ -1,0 +1,90 @@
+//! Softphones that register over TLS: they call through to a carrier, and each other.
+
+use serde_json::json;
+use tests::process::await_some;
+use tests::{Address, Engine, Phone, Plan};
+
+use crate::paid_provider::{self as provider, NUMBER};
+
+#[test]
+fn a_phone_calls_through_to_the_carrier_over_tls_and_pays() {
+    let at = Address::new();
+    let mut carrier = Plan::new(provider::takes().is_hung_up_on()).start(at);
+    let (_engine, node) = provider::provider(at, &[&carrier]);
+    let mut alice = Phone::new("alice").start(at, node.tls, &node.certificate());
+    alice.dial(NUMBER);
+    alice.await_event("CALL_ESTABLISHED");
+    // The carrier echoes: her own tone comes back.
+    alice.await_tone(440);
+    alice.hang_up();
+    carrier.await_success();
+
+    let record = await_some("a call record", || node.records().pop());
+    // 0.05 for the answer and 0.002 057 a second, rounded up to 0.0001.
+    let seconds = record["billed_seconds"].as_u64().expect("seconds");
+    let talk_ms = record["talk_ms"].as_u64().expect("milliseconds");
+    assert_eq!(seconds, talk_ms.div_ceil(1000));
+    let charge = 500 + (seconds * 1234).div_ceil(60);
+    let (left, paid) = (format!("4.{:04}", 10_000 - charge), format!("0.{charge:04}"));
+    let record = provider::only_record(&node, &left);
+    let expected = json!({
+        "account": "alice", "callee": NUMBER, "route": "trunk", "trunk": "carrier-0", "sip_status": 200, "q850": 16,
+        "ended_by": "caller", "charge": paid, "recovered": false,
+    });
+    provider::assert_says(&record, &expected);
+    for side in ["caller", "callee"] {
+        // Half a second of a tone was heard, so 25 packets of 20 ms went each way.
+        assert!(record["media"][side]["packets_received"].as_u64() >= Some(25), "{side} of {record:#}");
+    }
+}
+
+#[test]
+fn two_registered_phones_call_each_other_over_their_own_connections_for_free() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    // Neither has any credit, and there is no carrier.
+    let node = provider::setup(at, &[&engine], &[], "0").account("bob", "0").start();
+    let mut alice = Phone::new("alice").tone(440).start(at, node.tls, &node.certificate());
+    let mut bob = Phone::new("bob").tone(620).start(at, node.tls, &node.certificate());
+    alice.dial("bob");
+    alice.await_event("CALL_ESTABLISHED");
+    bob.await_event("CALL_ESTABLISHED");
+    alice.await_tone(620);
+    bob.await_tone(440);
+    bob.hang_up();
+    alice.await_event("CALL_CLOSED");
+
+    // The other way round, the same two connections.
+    bob.dial("alice");
+    bob.await_event("CALL_ESTABLISHED");
+    let held = |name: &str| node.json(&format!("account show {name}"))["held"].clone();
+    assert_eq!([held("alice"), held("bob")], ["0.00", "0.00"]);
+    bob.hang_up();
+    let records = provider::records(&node, 2, "0.00");
+    for (record, [account, callee, ended_by]) in
+        records.iter().zip([["alice", "bob", "callee"], ["bob", "alice", "caller"]])
+    {
+        let expected = json!({
+            "account": account, "callee": callee, "ended_by": ended_by, "route": "local", "trunk": null,
+            "charge": "0", "held": "0", "billed_seconds": 0, "sip_status": 200,
+        });
+        provider::assert_says(record, &expected);
+    }
+}
+
+#[test]
+fn a_phone_that_is_not_there_and_a_number_without_a_price_cost_nothing() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let node = provider::setup(at, &[&engine], &[], "5.00").account("bob", "0").start();
+    let mut alice = Phone::new("alice").start(at, node.tls, &node.certificate());
+    for (called, status) in [("bob", 480), ("33123456789", 404)] {
+        alice.dial(called);
+        let closed = alice.await_event("CALL_CLOSED");
+        let said = closed["param"].as_str().unwrap_or_default();
+        assert!(said.starts_with(&status.to_string()), "{called}: {closed}");
+    }
+    let records = provider::records(&node, 2, "5.00");
+    let statuses: Vec<_> = records.iter().map(|record| record["sip_status"].as_u64()).collect();
+    assert_eq!(statuses, [Some(480), Some(404)]);
+}
