@@ -32,17 +32,17 @@ enum Command {
     /// Place one paid call through an engine and a control of its own, and show what it cost
     Demo(demo::Options),
     /// Make and see accounts
-    Account(operator::account::Options),
+    Account(operator::Options<operator::account::Command>),
     /// Add credit to an account
-    Credit(operator::credit::Options),
+    Credit(operator::Options<operator::credit::Command>),
     /// Make and see rates: what a call to a number costs
-    Rate(operator::rate::Options),
+    Rate(operator::Options<operator::rate::Command>),
     /// Make and see trunks: where paid calls go
-    Trunk(operator::trunk::Options),
+    Trunk(operator::Options<operator::trunk::Command>),
     /// See call records
-    Cdr(operator::cdr::Options),
+    Cdr(operator::Options<operator::cdr::Command>),
     /// Check that the books balance
-    Ledger(operator::ledger::Options),
+    Ledger(operator::Options<operator::ledger::Command>),
     /// Print the version
     Version,
 }

@@ -10,18 +10,10 @@ use control::store::{AccountSummary, NewAccount};
 use ledger::{Amount, Currency};
 use serde_json::{Value, json};
 
-use super::{Place, TARIFF, decimal, ensure_tariff, read_secret};
-
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    place: Place,
-    #[command(subcommand)]
-    command: Command,
-}
+use super::{Options, Place, TARIFF, decimal, ensure_tariff, read_secret};
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Make an account
     Add(Add),
     /// Every account with its money
@@ -58,7 +50,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct Add {
+pub(crate) struct Add {
     /// Its name: the user part of its SIP address, and what its phone gives as user name
     name: String,
     /// Currency of its balance, as ISO 4217 has it
@@ -97,7 +89,7 @@ struct Add {
 }
 
 #[derive(Args)]
-struct Secret {
+pub(crate) struct Secret {
     /// File whose first line is the password; `-` reads standard input
     #[arg(long)]
     password_file: PathBuf,
@@ -117,7 +109,7 @@ enum Algorithm {
     Md5,
 }
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let place = &options.place;
     let mut admin = place.open()?;
     match options.command {

@@ -2,22 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use control::store::CdrRow;
 use serde_json::{Value, json};
 
-use super::Place;
-
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    place: Place,
-    #[command(subcommand)]
-    command: Command,
-}
+use super::Options;
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// The latest call records, newest first
     List {
         /// Only this account's
@@ -29,7 +21,7 @@ enum Command {
     },
 }
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let admin = options.place.open()?;
     let Command::List { account, count } = options.command;
     let rows = admin.cdrs(account.as_deref(), count)?;

@@ -2,22 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use ledger::Amount;
 use serde_json::json;
 
-use super::{Place, decimal};
-
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    place: Place,
-    #[command(subcommand)]
-    command: Command,
-}
+use super::{Options, decimal};
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Add bought credit to an account
     Add {
         /// The account
@@ -30,7 +22,7 @@ enum Command {
     },
 }
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let mut admin = options.place.open()?;
     let Command::Add { name, amount, note } = options.command;
     let balance = admin.top_up(&name, amount, note.as_deref())?;

@@ -2,26 +2,18 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 
-use super::Place;
-
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    place: Place,
-    #[command(subcommand)]
-    command: Command,
-}
+use super::Options;
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Check every balance, posting, hold and record against each other; exit 0 if all agree
     Verify,
 }
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let Command::Verify = options.command;
     let found = options.place.open()?.verify()?;
     let value = json!({

@@ -11,9 +11,18 @@ use std::path::PathBuf;
 
 use ::ledger::{Amount, Currency};
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use control::store::Admin;
 use serde_json::Value;
+
+/// An operator's command and where it works.
+#[derive(Args)]
+pub(crate) struct Options<C: Subcommand> {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: C,
+}
 
 /// Where an operator's command works, and how it answers.
 #[derive(Args)]

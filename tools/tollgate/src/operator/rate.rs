@@ -8,18 +8,10 @@ use clap::{Args, Subcommand};
 use ledger::{Amount, Currency, Prefix, Rate, RateTerms, Rounding};
 use serde_json::{Value, json};
 
-use super::{Place, TARIFF, ensure_tariff};
-
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    place: Place,
-    #[command(subcommand)]
-    command: Command,
-}
+use super::{Options, TARIFF, ensure_tariff};
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Set what calls to numbers that begin with a prefix cost; the longest prefix wins
     Add(Add),
     /// Replace all rates of a tariff by those of a file, or none of them
@@ -41,7 +33,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct Tariff {
+pub(crate) struct Tariff {
     /// The price list; made if it is not there
     #[arg(long, default_value = TARIFF)]
     tariff: String,
@@ -51,7 +43,7 @@ struct Tariff {
 }
 
 #[derive(Args)]
-struct Add {
+pub(crate) struct Add {
     /// Digits that the called number begins with, country code first (49 is Germany)
     prefix: Prefix,
     /// Price of `--per` seconds, in the currency's main unit
@@ -73,7 +65,7 @@ struct Add {
     tariff: Tariff,
 }
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let place = &options.place;
     let mut admin = place.open()?;
     match options.command {

@@ -11,18 +11,10 @@ use control::store::TrunkRow;
 use serde_json::{Value, json};
 use sip::message::{SipUri, Uri};
 
-use super::{Place, read_secret};
-
-#[derive(Args)]
-pub(crate) struct Options {
-    #[command(flatten)]
-    place: Place,
-    #[command(subcommand)]
-    command: Command,
-}
+use super::{Options, read_secret};
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Make or change a trunk
     Add(Add),
     /// Every trunk, in the order they are tried
@@ -45,7 +37,7 @@ enum Command {
 }
 
 #[derive(Args)]
-struct Add {
+pub(crate) struct Add {
     /// Its name
     name: String,
     /// Where it takes calls, for example `sip:192.0.2.10:5060;transport=udp`; a host name is looked up now
@@ -79,7 +71,7 @@ enum Media {
     Plain,
 }
 
-pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let place = &options.place;
     let mut admin = place.open()?;
     match options.command {
