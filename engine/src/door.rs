@@ -1,9 +1,11 @@
-//! The NG door: who may ask, what was asked before, which shard has the call, and long polls.
+//! The NG door: what was asked before, which shard has the call, and long polls.
 //!
 //! [`Door`] has no socket and no clock, so that it is tested alone; [`udp`] runs it.
 
 mod cache;
 mod counters;
+mod epochs;
+mod gate;
 mod log;
 mod udp;
 
@@ -14,19 +16,20 @@ use std::sync::Arc;
 
 use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply};
 
-use crate::config::Peers;
 use cache::{Known, ReplyCache, RequestKey};
 pub(crate) use counters::DoorCounters;
+use epochs::Epochs;
+pub(crate) use gate::Gate;
 use log::EventLog;
 pub(crate) use udp::{DoorMail, DoorThread, Hatch, hatch};
 
 /// Everything the door knows.
 pub(crate) struct Door {
-    peers: Peers,
     shards: usize,
     /// A keyed hash, so that nobody outside can choose the shard of a call.
     placement: RandomState,
     cache: ReplyCache,
+    epochs: Epochs,
     log: EventLog,
     /// Commands at the shards, by id, and so in order of their age.
     running: BTreeMap<u64, Running>,
@@ -100,12 +103,12 @@ struct Poll {
 
 impl Door {
     /// A door for `shards` shards of the process that calls itself `instance`.
-    pub(crate) fn new(peers: Peers, shards: usize, instance: String) -> Self {
+    pub(crate) fn new(shards: usize, instance: String) -> Self {
         Self {
-            peers,
             shards,
             placement: RandomState::new(),
             cache: ReplyCache::new(),
+            epochs: Epochs::new(),
             log: EventLog::new(instance),
             running: BTreeMap::new(),
             next_id: 0,
@@ -116,12 +119,8 @@ impl Door {
         }
     }
 
-    /// A datagram came to a listener.
+    /// A datagram of somebody who may ask came to a listener.
     pub(crate) fn datagram(&mut self, now_ns: u64, listener: usize, from: SocketAddr, bytes: &[u8]) {
-        if !self.peers.allow(from.ip()) {
-            self.counters.not_allowed += 1;
-            return;
-        }
         let (cookie, document) = match ng::split_cookie(bytes) {
             Ok(parts) => parts,
             Err(FrameError::NoCookie) => {
@@ -205,6 +204,11 @@ impl Door {
         self.log.push(event);
     }
 
+    /// An event was lost on its way here.
+    pub(crate) fn event_lost(&mut self) {
+        self.log.lose();
+    }
+
     /// Answers the polls that need wait no longer, and forgets old replies. After every handful of inputs.
     pub(crate) fn settle(&mut self, now_ns: u64) {
         self.cache.forget_old(now_ns);
@@ -244,6 +248,10 @@ impl Door {
 
     /// Sends a command where it is answered.
     fn command(&mut self, now_ns: u64, asker: Asker, command: Command) {
+        if !self.epochs.admit(&command) {
+            self.counters.stale_epochs += 1;
+            return self.finish(asker, &Reply::Error(Reply::STALE_EPOCH.to_owned()));
+        }
         match command {
             Command::Ping(ping) => {
                 let instance = ping.owner.map(|_| self.log.instance().to_owned());

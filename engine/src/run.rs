@@ -16,7 +16,7 @@ use rand::rngs::SysRng;
 use thiserror::Error;
 
 use crate::config::Config;
-use crate::door::{Door, DoorThread, Hatch, hatch};
+use crate::door::{Door, DoorThread, Gate, Hatch, hatch};
 use crate::limits::sockets_per_worker;
 use crate::worker::{Worker, WorkerMail};
 
@@ -151,15 +151,22 @@ impl Engine {
         }
 
         let mail = workers.iter().map(|worker| worker.mail.clone()).collect();
-        let door = Door::new(config.peers.clone(), workers.len(), instance.clone());
+        let door = Door::new(workers.len(), instance.clone());
         let door_ended = ended.clone();
         let panicked = move || {
             let ending = Ending::Thread { name: "ng-door".to_owned(), reason: "a panic".to_owned() };
             // Nobody listens only when the engine is being stopped.
             let _stopping = door_ended.send(ending);
         };
-        let door = DoorThread::start(door, sockets, (hatch, door_mail), mail, panicked)
-            .map_err(kernel("a thread"))?;
+        let door = DoorThread::start(
+            door,
+            Gate::new(config.peers.clone()),
+            sockets,
+            (hatch, door_mail),
+            mail,
+            panicked,
+        )
+        .map_err(kernel("a thread"))?;
         let listening = door.addresses().iter().fold(String::new(), |mut list, address| {
             let _infallible = write!(list, "{}{address}", if list.is_empty() { "" } else { ", " });
             list

@@ -36,6 +36,8 @@ pub(crate) struct Worker {
     opened: VecDeque<(SocketId, Result<(), OpenError>)>,
     meter: WorkerMeter,
     counters: WorkerCounters,
+    /// Events were lost, and the door does not know yet.
+    events_lost: bool,
     open_errors: Throttle,
 }
 
@@ -56,6 +58,7 @@ impl Worker {
             opened: VecDeque::new(),
             meter: WorkerMeter::new(index),
             counters: WorkerCounters::default(),
+            events_lost: false,
             open_errors: Throttle::new(10),
         }
     }
@@ -91,6 +94,9 @@ impl Worker {
             }
             if self.shard.next_deadline().is_some_and(|at| at <= instant(now)) {
                 self.input(now, Input::Tick);
+            }
+            if self.events_lost {
+                self.events_lost = !self.hatch.put(DoorMail::EventsLost);
             }
             self.meter.flush(now.monotonic_ns, self.shard.counters(), self.driver.counters(), self.counters);
         }
@@ -166,10 +172,15 @@ impl Worker {
         slot
     }
 
-    /// Tells the door something.
+    /// Tells the door something. Of events that were lost it hears as soon as there is room again.
     fn tell(&mut self, mail: DoorMail) {
+        if self.events_lost {
+            self.events_lost = !self.hatch.put(DoorMail::EventsLost);
+        }
+        let event = matches!(mail, DoorMail::Event(_));
         if !self.hatch.put(mail) {
             self.counters.door_full += 1;
+            self.events_lost |= event;
         }
     }
 

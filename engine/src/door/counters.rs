@@ -19,9 +19,11 @@ pub(crate) struct DoorCounters {
     pub(crate) cookie_too_long: u64,
     /// Datagrams of an address with too many requests unanswered, dropped.
     pub(crate) too_many_unanswered: u64,
+    /// Commands of an older incarnation of their owner, refused.
+    pub(crate) stale_epochs: u64,
     /// Requests refused because the shard's mailbox was full.
     pub(crate) overloaded: u64,
-    /// Datagrams dropped because the door's own mailbox was full.
+    /// Datagrams dropped because too much was waiting in the door's mailbox.
     pub(crate) mailbox_full: u64,
     /// Requests whose answer never came from the shard.
     pub(crate) never_answered: u64,
@@ -31,7 +33,7 @@ pub(crate) struct DoorCounters {
 
 impl DoorCounters {
     /// Each count and its name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 12] {
+    pub(crate) fn named(&self) -> [(&'static str, u64); 13] {
         [
             ("requests", self.requests),
             ("repeats", self.repeats),
@@ -41,6 +43,7 @@ impl DoorCounters {
             ("no_cookie", self.no_cookie),
             ("cookie_too_long", self.cookie_too_long),
             ("too_many_unanswered", self.too_many_unanswered),
+            ("stale_epochs", self.stale_epochs),
             ("overloaded", self.overloaded),
             ("mailbox_full", self.mailbox_full),
             ("never_answered", self.never_answered),

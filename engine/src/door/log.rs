@@ -10,12 +10,14 @@ pub(crate) struct EventLog {
     events: VecDeque<Event>,
     /// The number of the next event; the first one's is 1.
     next: u64,
+    /// The number of the last event that was lost on its way here; 0 if none was.
+    lost: u64,
 }
 
 impl EventLog {
     /// An empty log of the process that calls itself `instance`.
     pub(crate) fn new(instance: String) -> Self {
-        Self { instance, events: VecDeque::new(), next: 1 }
+        Self { instance, events: VecDeque::new(), next: 1, lost: 0 }
     }
 
     /// Who the log is of.
@@ -33,15 +35,21 @@ impl EventLog {
         self.events.push_back(event);
     }
 
+    /// Notes that one or more events never came: they have a number, under which there is a gap.
+    pub(crate) fn lose(&mut self) {
+        self.lost = self.next;
+        self.next += 1;
+    }
+
     /// Events from number `since` on, of `owner` if one is named, at most `count_max`.
     ///
     /// `next` skips the events of others that were passed over. A `since` from the future, as of
     /// another instance, is a gap.
     pub(crate) fn batch(&self, since: u64, owner: Option<&str>, count_max: usize) -> EventBatch {
-        let oldest = self.next - u64::try_from(self.events.len()).unwrap_or_default();
-        let gap = since > self.next || (since != 0 && since < oldest);
+        let oldest = self.events.front().map_or(self.next, |event| event.sequence);
+        let gap = since > self.next || (since != 0 && (since < oldest || since <= self.lost));
         let start = if since > self.next { oldest } else { since.max(oldest) };
-        let skipped = usize::try_from(start - oldest).unwrap_or(usize::MAX);
+        let skipped = self.events.partition_point(|event| event.sequence < start);
         let mut next = self.next;
         let mut events = Vec::new();
         for event in self.events.iter().skip(skipped) {
@@ -113,6 +121,19 @@ mod tests {
         let batch = log.batch(1, Some("b"), 1);
         assert_eq!((numbers(&batch), batch.next), (vec![2], 4));
         assert_eq!(log.batch(1, Some("c"), 64).next, 5);
+    }
+
+    #[test]
+    fn what_was_lost_is_a_gap_until_it_was_heard_of() {
+        let mut log = log(&["a", "a"]);
+        log.lose();
+        let batch = log.batch(2, None, 64);
+        assert_eq!((numbers(&batch), batch.next, batch.gap), (vec![2], 4, true));
+        assert!(!log.batch(4, None, 64).gap);
+        assert!(log.batch(3, Some("a"), 64).gap, "nobody knows whose it was");
+        log.push(log.events[0].clone());
+        let batch = log.batch(4, None, 64);
+        assert_eq!((numbers(&batch), batch.next, batch.gap), (vec![4], 5, false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use driver::{Clock, MailSender};
 use ng::{Event, Reply};
 
-use super::{Door, DoorOutput};
+use super::{Door, DoorOutput, Gate};
 use crate::meter::DoorMeter;
 use crate::worker::WorkerMail;
 
@@ -37,6 +37,8 @@ pub(crate) enum DoorMail {
     },
     /// Something happened to a call.
     Event(Event),
+    /// One or more events before this were lost.
+    EventsLost,
     /// Answer what can be answered and end.
     Stop,
 }
@@ -49,8 +51,8 @@ pub(crate) struct Hatch {
 
 impl Hatch {
     /// Hands mail over; false, and the mail is lost, if the door does not keep up. A lost reply
-    /// is asked for again with the same cookie and then gone; a lost event is a gap nobody sees,
-    /// so the worker counts both.
+    /// is asked for again with the same cookie and then gone; of lost
+    /// events the worker tells the door as soon as it can. It counts both.
     pub(crate) fn put(&self, mail: DoorMail) -> bool {
         self.sender.try_send(mail).is_ok()
     }
@@ -79,13 +81,14 @@ impl DoorThread {
     /// The kernel's, when a socket cannot be shared or a thread not started.
     pub(crate) fn start(
         door: Door,
+        gate: Gate,
         sockets: Vec<UdpSocket>,
         (hatch, receiver): (Hatch, Receiver<DoorMail>),
         shards: Vec<MailSender<WorkerMail>>,
         panicked: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let lost = Arc::new(AtomicU64::new(0));
+        let gate = Arc::new(gate);
         let mut addresses = Vec::new();
         let mut listeners = Vec::new();
         for (listener, socket) in sockets.iter().enumerate() {
@@ -97,12 +100,12 @@ impl DoorThread {
                 socket,
                 sender: hatch.sender.clone(),
                 stopping: Arc::clone(&stopping),
-                lost: Arc::clone(&lost),
+                gate: Arc::clone(&gate),
             };
             let name = format!("ng-listen-{listener}");
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
-        let mouth = Mouth { door, sockets, receiver, shards, lost, meter: DoorMeter::new() };
+        let mouth = Mouth { door, sockets, receiver, shards, gate, meter: DoorMeter::new() };
         let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
                 panicked();
@@ -135,7 +138,7 @@ struct Ear {
     socket: UdpSocket,
     sender: Sender<DoorMail>,
     stopping: Arc<AtomicBool>,
-    lost: Arc<AtomicU64>,
+    gate: Arc<Gate>,
 }
 
 impl Ear {
@@ -144,9 +147,12 @@ impl Ear {
         while !self.stopping.load(Ordering::Relaxed) {
             // An error is a timeout, or a note that an earlier reply found nobody: neither matters here.
             let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { continue };
+            if !self.gate.admit(from.ip(), length) {
+                continue;
+            }
             let bytes = buffer[..length].to_vec();
             if self.sender.try_send(DoorMail::Datagram { listener: self.listener, from, bytes }).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.gate.lost(length);
             }
         }
     }
@@ -158,7 +164,7 @@ struct Mouth {
     sockets: Vec<UdpSocket>,
     receiver: Receiver<DoorMail>,
     shards: Vec<MailSender<WorkerMail>>,
-    lost: Arc<AtomicU64>,
+    gate: Arc<Gate>,
     meter: DoorMeter,
 }
 
@@ -182,7 +188,8 @@ impl Mouth {
             self.act();
             self.door.settle(now_ns);
             self.act();
-            self.door.counters_mut().mailbox_full = self.lost.load(Ordering::Relaxed);
+            self.door.counters_mut().mailbox_full = self.gate.full();
+            self.door.counters_mut().not_allowed = self.gate.not_allowed();
             self.meter.flush(now_ns, self.door.counters_mut());
         }
     }
@@ -191,10 +198,12 @@ impl Mouth {
     fn take(&mut self, mail: DoorMail) -> bool {
         match mail {
             DoorMail::Datagram { listener, from, bytes } => {
+                self.gate.taken(bytes.len());
                 self.door.datagram(Clock::monotonic_ns(), listener, from, &bytes);
             }
             DoorMail::Reply { id, reply } => self.door.reply(id, reply),
             DoorMail::Event(event) => self.door.event(event),
+            DoorMail::EventsLost => self.door.event_lost(),
             DoorMail::Stop => return false,
         }
         true
@@ -220,7 +229,7 @@ impl Mouth {
 }
 
 /// Mail for the door at most; more is lost and counted.
-const MAIL_MAX: usize = 16_384;
+pub(super) const MAIL_MAX: usize = 16_384;
 
 /// Mail handled at most before polls and outputs have their turn.
 const MAIL_AT_ONCE: usize = 256;
