@@ -31,21 +31,30 @@ pub(crate) enum Known {
 /// Requests of the last minute and their replies.
 pub(crate) struct ReplyCache {
     entries: HashMap<RequestKey, Entry>,
-    /// In order of arrival, each with when it is forgotten.
-    order: VecDeque<(u64, RequestKey)>,
+    /// In order of arrival, each with its number and when it is forgotten. One whose entry has
+    /// another number was forgotten already.
+    order: VecDeque<(u64, u64, RequestKey)>,
+    last: u64,
     bytes: usize,
     hasher: RandomState,
 }
 
-enum Entry {
-    Running,
-    Answered(Arc<[u8]>),
+struct Entry {
+    number: u64,
+    /// `None` while it is running.
+    reply: Option<Arc<[u8]>>,
 }
 
 impl ReplyCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), bytes: 0, hasher: RandomState::new() }
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            last: 0,
+            bytes: 0,
+            hasher: RandomState::new(),
+        }
     }
 
     /// Looks a request up; a new one is noted as running.
@@ -57,16 +66,18 @@ impl ReplyCache {
             document_hash: self.hasher.hash_one(document),
             document_bytes: document.len(),
         };
-        match self.entries.get(&key) {
-            Some(Entry::Running) => return Known::Running,
-            Some(Entry::Answered(reply)) => return Known::Answered(Arc::clone(reply)),
+        match self.entries.get(&key).map(|entry| &entry.reply) {
+            Some(None) => return Known::Running,
+            Some(Some(reply)) => return Known::Answered(Arc::clone(reply)),
             None => {}
         }
-        while self.entries.len() >= ENTRIES_MAX {
+        // There are no more entries than places in the order.
+        while self.order.len() >= ENTRIES_MAX {
             self.forget_first();
         }
-        self.entries.insert(key.clone(), Entry::Running);
-        self.order.push_back((now_ns.saturating_add(LIFETIME_NS), key.clone()));
+        self.last += 1;
+        self.entries.insert(key.clone(), Entry { number: self.last, reply: None });
+        self.order.push_back((self.last, now_ns.saturating_add(LIFETIME_NS), key.clone()));
         Known::New(key)
     }
 
@@ -74,8 +85,9 @@ impl ReplyCache {
     pub(crate) fn answer(&mut self, key: &RequestKey, reply: &Arc<[u8]>) {
         // Gone already only if it ran for longer than the cache remembers, or was pushed out.
         let Some(entry) = self.entries.get_mut(key) else { return };
-        *entry = Entry::Answered(Arc::clone(reply));
         self.bytes += reply.len();
+        let before = entry.reply.replace(Arc::clone(reply));
+        self.bytes -= before.map_or(0, |before| before.len());
         while self.bytes > BYTES_MAX {
             self.forget_first();
         }
@@ -83,20 +95,21 @@ impl ReplyCache {
 
     /// Forgets a request that was not done, so that it may be tried again.
     pub(crate) fn forget(&mut self, key: &RequestKey) {
-        if let Some(Entry::Answered(reply)) = self.entries.remove(key) {
+        if let Some(Entry { reply: Some(reply), .. }) = self.entries.remove(key) {
             self.bytes -= reply.len();
         }
     }
 
     /// Forgets what is older than a minute.
     pub(crate) fn forget_old(&mut self, now_ns: u64) {
-        while self.order.front().is_some_and(|(until, _)| *until <= now_ns) {
+        while self.order.front().is_some_and(|(_, until, _)| *until <= now_ns) {
             self.forget_first();
         }
     }
 
     fn forget_first(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
+        let Some((number, _, key)) = self.order.pop_front() else { return };
+        if self.entries.get(&key).is_some_and(|entry| entry.number == number) {
             self.forget(&key);
         }
     }
@@ -162,6 +175,22 @@ mod tests {
         let key = new(&mut cache, 0, "a");
         cache.forget(&key);
         new(&mut cache, 1, "a");
+    }
+
+    #[test]
+    fn one_that_is_tried_again_and_again_takes_one_place_and_lives_a_minute() {
+        let mut cache = ReplyCache::new();
+        for _try in 0..ENTRIES_MAX + 10 {
+            let key = new(&mut cache, 0, "a");
+            cache.forget(&key);
+        }
+        assert!(cache.order.len() <= ENTRIES_MAX);
+        let mut cache = ReplyCache::new();
+        let key = new(&mut cache, 0, "a");
+        cache.forget(&key);
+        let key = new(&mut cache, LIFETIME_NS - 1, "a");
+        cache.answer(&key, &Arc::from(&b"x"[..]));
+        assert!(matches!(cache.ask(LIFETIME_NS, source(1), b"a", b"d"), Known::Answered(_)));
     }
 
     #[test]
