@@ -71,6 +71,9 @@ impl Via {
         let asked = self.params.has("rport");
         if asked || self.sent_by.host.ip() != Some(source.ip()) {
             self.params.set("received", Some(&source.ip().to_string()));
+        } else {
+            // One that the sender wrote itself would send our answers to whomever it names.
+            self.params.remove("received");
         }
         if asked {
             self.params.set("rport", Some(&source.port().to_string()));
@@ -194,6 +197,19 @@ mod tests {
             marked.mark_source("10.1.1.1:9988".parse().expect("address"));
             assert!(!marked.params.has("received"));
             assert_eq!(marked.response_target(5060), Some("10.1.1.1:5060".parse().expect("address")));
+        }
+    }
+
+    #[test]
+    fn a_source_of_the_senders_own_making_is_not_believed() {
+        for said in [
+            "SIP/2.0/UDP 192.0.2.1:5060;received=203.0.113.9;branch=z9hG4bKx",
+            "SIP/2.0/UDP 192.0.2.1:5060;received=203.0.113.9;rport=53;branch=z9hG4bKx",
+            "SIP/2.0/UDP 203.0.113.9:5060;branch=z9hG4bKx",
+        ] {
+            let mut marked = via(said);
+            marked.mark_source("192.0.2.1:5060".parse().expect("address"));
+            assert_eq!(marked.response_target(5060), "192.0.2.1:5060".parse().ok(), "{said}");
         }
     }
 

@@ -231,9 +231,12 @@ impl TransactionLayer {
         bytes
     }
 
-    /// Sends a response outside any transaction, to where its top Via says.
+    /// Sends a response outside any transaction, to where the request came from over `hop`.
     pub fn send_stateless(&mut self, hop: &Hop, response: &Response) {
-        if let Ok(via) = response.top_via() {
+        if let Ok(mut via) = response.top_via() {
+            via.mark_source(hop.remote);
+            let mut response = response.clone();
+            response.headers.replace_first(&HeaderName::Via, &via.to_string());
             self.transmits.push_back((response_hop(hop, &via), response.to_bytes()));
         }
     }

@@ -445,3 +445,20 @@ fn a_refused_request_is_answered_where_it_came_from() {
     assert!(layer.poll_transmit().is_none());
     assert_eq!(layer.counters().get(DropReason::Malformed), 1);
 }
+
+#[test]
+fn an_answer_without_transaction_goes_to_the_sender_and_not_to_whom_its_via_names() {
+    let mut layer = layer();
+    let mut request = request(Method::Options, "");
+    for via in [
+        "SIP/2.0/UDP 203.0.113.9:53;branch=z9hG4bKa",
+        "SIP/2.0/UDP 192.0.2.7:5062;received=203.0.113.9;rport=53;branch=z9hG4bKb",
+        "SIP/2.0/UDP 192.0.2.7:5062;received=203.0.113.9;branch=z9hG4bKc",
+    ] {
+        request.headers.remove(&HeaderName::Via);
+        request.headers.push_front(HeaderName::Via, via);
+        layer.send_stateless(&hop(Transport::Udp), &Response::to(&request, StatusCode::SERVICE_UNAVAILABLE));
+        let (to, _) = layer.poll_transmit().expect("answered");
+        assert_eq!(to.remote.ip(), hop(Transport::Udp).remote.ip(), "{via}");
+    }
+}
