@@ -13,12 +13,12 @@ pub(super) struct NonceMill {
     serial: u64,
 }
 
-/// A nonce of ours.
+/// A nonce of ours. They are in the order they were made, whatever the wall clock does meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NonceId {
+    serial: u64,
     /// When it was made, in milliseconds since the Unix epoch.
     pub(super) made_ms: u64,
-    serial: u64,
 }
 
 impl NonceMill {
@@ -63,8 +63,8 @@ impl NonceMill {
 pub(super) struct CountTable {
     windows: BTreeMap<NonceId, Window>,
     nonces_max: usize,
-    /// The newest nonce whose window was dropped for space: it and older ones
-    /// that are not in the table may have been used, so they are stale.
+    /// The newest nonce whose window was dropped, for space or for age: it and older
+    /// ones that are not in the table may have been used, so they are stale.
     dropped: Option<NonceId>,
 }
 
@@ -119,7 +119,8 @@ impl CountTable {
             if entry.key().made_ms >= oldest_ms {
                 break;
             }
-            entry.remove();
+            // Noted, because a wall clock that is set back would make it young again.
+            self.dropped = self.dropped.max(Some(entry.remove_entry().0));
         }
     }
 }
@@ -151,6 +152,17 @@ mod tests {
         }
         assert!(!table.is_fresh(id, 0));
         assert!(!table.is_fresh(id, 301), "behind the window");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_neither_revives_a_nonce_nor_kills_new_ones() {
+        let mut table = CountTable::new(4);
+        let used = NonceId { made_ms: 1_000_000, serial: 1 };
+        table.mark(used, 1);
+        table.forget_before(1_300_000);
+        assert!(!table.is_fresh(used, 1), "recorded earlier, replayed after the clock went back");
+        let new = NonceId { made_ms: 500_000, serial: 2 };
+        assert!(table.is_fresh(new, 1));
     }
 
     #[test]
