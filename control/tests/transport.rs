@@ -421,3 +421,16 @@ async fn a_shutdown_writes_what_is_queued() {
     assert_eq!(read_exactly(&mut phone, 7).await, b"goodbye");
     assert!(closed(&mut phone).await);
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_hold_up_no_handshake() {
+    let bench = bench(&[("tls.handshakes_max", "1"), ("tls.handshake_timeout_ms", "60000")]);
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(TcpStream::connect(bench.address(2)).await.expect("connected"));
+    }
+    let phone = TcpStream::connect(bench.address(2)).await.expect("connected");
+    let name = ServerName::try_from("sip.example.net").expect("name");
+    let handshake = timeout(PATIENCE, bench.tls_client().connect(name, phone)).await;
+    handshake.expect("not held up").expect("hands shaken");
+}

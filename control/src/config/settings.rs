@@ -166,11 +166,11 @@ pub const SETTINGS: &[Setting] = &[
     number(
         "tls.handshakes_max",
         "handshakes",
-        64,
+        1_024,
         1,
         4_096,
-        "Inbound handshakes in progress at once; further connections wait within the same timeout. Bounds \
-         the processor time a flood of handshakes takes.",
+        "Inbound handshakes in progress at once, counted from the peer's first message; further ones wait within \
+         the same timeout. Well above limits.connections_per_source_max, or one source can hold all of them.",
     ),
     number(
         "limits.connections_max",

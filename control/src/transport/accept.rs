@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
+use rustls::server::Acceptor as Acceptance;
 use sip::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use super::flow::{FlowEnd, Opening};
 use super::{DropReason, Shared, stream};
@@ -82,8 +83,10 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream, end: FlowEnd, tls: Option
         return stream::run(shared, end, socket).await;
     };
     let handshake = async {
+        // Who connects and says nothing must not keep others from shaking hands.
+        let hello = LazyConfigAcceptor::new(Acceptance::default(), socket).await.ok()?;
         let _permit = shared.handshakes.acquire().await.ok()?;
-        TlsAcceptor::from(tls).accept(socket).await.ok()
+        hello.into_stream(tls).await.ok()
     };
     match timeout(shared.handshake_timeout, handshake).await.ok().flatten() {
         Some(socket) => stream::run(shared, end, socket).await,
