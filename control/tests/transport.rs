@@ -434,3 +434,18 @@ async fn connections_that_say_nothing_hold_up_no_handshake() {
     let handshake = timeout(PATIENCE, bench.tls_client().connect(name, phone)).await;
     handshake.expect("not held up").expect("hands shaken");
 }
+
+#[tokio::test]
+async fn a_message_longer_than_a_datagram_ends_nothing_else_toward_its_peer() {
+    let bench = bench(&[]);
+    let carrier = UdpSocket::bind("127.0.0.1:0").await.expect("socket");
+    let hop = Hop::new(Transport::Udp, carrier.local_addr().expect("address"));
+    let whole = Bytes::from(vec![b'x'; 65_507]);
+    bench.transports.send(&hop, whole.clone()).expect("it fits");
+    let mut buffer = vec![0; 65_535];
+    let length = timeout(PATIENCE, carrier.recv(&mut buffer)).await.expect("in time").expect("received");
+    assert_eq!(length, whole.len());
+    // An error would be told as the failure of the way to that peer.
+    bench.transports.send(&hop, Bytes::from(vec![b'x'; 65_508])).expect("lost like any datagram");
+    assert_eq!(bench.transports.drops().get(DropReason::DatagramTooLong), 1);
+}

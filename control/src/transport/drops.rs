@@ -63,7 +63,9 @@ reasons! {
     /// The socket's send buffer is full: the datagram is lost as on any network,
     /// and its retransmission is tried later.
     SendBufferFull = "send_buffer_full",
-    /// The kernel refused a datagram: no route, or too long.
+    /// No datagram is as long as the message: its transaction ends by its timer.
+    DatagramTooLong = "datagram_too_long",
+    /// The kernel refused a datagram: there is no route.
     DatagramRefused = "datagram_refused",
 }
 

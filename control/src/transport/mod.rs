@@ -268,7 +268,8 @@ impl Transports {
             Transport::Tcp | Transport::Tls => self.send_stream(hop, bytes),
         };
         match sent.inspect_err(|error| self.shared.drops.count(error.0)) {
-            Err(SendError(DropReason::SendBufferFull)) => Ok(()),
+            // About this message alone: a failure would end everything else on the way to that peer.
+            Err(SendError(DropReason::SendBufferFull | DropReason::DatagramTooLong)) => Ok(()),
             sent => sent,
         }
     }

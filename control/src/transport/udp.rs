@@ -18,6 +18,9 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// No datagram is longer.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
+/// What an IPv4 datagram holds beside its headers; IPv6 holds 20 bytes more.
+const PAYLOAD_BYTES_MAX: usize = 65_507;
+
 /// After a receive error that is not about one datagram.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
 
@@ -70,6 +73,7 @@ impl Sender {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(SendError(DropReason::SendBufferFull))
             }
+            Err(_) if bytes.len() > PAYLOAD_BYTES_MAX => Err(SendError(DropReason::DatagramTooLong)),
             Err(_) => Err(SendError(DropReason::DatagramRefused)),
         }
     }
