@@ -1,4 +1,5 @@
-//! From plain counters to metrics and the log: once a second, never on the packet path.
+//! From plain counters to metrics and the log: once a second, never on the packet path
+//! (`adr/0004-metrics-never-on-the-packet-path.md`).
 
 use engine_core::DropReason;
 use metrics::{Counter, Gauge};

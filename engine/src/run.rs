@@ -1,4 +1,4 @@
-//! Starting and ending the engine: threads, their mail, and the signals.
+//! Starting and ending the engine: threads, their mail (`adr/0003-crossbeam-carries-the-mailboxes.md`), and the signals.
 
 use std::fmt::Write as _;
 use std::io;

@@ -1,4 +1,5 @@
-//! The loop of one core: what arrives goes into the shard, what comes out goes to the driver.
+//! The loop of one core: what arrives goes into the shard, what comes out goes to the driver
+//! (`adr/0007-core-and-driver-meet-in-the-worker.md`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -159,6 +160,7 @@ impl Worker {
                         self.driver.send(socket.0, remote, slot, range.start.into()..range.end.into());
                     }
                 }
+                // Unconnected, always (ADR 1).
                 Output::OpenSocket { socket, local, tos } => {
                     let result = self.driver.open(socket.0, &Opening::at(local, tos));
                     let result = result.map_err(|error| self.not_opened(now, local, &error));

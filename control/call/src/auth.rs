@@ -72,7 +72,8 @@ pub(crate) fn authenticate(
     Verdict::Answer(response)
 }
 
-/// What is offered: SHA-256, and MD5 only inside TLS, or as the account says.
+/// What is offered: SHA-256, and MD5 only inside TLS, or as the account says
+/// (`adr/0004-digest-algorithms-are-an-ordered-list.md`).
 fn algorithms(account: Option<&Account>, encrypted: bool) -> Vec<Algorithm> {
     let known: Vec<_> = account.map_or_else(Vec::new, |account| {
         let usable = |a: &DigestAlgorithm| *a != DigestAlgorithm::Md5 || encrypted || account.md5_in_clear;

@@ -1,4 +1,5 @@
-//! What a call needs to be known by after a restart: one row per call, replaced at every step.
+//! What a call needs to be known by after a restart: one row per call, replaced at every step
+//! (`adr/0003-journal-act-commit-acknowledge.md`).
 
 use std::net::SocketAddr;
 

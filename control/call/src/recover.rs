@@ -231,7 +231,7 @@ impl Call {
 }
 
 /// The instant of a wall time of an earlier process. No monotonic clock spans a restart, so the difference
-/// of wall clocks serves; a clock set back in between counts as no time.
+/// of wall clocks serves; a clock set back in between counts as no time (`adr/0002-time-over-a-restart.md`).
 fn before(core: &Core, wall_ms: u64) -> Moment {
     let ago = Duration::from_millis(core.wall.0.saturating_sub(wall_ms));
     let at = core.now.checked_sub(ago).unwrap_or(core.now);

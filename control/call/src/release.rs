@@ -291,7 +291,7 @@ impl Call {
     /// Seconds and money of this call.
     ///
     /// A caller that never heard the 200 pays only if it cancelled too late: then the time between the
-    /// carrier's 200 and our BYE, unless that is nothing.
+    /// carrier's 200 and our BYE, unless that is nothing (ADR 1).
     fn charge(&self) -> (u64, Amount) {
         let talk_ms = self.talk_ms();
         let cancelled_late = talk_ms > 0 && self.end.as_ref().is_some_and(|end| end.by == Side::Caller);

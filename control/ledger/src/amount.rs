@@ -1,4 +1,4 @@
-//! An exact amount of money.
+//! An exact amount of money (`adr/0001-money-is-an-integer.md`).
 
 use std::fmt;
 use std::str::FromStr;

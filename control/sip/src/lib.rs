@@ -1,7 +1,8 @@
 //! SIP without sockets, threads or clock: messages, transactions, dialogs, digest, registrar.
 //!
 //! Bytes and time go in; bytes, events and deadlines come out. See the README of
-//! this room for what is supported and what is deliberately absent.
+//! this room for what is supported and what is deliberately absent, and
+//! `adr/0001-own-sip-core.md` for why it is our own.
 
 #![forbid(unsafe_code)]
 

@@ -76,7 +76,7 @@ impl Config {
         let mut errors = Vec::new();
         for trunk in directory.trunks.iter().filter(|trunk| trunk.enabled) {
             let key = format!("trunk {}", trunk.id);
-            // SDES carries the keys in the SDP: whoever reads the signalling hears the call.
+            // SDES carries the keys in the SDP: whoever reads the signalling hears the call (ADR 4).
             if trunk.media == TrunkMedia::Srtp && trunk.transport != TrunkTransport::Tls {
                 let reason = "it would send the keys of its encrypted media in clear".to_owned();
                 errors.push(wrong(&key, reason, "reach it by tls, or mark its media plain"));

@@ -1,4 +1,5 @@
-//! The one durable place: accounts, prices, trunks, money, calls in progress and call records in one SQLite file.
+//! The one durable place: accounts, prices, trunks, money, calls in progress and call records in one SQLite file
+//! (`adr/0003-one-sqlite-file-one-writer-group-commit.md`).
 //!
 //! A [`Store`] answers the calls' requests from one writer thread with group commit; an [`Admin`] is what an
 //! operator's command uses, possibly in another process; [`watch_directory`] sees what such a command

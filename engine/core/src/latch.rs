@@ -1,4 +1,5 @@
-//! Where packets of a media may come from, and where ours go: the guard against hijacking.
+//! Where packets of a media may come from, and where ours go: the guard against hijacking
+//! (`adr/0001-who-may-send.md`).
 //!
 //! A packet is admitted
 //! 1. from the *confirmed* address, the one the last admitted stranger or signalled peer used;

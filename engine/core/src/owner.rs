@@ -1,4 +1,5 @@
-//! Owners: who drives calls, and which incarnation of each was seen last.
+//! Owners: who drives calls, and which incarnation of each was seen last
+//! (`adr/0005-owners-epochs-and-kept-reports.md`).
 
 use std::collections::HashMap;
 

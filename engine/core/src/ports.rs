@@ -1,4 +1,5 @@
-//! Which port pair comes next: a seeded permutation, so that nobody outside can guess it.
+//! Which port pair comes next: a seeded permutation, so that nobody outside can guess it
+//! (`adr/0002-ports-are-divided-by-a-seeded-permutation.md`).
 
 use std::collections::VecDeque;
 

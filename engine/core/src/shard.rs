@@ -95,7 +95,7 @@ impl Shard {
             Input::Datagram { socket, .. } | Input::SocketOpened { socket, .. } => Some(*socket),
             _ => None,
         };
-        // Sound because a call owns its state, and the call that was touched is ended.
+        // Sound because a call owns its state, and the call that was touched is ended (ADR 4).
         if catch_unwind(AssertUnwindSafe(|| self.on_input(input))).is_err() {
             self.on_fault(socket);
         }

@@ -1,4 +1,5 @@
-//! Socket pairs: asked for, opened, bound to a media's paths, closed, their ports given back.
+//! Socket pairs: asked for, opened, bound to a media's paths, closed, their ports given back
+//! (`adr/0003-a-socket-outlives-its-remotes.md`).
 
 use std::{collections::VecDeque, net::SocketAddr};
 

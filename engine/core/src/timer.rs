@@ -9,7 +9,7 @@ use crate::call::CallKey;
 /// What a deadline of a call is about. Of each a call has at most one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// The owner's lease runs out.
+    /// The owner's lease runs out (`adr/0006-a-lease-ends-a-call-nobody-drives.md`).
     Lease,
     /// Parties that were deleted go for good.
     Remove,

@@ -1,4 +1,5 @@
-//! The io_uring driver: multishot receives into shared slots, sends submitted with the wait.
+//! The io_uring driver: multishot receives into shared slots, sends submitted with the wait
+//! (`adr/0001-io-uring-not-tokio-uring.md`).
 
 mod buffers;
 mod token;

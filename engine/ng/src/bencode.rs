@@ -1,4 +1,4 @@
-//! Bencode, read without copying and written.
+//! Bencode, read without copying and written (`adr/0001-own-bencode.md`).
 //!
 //! Supported: dictionaries with keys in any order, byte strings, signed 64-bit integers,
 //! lists. A length is checked against what is left before anything is taken; nesting and the

@@ -4,7 +4,8 @@
 //! A datagram is a cookie, one space and a document in bencode or JSON. [`Envelope::parse`]
 //! turns it into a typed [`Request`] (or the exact error text that a client expects), and
 //! [`Reply::datagram`] answers in the encoding of the question. The client half is
-//! [`Command::datagram`] and [`Reply::parse`]. No flag string leaves this crate.
+//! [`Command::datagram`] and [`Reply::parse`]. No flag string leaves this crate
+//! (`engine/adr/0005-ng-lives-in-three-rooms.md`).
 //!
 //! Supported: `ping`, `offer`, `answer`, `delete`, `query`, `list`, and our own `lease`,
 //! `events` and `report ack`. Other commands of the protocol are recognised and carried by name

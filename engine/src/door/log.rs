@@ -1,4 +1,4 @@
-//! The event log: sequenced, bounded, read by long polls.
+//! The event log: sequenced, bounded, read by long polls (`adr/0008-events-are-a-sequenced-ring.md`).
 
 use std::collections::VecDeque;
 

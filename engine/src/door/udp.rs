@@ -1,4 +1,5 @@
-//! The threads of the door: one per listening socket that receives, one that answers.
+//! The threads of the door: one per listening socket that receives, one that answers
+//! (`adr/0006-a-shard-knows-only-datagrams.md`).
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

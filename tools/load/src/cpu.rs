@@ -1,4 +1,5 @@
-//! What a process, and the machine, have burnt: user and system time of all threads, from the scheduler.
+//! What a process, and the machine, have burnt: user and system time of all threads, from the scheduler
+//! (`benches/adr/0002-cpu-is-of-all-threads.md`).
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! somewhere. Prints every breach with its place and what to do; exits 1 if there is one.
 #![forbid(unsafe_code)]
 
+mod adrs;
 mod arrows;
 mod links;
 mod root;
@@ -56,6 +57,7 @@ fn breaches(root: &Path) -> anyhow::Result<Vec<Breach>> {
     found.extend(arrows::check(root, &files)?);
     found.extend(sources::check(&files));
     found.extend(links::check(root, &files));
+    found.extend(adrs::check(&files));
     found.sort();
     Ok(found)
 }
