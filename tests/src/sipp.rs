@@ -77,7 +77,8 @@ impl Plan {
         self
     }
 
-    /// Starts it over UDP on a free port of `at`, and waits until it listens. Received RTP is echoed.
+    /// Starts it over UDP on a free port of `at`; received RTP is echoed. Who is to be called listens when this returns;
+    /// who calls may be through with it.
     pub fn start(&self, at: Address) -> Sipp {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = at.socket();
@@ -104,7 +105,9 @@ impl Plan {
             .args(["-timeout", "60", "-timeout_error"])
             .args(&self.arguments);
         let process = Process::start(&format!("sipp {}", self.scenario.name()), &mut command);
-        udp::await_bound(address);
+        if self.remote.is_none() {
+            udp::await_bound(address);
+        }
         Sipp { process, folder, address }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn of_log(log: &str) -> Vec<Seen> {
         }) else {
             continue;
         };
-        let text = text.replace('\r', "").trim_start_matches('\n').to_owned();
+        let text = text.replace('\r', "").trim().to_owned() + "\n\n";
         let seen = Seen { received: head.contains("received"), text };
         if !messages.contains(&seen) {
             messages.push(seen);
