@@ -8,6 +8,7 @@ use sip::transaction::Event;
 
 use super::agent::Agent;
 use super::audio::{Audio, Tally, Voice, far_end};
+use super::link::Link;
 
 /// A carrier that takes one call.
 pub(super) struct Carrier {
@@ -20,7 +21,7 @@ const RINGING: Duration = Duration::from_millis(400);
 
 impl Carrier {
     pub(super) fn open(ip: IpAddr, seed: u64) -> anyhow::Result<Carrier> {
-        Ok(Carrier { agent: Agent::open(ip, seed)?, audio: Audio::open(ip)? })
+        Ok(Carrier { agent: Agent::new(Link::datagrams(ip)?, seed)?, audio: Audio::open(ip)? })
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -3,6 +3,7 @@
 mod agent;
 mod audio;
 mod carrier;
+mod link;
 mod phone;
 mod provider;
 
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use audio::{Tally, Voice};
 use carrier::Carrier;
+use link::Link;
 use phone::Phone;
 use provider::Provider;
 
@@ -42,16 +44,21 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let carrier = Carrier::open(IP, 2)?;
     let provider = Provider::start(IP, carrier.address(), deadline)?;
     say(&format!("engine    {} takes NG, packets of 20 ms pass through it", provider.ng));
-    say(&format!("control   {} takes SIP, its database is {}", provider.sip, provider.database.display()));
+    say(&format!(
+        "control   {} takes SIP over TLS, its database is {}",
+        provider.sip,
+        provider.database.display()
+    ));
     let before = provider.balance()?;
     say(&format!("account   {} has {} {}", provider::ACCOUNT, provider.money(before), provider::CURRENCY));
 
     let (caller, callee) = (Voice::new(0x0a11_ce00, 440, PACKETS), Voice::new(0xca22_1e20, 1000, PACKETS));
     let (at_phone, at_carrier) = std::thread::scope(|scope| {
         let far = scope.spawn(|| carrier.take_call(&callee, &caller, deadline));
-        let mut phone = Phone::open(IP, 1, provider.sip)?;
+        let link = Link::connect(provider.sip, provider::DOMAIN, provider.certificate.clone(), deadline)?;
+        let mut phone = Phone::new(link, 1, provider.sip)?;
         let near = phone.register(deadline).and_then(|()| {
-            say("phone     registered, its password was never sent");
+            say("phone     registered over TLS, its password was never sent");
             phone.call(NUMBER, deadline, &say)?.talk(&caller, &callee, deadline, &say)
         });
         let far = far.join().expect("the carrier does not panic");

@@ -1,11 +1,12 @@
 //! The demo's phone: registers, calls, talks, hangs up.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use sip::Hop;
 use sip::auth::DigestClient;
 use sip::dialog::Dialog;
 use sip::message::{CSeq, HeaderName, Method, Request, Response, StatusCode, Uri};
@@ -13,13 +14,14 @@ use sip::transaction::Event;
 
 use super::agent::Agent;
 use super::audio::{Audio, Tally, Voice, far_end};
+use super::link::Link;
 use super::provider::{ACCOUNT, DOMAIN, PASSWORD};
 
 /// A phone of the demo's account.
 pub(super) struct Phone {
     agent: Agent,
     audio: Audio,
-    control: SocketAddr,
+    hop: Hop,
     digest: DigestClient,
     random: StdRng,
     requests_count: u32,
@@ -33,11 +35,14 @@ pub(super) struct Call<'a> {
 }
 
 impl Phone {
-    pub(super) fn open(ip: IpAddr, seed: u64, control: SocketAddr) -> anyhow::Result<Phone> {
+    /// A phone behind `link` to `control`.
+    pub(super) fn new(link: Link, seed: u64, control: SocketAddr) -> anyhow::Result<Phone> {
+        let agent = Agent::new(link, seed)?;
+        let hop = agent.link.hop(control);
         Ok(Phone {
-            agent: Agent::open(ip, seed)?,
-            audio: Audio::open(ip)?,
-            control,
+            audio: Audio::open(agent.address.ip())?,
+            agent,
+            hop,
             digest: DigestClient::new(ACCOUNT, PASSWORD),
             random: StdRng::seed_from_u64(seed),
             requests_count: 0,
@@ -80,7 +85,7 @@ impl Phone {
         let mut dialog = Dialog::uac(&invite, &response)?;
         dialog.confirm();
         let ack = dialog.ack(dialog.local_cseq);
-        self.agent.transactions.send_ack(ack, Agent::hop(self.control));
+        self.agent.transactions.send_ack(ack, self.hop.clone());
         Ok(Call { phone: self, dialog, far_end })
     }
 
@@ -113,7 +118,7 @@ impl Phone {
         heard: &dyn Fn(StatusCode),
     ) -> anyhow::Result<Response> {
         let what = format!("an answer to {}", request.method());
-        let sent = self.agent.transactions.send_request(Instant::now(), request, Agent::hop(self.control));
+        let sent = self.agent.transactions.send_request(Instant::now(), request, self.hop.clone());
         self.agent.expect(&what, deadline, |_, event| match event {
             Event::Response { key, response } if key == sent => {
                 if response.status().is_final() {
@@ -144,7 +149,7 @@ impl Phone {
         headers.push(HeaderName::To, &format!("<sip:{to}@{DOMAIN}>"));
         headers.push(HeaderName::CallId, &call_id);
         headers.push_typed(&CSeq { number: self.requests_count, method });
-        headers.push(HeaderName::Contact, &format!("<sip:{ACCOUNT}@{}>", self.agent.address));
+        headers.push(HeaderName::Contact, &format!("<sip:{ACCOUNT}@{};transport=tls>", self.agent.address));
         Ok(request)
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use call::{DigestAlgorithm, Trunk, TrunkId, TrunkMedia, TrunkTransport};
 use control::store::{Admin, CdrRow, NewAccount};
 use ledger::{Amount, Currency, Rate, RateTerms, Rounding};
+use rustls::pki_types::CertificateDer;
 
 pub(super) const ACCOUNT: &str = "alice";
 pub(super) const CURRENCY: &str = "EUR";
@@ -21,6 +22,7 @@ pub(super) const PASSWORD: &str = "correct horse battery staple";
 pub(super) struct Provider {
     pub(super) ng: SocketAddr,
     pub(super) sip: SocketAddr,
+    pub(super) certificate: CertificateDer<'static>,
     pub(super) database: PathBuf,
     currency: Currency,
     // In the order in which they end: control first, the folder last.
@@ -48,15 +50,22 @@ impl Provider {
         let database = folder.path().join("tollgate.db");
         let currency: Currency = CURRENCY.parse()?;
         fill(&database, currency, carrier)?;
-        let (ng, sip) = (free_port(ip)?, free_port(ip)?);
+        let certified = rcgen::generate_simple_self_signed(vec![DOMAIN.to_owned()])?;
+        let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+        std::fs::write(&certificate, certified.cert.pem())?;
+        std::fs::write(&key, certified.signing_key.serialize_pem())?;
+        let (ng, sip, trunks) = (free_port(ip)?, free_port(ip)?, free_port(ip)?);
         let config = folder.path().join("control.toml");
         std::fs::write(
             &config,
             format!(
-                "node.domain = \"{DOMAIN}\"\nstore.path = \"{}\"\ncdr.path = \"{}\"\n\n[[listener]]\ntransport = \"udp\"\n\
-                 address = \"{sip}\"\n\n[[engine]]\nname = \"demo\"\naddress = \"{ng}\"\n",
+                "node.domain = \"{DOMAIN}\"\nstore.path = \"{}\"\ncdr.path = \"{}\"\n\n[[listener]]\ntransport = \"tls\"\n\
+                 address = \"{sip}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\n[[listener]]\ntransport = \"udp\"\n\
+                 address = \"{trunks}\"\n\n[[engine]]\nname = \"demo\"\naddress = \"{ng}\"\n",
                 database.display(),
                 folder.path().join("cdr.jsonl").display(),
+                certificate.display(),
+                key.display(),
             ),
         )?;
         let interface = ip.to_string();
@@ -65,7 +74,17 @@ impl Provider {
             start(&["engine", "--interface", &interface, "--listen-ng", &listen, "--workers", "1"], &[])?;
         await_ng(ng, deadline)?;
         let control = start(&["control", "--config"], &[&config])?;
-        Ok(Provider { ng, sip, database, currency, _control: control, _engine: engine, _folder: folder })
+        let certificate = certified.cert.into();
+        Ok(Provider {
+            ng,
+            sip,
+            certificate,
+            database,
+            currency,
+            _control: control,
+            _engine: engine,
+            _folder: folder,
+        })
     }
 
     pub(super) fn money(&self, amount: Amount) -> String {
