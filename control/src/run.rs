@@ -17,7 +17,7 @@ use crate::config::{Config, Listener, ListenerKind};
 use crate::exchange::{Actor, Wiring, wall_ms};
 use crate::media::{EngineSocketError, Engines};
 use crate::progress::ProgressLog;
-use crate::store::{Store, StoreConfig, StoreError, next_incarnation, watch_directory};
+use crate::store::{Store, StoreConfig, StoreError, claim, next_incarnation, watch_directory};
 use crate::transport::{BindError, Transports};
 
 /// Why the process could not start.
@@ -75,11 +75,12 @@ pub fn run(config: Config) -> Result<(), RunError> {
 /// # Errors
 /// As [`run`].
 pub async fn serve(config: &Config, shutdown: mpsc::Receiver<()>) -> Result<(), RunError> {
-    // Order: the journal is read before anybody is asked about a call, the
+    // Order: the database is ours alone before anything is changed, the journal is read before anybody is asked about a call, the
     // engines are known before calls are taken up, and peers are heard last.
     let (replies, store_replies) = mpsc::unbounded_channel();
     let store_config = StoreConfig::new(&config.store_path);
     // Unbounded in name only: one reply per request, and the store bounds those.
+    let _claim = claim(&config.store_path)?;
     let (store, journal) = Store::open(store_config, move |id, reply| {
         let _ = replies.send((id, reply));
     })?;

@@ -90,6 +90,18 @@ async fn a_stranger_is_challenged_a_broken_request_refused_and_a_signal_ends_it(
 }
 
 #[tokio::test]
+async fn a_second_process_on_one_database_does_not_start() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let node = Node::start(folder.path());
+    assert!(ask(&node, &register("one")).await.starts_with("SIP/2.0 401 "));
+    let second = Node::start(folder.path());
+    let outcome = timeout(PATIENCE, second.task).await.expect("it ends").expect("no panic");
+    assert!(matches!(outcome, Err(control::RunError::Store(_))), "{outcome:?}");
+    assert!(ask(&node, &register("two")).await.starts_with("SIP/2.0 401 "), "the first one goes on");
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_database_that_cannot_be_opened_is_an_error_and_no_listener() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let node = Node::start(&folder.path().join("absent"));

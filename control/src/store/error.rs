@@ -22,6 +22,9 @@ pub enum StoreError {
     /// The file is not the one that was opened: it was moved or replaced.
     #[error("{} is no longer the file that was opened", .0.display())]
     Replaced(PathBuf),
+    /// Another process runs calls on the database.
+    #[error("another control process works on {}", .0.display())]
+    Claimed(PathBuf),
     /// The database was made by a newer program, or its migrations are not the ones of this program.
     #[error("migration {0} of the database is not known to this program")]
     Migration(u32),

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod admin;
+mod claim;
 mod directory;
 mod error;
 mod incarnation;
@@ -36,6 +37,7 @@ use call::{JournalEntry, StoreReply, StoreRequest};
 
 pub use accounts::{AccountSummary, NewAccount};
 pub use admin::{Admin, CdrRow};
+pub use claim::{Claim, claim};
 pub use directory::load_directory;
 pub use error::StoreError;
 pub use incarnation::next_incarnation;
