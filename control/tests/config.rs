@@ -54,6 +54,13 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
+fn call_records_are_not_written_into_the_database() {
+    let text = format!("{SMALL}\n[store]\npath = \"/tmp/one.db\"\n[cdr]\npath = \"/tmp/one.db\"\n");
+    let [mistake] = &mistakes(&text)[..] else { panic!("one mistake") };
+    assert!(mistake.starts_with("control.toml:11: cdr.path: /tmp/one.db is the database"), "{mistake}");
+}
+
+#[test]
 fn an_unknown_section_is_refused_with_its_line() {
     let [mistake] = &mistakes(&format!("{SMALL}\n[limit]\nconnections_max = 3\n"))[..] else { panic!() };
     assert!(mistake.starts_with("control.toml:8: "), "{mistake}");

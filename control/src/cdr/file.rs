@@ -36,12 +36,14 @@ impl LineFile {
     /// The disk is full or broken. The lines are taken back, but that may fail too: the file is to be
     /// opened anew, which tells what is in it.
     pub(super) fn append(&mut self, lines: &str) -> io::Result<()> {
+        // Not what was counted: an operator may have emptied the file meanwhile.
+        let before = self.file.metadata()?.len();
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            let _ = self.file.set_len(self.length);
+            let _ = self.file.set_len(before);
             return Err(error);
         }
-        self.length += lines.len() as u64;
+        self.length = before + lines.len() as u64;
         Ok(())
     }
 
@@ -126,6 +128,18 @@ mod tests {
         fs::write(&path, format!("a\n{}", "x".repeat(200_000))).unwrap();
         LineFile::open(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\n");
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_is_gone_on_with_from_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cdr.jsonl");
+        let mut file = LineFile::open(&path).unwrap();
+        file.append("{\"sequence\":1,\"call\":\"a\"}\n").unwrap();
+        fs::write(&path, "").unwrap();
+        file.append("{\"sequence\":2,\"call\":\"b\"}\n").unwrap();
+        assert_eq!(file.last().unwrap().unwrap().sequence, 2);
+        assert_eq!(file.length, fs::metadata(&path).unwrap().len());
     }
 
     #[test]

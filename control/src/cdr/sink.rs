@@ -1,11 +1,12 @@
 //! The sink that writes JSON Lines.
 
-use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use thiserror::Error;
@@ -68,6 +69,9 @@ pub enum SinkError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file is the database, which writing lines would destroy.
+    #[error("{} is the database; call records need a file of their own", .0.display())]
+    Database(PathBuf),
     /// The outbox cannot be read.
     #[error("the outbox cannot be read")]
     Store(#[from] StoreError),
@@ -121,6 +125,9 @@ struct Writer {
 
 impl Writer {
     fn open(database: &Path, path: &Path) -> Result<Writer, SinkError> {
+        if same_file(database, path) {
+            return Err(SinkError::Database(path.to_owned()));
+        }
         let connection = connect_reader(database)?;
         let sequence = connection
             .query_row("SELECT sequence FROM cdr_cursor WHERE sink = ?1", [SINK], |row| row.get(0))
@@ -180,6 +187,14 @@ impl Writer {
             count += 1;
         }
         Ok((lines, count, last))
+    }
+}
+
+/// Whether two names lead to one file that is there.
+fn same_file(one: &Path, other: &Path) -> bool {
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
     }
 }
 

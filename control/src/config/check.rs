@@ -127,11 +127,16 @@ impl Check<'_> {
             self.wrong(&raw.node.domain, "node.domain", format!("{domain:?} is not a host"), DOMAIN_REMEDY);
         }
         let trust_roots = PathBuf::from(self.text("tls.trust_roots", &raw.tls.trust_roots));
+        let database = self.text("store.path", &raw.store.path);
+        if self.text("cdr.path", &raw.cdr.path) == database {
+            let reason = format!("{database} is the database");
+            self.wrong(&raw.cdr.path, "cdr.path", reason, "give call records a file of their own");
+        }
         let limits = &raw.limits;
         Config {
             node_id,
             domain,
-            store_path: PathBuf::from(self.text("store.path", &raw.store.path)),
+            store_path: PathBuf::from(database),
             cdr_path: PathBuf::from(self.text("cdr.path", &raw.cdr.path)),
             show_numbers: raw.log.show_numbers.as_ref().is_some_and(|value| *value.get_ref()),
             listeners: self.listeners(raw),

@@ -41,6 +41,18 @@ fn every_call_is_one_line_in_order() {
 }
 
 #[test]
+fn the_database_itself_is_no_file_for_records() {
+    let fixture = Fixture::new("0");
+    let before = fs::read(fixture.path()).unwrap();
+    let other_name = fixture.folder.path().join("cdr.jsonl");
+    std::os::unix::fs::symlink(fixture.path(), &other_name).unwrap();
+    for path in [fixture.path(), other_name] {
+        assert!(matches!(Writer::open(&fixture.path(), &path), Err(SinkError::Database(_))));
+    }
+    assert_eq!(fs::read(fixture.path()).unwrap(), before);
+}
+
+#[test]
 fn the_sink_is_woken_by_a_commit() {
     let fixture = Fixture::new("0");
     let path = fixture.folder.path().join("cdr.jsonl");
