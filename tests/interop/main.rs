@@ -1,6 +1,8 @@
 //! Whole calls with peers that we did not write.
 #![forbid(unsafe_code)]
 
+mod books;
+mod crash;
 mod kamailio;
 mod ng_differential;
 mod paid_answered;

@@ -10,6 +10,7 @@ pub mod scenario;
 pub mod sipp;
 pub mod trace;
 pub mod udp;
+pub mod watch;
 
 pub use address::Address;
 pub use baresip::{Baresip, Phone};
@@ -17,3 +18,4 @@ pub use node::{DOMAIN, Engine, Node, Setup};
 pub use process::Process;
 pub use scenario::{Body, Scenario};
 pub use sipp::{Plan, Sipp};
+pub use watch::Watch;
