@@ -72,7 +72,7 @@ impl Admin {
     /// `prefix` are passed over.
     ///
     /// # Errors
-    /// The first line that is no rate, by its number.
+    /// The first line that is no rate, by its number; or there is no rate.
     ///
     /// # Cost
     /// Ten to twenty microseconds a rate, during which calls wait for the store: 260,000 rates took 3 to 6 s.
@@ -86,6 +86,9 @@ impl Admin {
             }
             rates.push(read_rate(text).map_err(|reason| ImportError::Line { line, reason })?);
             lines.push(line);
+        }
+        if rates.is_empty() {
+            return Err(ImportError::Empty);
         }
         let transaction = self.begin()?;
         let currency = currency(&transaction, tariff)?;
@@ -108,6 +111,9 @@ impl Admin {
 /// Why a rate sheet was not taken; the tariff is as it was.
 #[derive(Debug, Error)]
 pub enum ImportError {
+    /// It has no rate at all, which would refuse every call.
+    #[error("there is no rate in it")]
+    Empty,
     /// A line is no rate.
     #[error("line {line}: {reason}")]
     Line {
@@ -215,6 +221,16 @@ mod tests {
         assert_eq!((terms.initial_seconds, terms.next_seconds), (60, 30));
         assert_eq!(terms.rounding, Rounding { mode: RoundingMode::HalfEven, decimals: 2 });
         assert_eq!(admin.tariffs().unwrap(), [("standard".to_owned(), "EUR".parse().unwrap(), 2)]);
+    }
+
+    #[test]
+    fn a_sheet_without_a_rate_does_not_empty_the_tariff() {
+        let (_folder, mut admin) = admin();
+        admin.import_rates("standard", "49\t0.02").unwrap();
+        for sheet in ["", "\n", "prefix,price\n# nothing\n"] {
+            assert!(matches!(admin.import_rates("standard", sheet), Err(ImportError::Empty)));
+        }
+        assert_eq!(admin.rates("standard").unwrap().len(), 1);
     }
 
     #[test]
