@@ -13,10 +13,16 @@ impl Admin {
     /// Adds an account without money and without a way to prove itself.
     ///
     /// # Errors
-    /// The name is none, exists already, or the tariff does not exist or is in another currency.
+    /// The name or the number is none, the name exists already, or the tariff does not exist or is in another
+    /// currency.
     pub fn add_account(&mut self, account: &NewAccount) -> Result<(), StoreError> {
         let id: ledger::AccountId =
             account.id.parse().map_err(|error| StoreError::refused(format!("{error}")))?;
+        if let Some(number) = &account.caller_number
+            && !is_number(number)
+        {
+            return Err(StoreError::refused(format!("{number:?} is no number: digits, with or without +")));
+        }
         if account.balance_limit > Amount::ZERO {
             return Err(StoreError::refused("the limit of a balance is zero or below"));
         }
@@ -199,6 +205,12 @@ impl Admin {
         summaries.sort_by(|left, right| left.account.id.cmp(&right.account.id));
         Ok(summaries)
     }
+}
+
+/// What a carrier can be shown as the caller: at most as long as ITU-T E.164 has it.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An account to be added.

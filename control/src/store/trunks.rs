@@ -10,9 +10,15 @@ impl Admin {
     /// name where it is the same.
     ///
     /// # Errors
-    /// The name is none, or the trunk allows no time to answer.
+    /// The name or the prefix is none, or the trunk allows no time to answer.
     pub fn put_trunk(&mut self, trunk: &Trunk, priority: u32) -> Result<(), StoreError> {
         trunk.id.0.parse::<ledger::AccountId>().map_err(|error| StoreError::refused(error.to_string()))?;
+        if !trunk.number_prefix.bytes().all(|byte| byte.is_ascii_digit() || b"+*#".contains(&byte)) {
+            let prefix = &trunk.number_prefix;
+            return Err(StoreError::refused(format!(
+                "{prefix:?} is no prefix of a number: digits, +, * and #"
+            )));
+        }
         if trunk.setup_timeout_seconds == 0 {
             return Err(StoreError::refused("a trunk is given at least one second to answer"));
         }

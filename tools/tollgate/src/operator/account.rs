@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use call::DigestAlgorithm;
 use clap::{Args, Subcommand, ValueEnum};
 use control::store::{AccountSummary, NewAccount};
@@ -114,6 +115,9 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let mut admin = place.open()?;
     match options.command {
         Command::Add(add) => {
+            // Whatever may fail comes before the account is there: it cannot be added again.
+            ensure!(add.credit.is_none_or(|credit| credit >= Amount::ZERO), "--credit is zero or above");
+            let password = add.password_file.as_deref().map(read_secret).transpose()?;
             ensure_tariff(&mut admin, &add.tariff, add.currency)?;
             admin.add_account(&NewAccount {
                 tariff: Some(add.tariff),
@@ -124,8 +128,8 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
                 md5_in_clear: add.md5_in_clear,
                 ..NewAccount::new(add.name.as_str(), add.currency)
             })?;
-            if let (Some(file), Some(domain)) = (add.password_file, add.domain) {
-                admin.set_password(&add.name, &domain, &read_secret(&file)?, &algorithms(&add.algorithms))?;
+            if let (Some(password), Some(domain)) = (password, add.domain) {
+                admin.set_password(&add.name, &domain, &password, &algorithms(&add.algorithms))?;
             }
             if let Some(credit) = add.credit.filter(|credit| *credit > Amount::ZERO) {
                 admin.top_up(&add.name, credit, Some("opening credit"))?;
