@@ -45,6 +45,35 @@ fn line(row: &CdrRow) -> String {
     };
     format!(
         "{}  {} → {}  {} {}, {} s billed, {cost}",
-        cdr.setup_at, cdr.caller, cdr.callee, cdr.sip_status, cdr.cause, cdr.billed_seconds
+        cdr.setup_at,
+        shown(&cdr.caller),
+        shown(&cdr.callee),
+        cdr.sip_status,
+        shown(&cdr.cause),
+        cdr.billed_seconds
     )
+}
+
+/// Peers chose these texts: one must neither steer the terminal nor fill it.
+fn shown(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(CHARACTERS_MAX).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(CHARACTERS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Of one text in a line; `--json` has all of it.
+const CHARACTERS_MAX: usize = 80;
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_text_from_a_peer_neither_steers_the_terminal_nor_fills_it() {
+        assert_eq!(shown("+4930\u{1b}[2J\r\nbob"), "+4930\u{fffd}[2J\u{fffd}\u{fffd}bob");
+        assert_eq!(shown(&"9".repeat(16_000)).chars().count(), 81);
+    }
 }
