@@ -1,5 +1,6 @@
 //! `tollgate control`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,7 +49,10 @@ fn config(options: &Options) -> anyhow::Result<Config> {
     if let Some(path) = &options.config {
         source = source.file(path)?;
     }
-    source = source.environment(std::env::vars())?;
+    // What is no text is none of ours, and no reason not to start.
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    source = source.environment(std::env::vars_os().filter_map(text))?;
     for setting in &options.set {
         let (key, value) =
             setting.split_once('=').with_context(|| format!("--set {setting}: write KEY=VALUE"))?;

@@ -1,5 +1,6 @@
 //! What a newcomer types first.
 
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output};
 
 fn tollgate(arguments: &[&str]) -> Output {
@@ -54,6 +55,37 @@ fn an_account_a_rate_and_a_trunk_are_made_and_the_books_balance() {
     );
     assert_eq!(run("account show alice")["available"], "12.50");
     assert_eq!(run("ledger verify")["ok"], true);
+}
+
+#[test]
+fn an_account_that_cannot_be_made_whole_is_not_made() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = folder.path().join("tollgate.db").display().to_string();
+    for wrong in [
+        "--password-file /nonexistent --domain example.net",
+        "--credit=-5",
+        "--number 49;evil",
+        "--number +123456789012345678",
+    ] {
+        let line = format!("account add alice --currency EUR {wrong} --database {database}");
+        assert!(!tollgate(&line.split_whitespace().collect::<Vec<_>>()).status.success(), "{wrong}");
+    }
+    let list = tollgate(&["account", "list", "--json", "--database", &database]);
+    assert_eq!(text(&list.stdout), "{\"accounts\":[]}\n");
+    let trunk = "trunk add c sip:192.0.2.1 --media plain --number-prefix 9@evil --database";
+    let words: Vec<&str> = trunk.split_whitespace().chain([database.as_str()]).collect();
+    assert!(text(&tollgate(&words).stderr).contains("no prefix of a number"));
+}
+
+#[test]
+fn an_environment_that_is_no_text_is_no_reason_not_to_start() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["control", "--check", "--set", "node.domain=example.net"])
+        .env("PATH_OF_SOMEBODY", std::ffi::OsStr::from_bytes(b"\xff"))
+        .output()
+        .expect("tollgate runs");
+    let said = text(&output.stderr);
+    assert!(said.contains("there is no listener") && !said.contains("panicked"), "{said}");
 }
 
 #[test]
