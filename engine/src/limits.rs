@@ -20,19 +20,36 @@ pub(crate) fn sockets_per_worker(config: &Config) -> u32 {
             );
         }
         Ok(limit) => {
-            tracing::warn!(
-                now = limit.now,
-                hard = limit.hard,
-                wanted = total,
-                "descriptor limit is too low for the port range and may not be raised: \
-                 calls beyond it are refused with `Ran out of ports` (raise LimitNOFILE or narrow the range)"
-            );
-            let share = limit.now.saturating_sub(DESCRIPTORS_BESIDES) / workers;
+            let room = limit.now.saturating_sub(DESCRIPTORS_BESIDES);
+            let calls = room / SOCKETS_PER_CALL;
+            if covers_sessions(room, config.sessions_max) {
+                tracing::info!(
+                    now = limit.now,
+                    calls,
+                    "descriptor limit is below the port range and suffices for max-sessions"
+                );
+            } else {
+                tracing::warn!(
+                    now = limit.now,
+                    hard = limit.hard,
+                    wanted = total,
+                    calls,
+                    "descriptor limit may not be raised for the whole port range: there is room for so many \
+                     calls of one audio stream, and further ones are refused with `Ran out of ports` \
+                     (raise LimitNOFILE, or lower max-sessions)"
+                );
+            }
+            let share = room / workers;
             return u32::try_from(share.clamp(2, wanted)).unwrap_or(u32::MAX);
         }
         Err(error) => tracing::warn!(%error, "descriptor limit cannot be read"),
     }
     u32::try_from(wanted).unwrap_or(u32::MAX)
+}
+
+/// Whether calls of one audio stream, as many as there may be, find room for their sockets.
+fn covers_sessions(room: u64, sessions_max: usize) -> bool {
+    u64::try_from(sessions_max).unwrap_or(u64::MAX).saturating_mul(SOCKETS_PER_CALL) <= room
 }
 
 /// Sockets of one worker when all its ports are in use on all addresses.
@@ -45,3 +62,38 @@ fn sockets_wanted(config: &Config) -> u64 {
 
 /// Descriptors for everything but media: rings, mailboxes, NG sockets, logs, and room to spare.
 const DESCRIPTORS_BESIDES: u64 = 128;
+
+/// RTP and RTCP, toward each side.
+const SOCKETS_PER_CALL: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use crate::RawConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_is_wanted_for_each_port_of_each_address() {
+        let config = |interfaces: &[&str], workers| {
+            RawConfig {
+                interface: interfaces.iter().map(ToString::to_string).collect(),
+                port_min: Some(20_000),
+                port_max: Some(20_099),
+                workers: Some(workers),
+                ..RawConfig::default()
+            }
+            .check()
+            .expect("sound")
+        };
+        assert_eq!(sockets_wanted(&config(&["127.0.0.1"], 1)), 100);
+        assert_eq!(sockets_wanted(&config(&["a/127.0.0.1", "b/127.0.0.1!192.0.2.1", "::1"], 1)), 200);
+        assert_eq!(sockets_wanted(&config(&["127.0.0.1"], 3)), 34);
+    }
+
+    #[test]
+    fn a_limit_below_the_ports_may_be_enough_for_the_calls() {
+        assert!(covers_sessions(19_872, 4_968));
+        assert!(!covers_sessions(19_872, 4_969));
+        assert!(!covers_sessions(1 << 40, usize::MAX));
+    }
+}
