@@ -1,0 +1,403 @@
+//! A shard under any order of commands, datagrams, sockets that open or do not, and time: every command is answered
+//! once, no port is used twice, nothing is sent but to addresses signalled in the same call, nothing is left behind.
+#![no_main]
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use engine_core::{Input, Instant, Interfaces, OpenError, Output, PortRange, Shard, ShardConfig, SocketId};
+use libfuzzer_sys::fuzz_target;
+use ng::{Command, Delete, DeleteDelay, Learning, Lease, List, Query, Reply, ReportAck, Signal, Trust};
+use rtp::sdp::Sdp;
+
+fuzz_target!(|data: &[u8]| {
+    let mut bench = Bench::new();
+    let mut operations = Operations(data);
+    for _ in 0..OPERATIONS_MAX {
+        let Some(operation) = operations.byte() else { break };
+        bench.run(operation, &mut operations);
+    }
+    bench.end();
+});
+
+/// Operations of one input; more would only make it slower.
+const OPERATIONS_MAX: usize = 200;
+
+const PORT_MIN: u16 = 20_000;
+const PORT_MAX: u16 = 20_031;
+const INTERFACES: [&str; 3] = ["127.0.0.1", "::1", "pub/127.0.0.2!203.0.113.9"];
+
+/// Lines after the first section. None of them names an address.
+const EXTRAS: [&str; 12] = [
+    "",
+    "a=sendonly\r\n",
+    "a=recvonly\r\n",
+    "a=inactive\r\n",
+    "a=rtcp-mux\r\n",
+    "a=rtcp:4321\r\n",
+    "m=video 7000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n",
+    "m=image 7002 udptl t38\r\n",
+    "m=video 0 RTP/AVP 96\r\n",
+    "m=message 7777 TCP/MSRP *\r\n",
+    "a=candidate:1 1 UDP 1 203.0.113.5 9 typ host\r\n",
+    "a=fmtp:0 annexb=no\r\na=rtcp-fb:* nack\r\n",
+];
+
+/// What is left of the input.
+struct Operations<'a>(&'a [u8]);
+
+impl<'a> Operations<'a> {
+    fn byte(&mut self) -> Option<u8> {
+        let (&first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+
+    fn number(&mut self) -> u8 {
+        self.byte().unwrap_or_default()
+    }
+
+    fn flag(&mut self) -> bool {
+        self.number().is_multiple_of(2)
+    }
+
+    fn chunk(&mut self) -> &'a [u8] {
+        let bytes = usize::from(self.number()).min(self.0.len());
+        let (chunk, rest) = self.0.split_at(bytes);
+        self.0 = rest;
+        chunk
+    }
+}
+
+/// A shard, its clock, and what the engine around it would know.
+struct Bench {
+    shard: Shard,
+    now: Instant,
+    /// Commands that are not answered yet.
+    running: HashMap<u64, Option<u8>>,
+    next_id: u64,
+    asked: Vec<(SocketId, SocketAddr)>,
+    open: HashMap<SocketId, SocketAddr>,
+    /// Sockets are granted at once, or wait.
+    slow: bool,
+    /// By local address: the call it was shown in last.
+    shown: HashMap<SocketAddr, u8>,
+    /// By call: every address that was ever signalled in it.
+    signalled: HashMap<u8, HashSet<IpAddr>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let interfaces = INTERFACES.map(|text| text.parse().expect("an interface"));
+        let interfaces = Interfaces::new(interfaces.to_vec()).expect("there are some");
+        let mut config = ShardConfig::new(interfaces, PortRange::whole(PORT_MIN, PORT_MAX, 5));
+        config.limits.calls_max = 3;
+        config.limits.legs_max = 4;
+        config.limits.pairs_max = 3;
+        config.limits.waiting_max = 4;
+        config.limits.reports_max = 3;
+        config.limits.owners_max = 2;
+        Self {
+            shard: Shard::new(config, 1),
+            now: Instant::from_millis(1_000),
+            running: HashMap::new(),
+            next_id: 0,
+            asked: Vec::new(),
+            open: HashMap::new(),
+            slow: false,
+            shown: HashMap::new(),
+            signalled: HashMap::new(),
+        }
+    }
+
+    fn run(&mut self, operation: u8, operations: &mut Operations<'_>) {
+        let call = operation >> 6;
+        match operation % 16 {
+            0..=2 => {
+                let signal = self.signal(call, operations);
+                self.ask(Some(call), Command::Offer(Box::new(signal)));
+            }
+            3..=5 => {
+                let mut signal = self.signal(call, operations);
+                signal.to_tag = Some(signal.to_tag.unwrap_or_else(|| "1".to_owned()));
+                self.ask(Some(call), Command::Answer(Box::new(signal)));
+            }
+            6 => {
+                let delete = Delete {
+                    call_id: call.to_string(),
+                    from_tag: tag(operations),
+                    to_tag: tag(operations),
+                    via_branch: tag(operations),
+                    fast: operations.flag(),
+                    delay: match operations.number() % 4 {
+                        0 => DeleteDelay::Default,
+                        seconds => DeleteDelay::Seconds(u32::from(seconds) - 1),
+                    },
+                    owner: owner(operations),
+                    epoch: Some(operations.number().into()),
+                    keep_report: operations.flag(),
+                    ..Delete::default()
+                };
+                self.ask(None, Command::Delete(Box::new(delete)));
+            }
+            7 => {
+                let (from_tag, to_tag) = (tag(operations), tag(operations));
+                self.ask(None, Command::Query(Query { call_id: call.to_string(), from_tag, to_tag }));
+            }
+            8 => {
+                let owner = owner(operations).unwrap_or_default();
+                let (epoch, lease_ms) = (operations.number().into(), 1 << (operations.number() % 20));
+                self.ask(None, Command::Lease(Lease { call_id: call.to_string(), owner, epoch, lease_ms }));
+            }
+            9 => match operations.flag() {
+                true => {
+                    let (owner, epoch) = (owner(operations), Some(operations.number().into()));
+                    self.ask(None, Command::ReportAck(ReportAck { call_id: call.to_string(), owner, epoch }));
+                }
+                false => {
+                    let (limit, owner) = (operations.number().into(), owner(operations));
+                    self.ask(None, Command::List(List { limit, owner }));
+                }
+            },
+            10..=12 => {
+                let socket = self.socket(operations);
+                let remote = SocketAddr::new(remote(operations), port(operations));
+                let mut packet = operations.chunk().to_vec();
+                if let Some(first) = packet.first_mut().filter(|_| operation & 0x20 != 0) {
+                    *first = *first & 0x3f | 0x80;
+                    packet.resize(packet.len().max(12), 0);
+                }
+                self.input(Input::Datagram { socket, remote, packet: &mut packet });
+            }
+            13 => self.pass(Duration::from_millis(1 << (operations.number() % 18))),
+            14 => {
+                self.slow = operations.flag();
+                let result = match operations.number() % 8 {
+                    0 => Err(OpenError::InUse),
+                    1 => Err(OpenError::NoDescriptor),
+                    2 => Err(OpenError::NotAvailable),
+                    3 => Err(OpenError::Other),
+                    _ => Ok(()),
+                };
+                self.grant(operations.number().into(), result);
+            }
+            _ => {
+                let socket = self.socket(operations);
+                self.input(Input::SocketError { socket });
+            }
+        }
+    }
+
+    /// An offer or answer of one of a few parties, and what it signals.
+    fn signal(&mut self, call: u8, operations: &mut Operations<'_>) -> Signal {
+        let ip = match operations.number() % 8 {
+            0 => IpAddr::from([0, 0, 0, 0]),
+            host => party(call, host % 4),
+        };
+        let received_from = match operations.number() % 4 {
+            0 => None,
+            host => Some(party(call, 100 + host)),
+        };
+        let addresses = self.signalled.entry(call).or_default();
+        addresses.insert(ip);
+        addresses.extend(received_from);
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
+        let extra = |operations: &mut Operations<'_>| EXTRAS[usize::from(operations.number()) % EXTRAS.len()];
+        let mut sdp = format!(
+            "v=0\r\no=- 1 {} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\
+             m=audio {} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n{}{}",
+            operations.number(),
+            port(operations),
+            extra(operations),
+            extra(operations),
+        )
+        .into_bytes();
+        let noise = operations.chunk();
+        if !noise.is_empty() {
+            sdp.extend_from_slice(b"a=x");
+            sdp.extend(noise.iter().filter(|byte| !b"\r\n\0".contains(byte)));
+            sdp.extend_from_slice(b"\r\n");
+        }
+        let options = operations.number();
+        let option = |bit: u8| options & (1 << bit) != 0;
+        Signal {
+            call_id: call.to_string(),
+            from_tag: (operations.number() % 4).to_string(),
+            to_tag: tag(operations),
+            via_branch: tag(operations),
+            sdp,
+            received_from,
+            trust: if option(0) { Trust::SipSource } else { Trust::default() },
+            learning: option(1).then_some(Learning::Off),
+            media_handover: option(2),
+            asymmetric: option(3),
+            port_latching: option(4).then_some(true),
+            direction: if option(5) { vec!["default".to_owned(), "pub".to_owned()] } else { Vec::new() },
+            address_family: option(6).then_some(ng::Family::Ip6),
+            ice: option(7).then_some(ng::Ice::Remove),
+            owner: owner(operations),
+            epoch: Some(operations.number().into()),
+            lease_ms: operations.flag().then(|| 1 << (operations.number() % 20)),
+            keep_report: operations.flag(),
+            supports_load_limit: operations.flag(),
+            ..Signal::default()
+        }
+    }
+
+    /// A socket that is open, mostly.
+    fn socket(&self, operations: &mut Operations<'_>) -> SocketId {
+        let number = usize::from(operations.number());
+        let mut open: Vec<SocketId> = self.open.keys().copied().collect();
+        open.sort_unstable();
+        open.get(number % 70).copied().unwrap_or(SocketId(number.try_into().expect("small")))
+    }
+
+    fn ask(&mut self, call: Option<u8>, command: Command) {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.running.insert(id, call);
+        self.input(Input::Command { id, command });
+    }
+
+    /// Lets time pass, with a tick at its end as a busy engine does.
+    fn pass(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.input(Input::Tick);
+        assert!(
+            self.shard.next_deadline().is_none_or(|at| at > self.now),
+            "a deadline that passed is still due"
+        );
+    }
+
+    /// Answers the `number`-th request for a socket, if there are so many.
+    fn grant(&mut self, number: usize, result: Result<(), OpenError>) {
+        if number >= self.asked.len() {
+            return;
+        }
+        let (socket, local) = self.asked.remove(number);
+        if result.is_ok() {
+            self.open.insert(socket, local);
+        }
+        self.input(Input::SocketOpened { socket, result });
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        let wall_ms = 1_700_000_000_000 + self.now.as_nanos() / 1_000_000;
+        let datagram = matches!(input, Input::Datagram { .. });
+        self.shard.handle_input(self.now, wall_ms, input);
+        self.drain(datagram);
+        while !self.slow && !self.asked.is_empty() {
+            self.grant(0, Ok(()));
+        }
+    }
+
+    fn drain(&mut self, datagram: bool) {
+        let mut sent = 0;
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                Output::OpenSocket { socket, local, .. } => {
+                    let others =
+                        self.asked.iter().copied().chain(self.open.iter().map(|(id, at)| (*id, *at)));
+                    for (id, at) in others {
+                        assert!(id != socket && at != local, "{socket:?} at {local} is in use");
+                    }
+                    assert!((PORT_MIN..=PORT_MAX).contains(&local.port()), "{local}");
+                    self.asked.push((socket, local));
+                }
+                Output::CloseSocket { socket } => {
+                    let local = self.open.remove(&socket).expect("only what is open is closed");
+                    self.shown.remove(&local);
+                }
+                Output::Reply { id, reply } => {
+                    let call = self.running.remove(&id).expect("a command is answered once");
+                    if let (Reply::Signal(signal), Some(call)) = (reply, call) {
+                        self.show(call, &signal.sdp);
+                    }
+                }
+                Output::Event(event) => assert!(event.owner.is_some(), "only owners hear of their calls"),
+                Output::Transmit { socket, remote, .. } => {
+                    sent += 1;
+                    let local = self.open.get(&socket).expect("only open sockets send");
+                    let call = self.shown.get(local).expect("only sockets that somebody was shown send");
+                    assert!(
+                        self.signalled[call].contains(&remote.ip()),
+                        "{remote} was never signalled in {call}"
+                    );
+                }
+            }
+        }
+        assert!(sent <= usize::from(datagram), "a datagram is sent on once, and nothing else sends");
+        assert_eq!(self.shard.counters().faults, 0);
+    }
+
+    /// A description went out: its ports belong to this call.
+    fn show(&mut self, call: u8, sdp: &[u8]) {
+        let sdp = Sdp::parse(sdp).expect("what is written can be read");
+        for (index, media) in sdp.media.iter().enumerate() {
+            let port = media.media().port;
+            let Some(told) = sdp.connection(index).and_then(|connection| connection.ip()) else { continue };
+            for (&local, ()) in self.open.values().map(|local| (local, &())) {
+                // With hold by the unspecified address nobody is told where; the port says enough.
+                let address = match INTERFACES[2].ends_with(&told.to_string()) {
+                    true => IpAddr::from([127, 0, 0, 2]),
+                    false => told,
+                };
+                let here = told.is_unspecified() || local.ip() == address;
+                if here && port != 0 && local.port() & !1 == port {
+                    self.shown.insert(local, call);
+                }
+            }
+        }
+    }
+
+    /// Every socket opens, and the engine stops.
+    fn end(mut self) {
+        self.slow = false;
+        self.input(Input::Tick);
+        self.input(Input::Shutdown);
+        assert!(self.running.is_empty(), "{} commands were never answered", self.running.len());
+        assert!(self.open.is_empty(), "{} sockets are left open", self.open.len());
+        assert_eq!(self.shard.counters().sockets_live, 0);
+        assert_eq!(self.shard.counters().calls_live, 0);
+        assert_eq!(self.shard.next_deadline(), None);
+        let pairs = usize::from(PORT_MAX - PORT_MIN).div_ceil(2);
+        assert_eq!(self.shard.free_port_pairs(), INTERFACES.len() * pairs);
+    }
+}
+
+/// A party's address: each call has a network of its own.
+fn party(call: u8, host: u8) -> IpAddr {
+    match host {
+        3 => format!("2001:db8:{call}::{host}").parse().expect("an address"),
+        _ => IpAddr::from([198, 51, 100 + call, host]),
+    }
+}
+
+/// Where a datagram comes from: a party of some call, or a stranger.
+fn remote(operations: &mut Operations<'_>) -> IpAddr {
+    let (call, host) = (operations.number() % 4, operations.number());
+    match host % 8 {
+        7 => IpAddr::from([192, 0, 2, host]),
+        host @ 4..=6 => party(call, 97 + host),
+        host => party(call, host),
+    }
+}
+
+fn port(operations: &mut Operations<'_>) -> u16 {
+    4_000 + u16::from(operations.number() % 8)
+}
+
+fn tag(operations: &mut Operations<'_>) -> Option<String> {
+    match operations.number() % 6 {
+        tag @ 0..=3 => Some(tag.to_string()),
+        _ => None,
+    }
+}
+
+fn owner(operations: &mut Operations<'_>) -> Option<String> {
+    match operations.number() % 8 {
+        owner @ 0..=2 => Some(format!("owner{owner}")),
+        _ => None,
+    }
+}
