@@ -6,6 +6,7 @@ mod crash;
 mod kamailio;
 mod ng_differential;
 mod paid_answered;
+mod paid_carriers;
 mod paid_modified;
 mod paid_pressure;
 mod paid_provider;

@@ -62,6 +62,24 @@ fn a_call_is_charged_to_the_second_when_the_carrier_hangs_up() {
 }
 
 #[test]
+fn the_longest_prefix_and_its_increments_set_the_price() {
+    let at = Address::new();
+    let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);
+    let engine = Engine::start(at, &[]);
+    let node = setup(at, &[&engine], &[&carrier], "5.00")
+        .command("rate add 4930 --price 0.07 --initial 30 --next 6")
+        .command("rate add 49301235 --price 9.99")
+        .start();
+    let mut caller = alice(&node, calls().pauses().hangs_up()).pause_ms(500).start(at);
+    caller.await_success();
+    carrier.await_success();
+    // Half a second begins the first increment of 30 s, for half the price of a minute.
+    let record = only_record(&node, "4.965");
+    assert_says(&record, &json!({"billed_seconds": 30, "charge": "0.035"}));
+    assert_says(&record["rate"], &json!({"prefix": "4930", "initial_seconds": 30, "next_seconds": 6}));
+}
+
+#[test]
 fn credit_that_is_used_up_ends_the_call_and_no_more_than_the_hold_is_charged() {
     let at = Address::new();
     let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);

@@ -102,6 +102,43 @@ fn changes_from_both_sides_at_once_are_491_for_both_and_the_call_goes_on() {
     );
 }
 
+#[test]
+fn a_carrier_that_hangs_up_instead_of_answering_a_change_ends_the_call() {
+    let at = Address::new();
+    let mut carrier = Plan::new(takes().awaits_reinvite().hangs_up().answers(487, Body::Empty)).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let caller = calls().reinvites_in_vain(Body::Hold, 487).is_hung_up_on();
+    let mut caller = alice(&node, caller).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <180 <200 ACK INVITE <487 ACK <BYE 200");
+    assert_eq!(carrier.summary(), "<INVITE 180 200 <ACK <INVITE BYE <200 487 <ACK");
+    let record = only_record(&node, "4.9479");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 1, "charge": "0.0521", "ended_by": "callee"}),
+    );
+}
+
+#[test]
+fn both_sides_may_hang_up_at_once() {
+    let at = Address::new();
+    let mut carrier =
+        Plan::new(takes().is_asked("INFO", 200, Body::Empty).hangs_up_at_the_same_time()).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let caller = calls().asks("INFO", Body::Empty, 200).pauses().hangs_up();
+    let mut caller = alice(&node, caller).pause_ms(500).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <180 <200 ACK INFO <200 BYE <200");
+    assert_eq!(carrier.summary(), "<INVITE 180 200 <ACK <INFO 200 <BYE BYE <200 200");
+    let record = only_record(&node, "4.9479");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 1, "charge": "0.0521", "ended_by": "caller"}),
+    );
+}
+
 /// The direction of each offer that came.
 fn directions(side: &tests::Sipp) -> Vec<String> {
     let offers = side.seen().into_iter().filter(|seen| {

@@ -49,6 +49,37 @@ fn a_number_without_a_price_is_404_and_the_carrier_hears_nothing() {
 }
 
 #[test]
+fn a_wrong_password_is_asked_for_again_and_leaves_no_record() {
+    let at = Address::new();
+    let carrier = Plan::new(takes()).start(at);
+    let (_engine, mut node) = provider(at, &[&carrier]);
+    let mut caller = alice(&node, refused(407)).with("-ap", "guess").start(at);
+    caller.await_success();
+    assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <407 ACK");
+    node.control.signal("TERM");
+    node.control.await_exit();
+    assert_eq!(node.json("cdr list")["cdrs"], json!([]));
+    assert_eq!(node.json("account show alice")["balance"], json!(CREDIT));
+    assert_eq!(carrier.messages(), "");
+}
+
+#[test]
+fn when_every_carrier_is_full_the_answer_is_503() {
+    let at = Address::new();
+    let full = Plan::new(Scenario::carrier("full").answers(503, Body::Empty));
+    let (mut first, mut second) = (full.start(at), full.start(at));
+    let (_engine, node) = provider(at, &[&first, &second]);
+    let mut caller = alice(&node, refused(503)).start(at);
+    caller.await_success();
+    first.await_success();
+    second.await_success();
+    assert!(caller.heard("503").header("Retry-After").is_some());
+    let record = only_record(&node, CREDIT);
+    assert_says(&record, &json!({"sip_status": 503, "charge": "0", "billed_seconds": 0}));
+    assert_eq!(tries(&record), [("carrier-0".to_owned(), 503), ("carrier-1".to_owned(), 503)]);
+}
+
+#[test]
 fn a_call_cancelled_while_it_rings_costs_nothing() {
     let at = Address::new();
     let ringing = Scenario::carrier("carrier").answers(180, Body::Empty).awaits("CANCEL");

@@ -62,14 +62,8 @@ impl Scenario {
     pub fn carrier(name: &str) -> Scenario {
         let mut scenario = Scenario::new(name, Role::Carrier);
         scenario.dialog = true;
-        let headers = ["Via", "From", "To", "CSeq"];
-        let keep = headers.map(|header| {
-            format!(
-                "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}:\" assign_to=\"invite_{header}\"/>"
-            )
-        });
-        scenario
-            .step(&format!("<recv request=\"INVITE\" rrs=\"true\"><action>{}</action></recv>", keep.join("")))
+        let keep = keep(&["Via", "From", "To", "CSeq"]);
+        scenario.step(&format!("<recv request=\"INVITE\" rrs=\"true\"><action>{keep}</action></recv>"))
     }
 
     fn new(name: &str, role: Role) -> Scenario {
@@ -224,6 +218,13 @@ impl Scenario {
         self.step(&format!("<nop><action><exec play_pcap_audio=\"{audio}\"/></action></nop>"))
     }
 
+    /// Presses a key, as telephone events.
+    #[must_use]
+    pub fn plays_digit(self) -> Scenario {
+        let events = "/usr/share/sip-tester/dtmf_2833_1.pcap";
+        self.step(&format!("<nop><action><exec play_pcap_audio=\"{events}\"/></action></nop>"))
+    }
+
     /// Waits for [`Plan::pause_ms`](crate::Plan::pause_ms).
     #[must_use]
     pub fn pauses(self) -> Scenario {
@@ -287,13 +288,38 @@ impl Scenario {
     /// Takes a re-INVITE, which stays unanswered until [`Scenario::answers`].
     #[must_use]
     pub fn awaits_reinvite(self) -> Scenario {
-        let headers = ["Via", "CSeq"];
-        let keep = headers.map(|header| {
-            format!(
-                "<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}:\" assign_to=\"invite_{header}\"/>"
-            )
-        });
-        self.step(&format!("<recv request=\"INVITE\"><action>{}</action></recv>", keep.join("")))
+        self.step(&format!("<recv request=\"INVITE\"><action>{}</action></recv>", keep(&["Via", "CSeq"])))
+    }
+
+    /// Hangs up although it is being hung up on, and answers that afterwards.
+    #[must_use]
+    pub fn hangs_up_at_the_same_time(self) -> Scenario {
+        let asked = self
+            .step(&format!("<recv request=\"BYE\"><action>{}</action></recv>", keep(&["Via", "CSeq"])))
+            .hangs_up();
+        let answer = asked.answer(200, Body::Empty);
+        asked.send(&answer, false)
+    }
+
+    /// The carrier asks for a digest of `user` with the password `secret`, and goes on if the next INVITE has it.
+    /// By 401, since SIPp finds only `Authorization` to verify.
+    #[must_use]
+    pub fn challenges(self, user: &str) -> Scenario {
+        let challenge = "Digest realm=\"carrier.example\", nonce=\"8c1f0d\", algorithm=MD5, qop=\"auth\"";
+        let message = self.answer(401, Body::Empty);
+        let (head, end) = message.rsplit_once("Content-Length").expect("every message has it");
+        let asked = self
+            .send(&format!("{head}WWW-Authenticate: {challenge}\nContent-Length{end}"), true)
+            .awaits("ACK");
+        let verify = format!("<verifyauth assign_to=\"authentic\" username=\"{user}\" password=\"secret\"/>");
+        let again = asked.step(&format!(
+            "<recv request=\"INVITE\" rrs=\"true\"><action>{}{verify}</action></recv>",
+            keep(&["Via", "CSeq"])
+        ));
+        again
+            .step("<nop test=\"authentic\" next=\"3\"/>")
+            .step("<nop><action><error message=\"the digest is wrong\"/></action></nop>")
+            .label(3)
     }
 
     /// Any request inside the dialog, answered with `status`.
@@ -330,14 +356,19 @@ impl Scenario {
     /// The carrier answers the INVITE, whatever has come since. A final answer is repeated until its ACK.
     #[must_use]
     pub fn answers(self, status: u16, body: Body) -> Scenario {
-        let message = format!(
+        let message = self.answer(status, body);
+        let answered = self.send(&message, status >= 200);
+        if status >= 200 { answered.step("<recv request=\"ACK\"/>") } else { answered }
+    }
+
+    /// A response to the request whose headers were kept last.
+    fn answer(&self, status: u16, body: Body) -> String {
+        format!(
             "SIP/2.0 {status} {}\nVia: [$invite_Via]\nFrom: [$invite_From]\nTo: [$invite_To];tag=[pid]carrier[call_number]\n\
              [last_Record-Route:]\n[last_Call-ID:]\nCSeq: [$invite_CSeq]\nContact: <sip:sipp@[local_ip]:[local_port]>\n{}",
             phrase(status),
             body.text()
-        );
-        let answered = self.send(&message, status >= 200);
-        if status >= 200 { answered.step("<recv request=\"ACK\"/>") } else { answered }
+        )
     }
 
     /// The file SIPp reads.
@@ -362,6 +393,14 @@ impl Scenario {
 }
 
 const CALLER: &str = "From: <sip:[account]@[domain]>;tag=[pid]caller[call_number]";
+
+/// Actions that keep headers of a request for [`Scenario::answers`].
+fn keep(headers: &[&str]) -> String {
+    let keep = headers.iter().map(|header| {
+        format!("<ereg regexp=\".*\" search_in=\"hdr\" header=\"{header}:\" assign_to=\"invite_{header}\"/>")
+    });
+    keep.collect()
+}
 
 fn phrase(status: u16) -> &'static str {
     match status {

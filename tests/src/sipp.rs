@@ -20,12 +20,13 @@ pub struct Plan {
     scenario: Scenario,
     arguments: Vec<String>,
     remote: Option<SocketAddr>,
+    tcp: bool,
 }
 
 impl Plan {
     /// One call by `scenario`.
     pub fn new(scenario: Scenario) -> Plan {
-        let plan = Plan { scenario, arguments: Vec::new(), remote: None };
+        let plan = Plan { scenario, arguments: Vec::new(), remote: None, tcp: false };
         plan.calls(1).key("account", "nobody").key("domain", DOMAIN)
     }
 
@@ -70,6 +71,13 @@ impl Plan {
         self
     }
 
+    /// SIP over TCP, all of it over one connection.
+    #[must_use]
+    pub fn over_tcp(mut self) -> Plan {
+        self.tcp = true;
+        self.with("-t", "t1")
+    }
+
     /// Any other option of SIPp's.
     #[must_use]
     pub fn with(mut self, option: &str, value: &str) -> Plan {
@@ -77,22 +85,24 @@ impl Plan {
         self
     }
 
-    /// Starts it over UDP on a free port of `at`; received RTP is echoed. Who is to be called listens when this returns;
-    /// who calls may be through with it.
+    /// Starts it on a free port of `at`. Who is to be called listens when this returns, and echoes RTP; who calls may be
+    /// through with it.
     pub fn start(&self, at: Address) -> Sipp {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = at.socket();
         std::fs::write(folder.path().join("scenario.xml"), self.scenario.xml())
             .expect("a file in a new folder");
         let mut command = Command::new("sipp");
-        if let Some(remote) = self.remote {
-            command.arg(remote.to_string());
-        }
+        // Only who is called echoes: between two echoes a packet would never come to rest.
+        match self.remote {
+            Some(remote) => command.arg(remote.to_string()),
+            None => command.arg("-rtp_echo"),
+        };
         command
             .current_dir(folder.path())
             .args(["-sf", "scenario.xml"])
             .args(["-i", &at.to_string(), "-p", &address.port().to_string()])
-            .args(["-mi", &at.to_string(), "-mp", &at.media_port().to_string(), "-rtp_echo"])
+            .args(["-mi", &at.to_string(), "-mp", &at.media_port().to_string()])
             .args([
                 "-nostdin",
                 "-trace_msg",
@@ -106,7 +116,7 @@ impl Plan {
             .args(&self.arguments);
         let process = Process::start(&format!("sipp {}", self.scenario.name()), &mut command);
         if self.remote.is_none() {
-            udp::await_bound(address);
+            if self.tcp { udp::await_listening(address) } else { udp::await_bound(address) }
         }
         Sipp { process, folder, address }
     }

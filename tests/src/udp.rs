@@ -1,4 +1,4 @@
-//! Whether somebody listens on a UDP port, as the kernel's table says: no datagram is sent.
+//! Whether somebody listens on a port, as the kernel's table says: nothing is sent.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -12,6 +12,16 @@ pub fn await_bound(address: SocketAddr) {
     await_some(&format!("listener on {address}"), || is_bound(address).then_some(()));
 }
 
+/// Waits until a process listens on `address` for TCP connections.
+///
+/// # Panics
+/// As [`await_bound`].
+pub fn await_listening(address: SocketAddr) {
+    await_some(&format!("TCP listener on {address}"), || {
+        locals("/proc/net/tcp", address.ip(), Some("0A")).contains(&address.port()).then_some(())
+    });
+}
+
 /// Whether a process has bound `address`, or its port on all addresses.
 pub fn is_bound(address: SocketAddr) -> bool {
     [address.ip(), Ipv4Addr::UNSPECIFIED.into()].iter().any(|ip| bound(*ip).contains(&address.port()))
@@ -22,12 +32,21 @@ pub fn is_bound(address: SocketAddr) -> bool {
 /// # Panics
 /// For IPv6: the tests' peers are on IPv4.
 pub fn bound(ip: IpAddr) -> Vec<u16> {
+    locals("/proc/net/udp", ip, None)
+}
+
+/// The local ports on `ip` in one of the kernel's tables, of sockets in `state` alone if one is given.
+fn locals(table: &str, ip: IpAddr, state: Option<&str>) -> Vec<u16> {
     let IpAddr::V4(ip) = ip else { panic!("the tests' peers are on IPv4") };
     let own = format!("{:08X}", u32::from(ip).swap_bytes());
-    let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
-    let locals = table.lines().filter_map(|line| line.split_whitespace().nth(1)?.split_once(':'));
-    let ports = locals.filter(|(ip, _)| *ip == own);
-    ports.filter_map(|(_, port)| u16::from_str_radix(port, 16).ok()).collect()
+    let table = std::fs::read_to_string(table).unwrap_or_default();
+    let rows = table.lines().map(|line| line.split_whitespace().skip(1).collect::<Vec<_>>());
+    let rows = rows.filter(|row| state.is_none_or(|state| row.get(2) == Some(&state)));
+    let ports = rows.filter_map(|row| {
+        let (local, port) = row.first()?.split_once(':')?;
+        (local == own).then(|| u16::from_str_radix(port, 16).ok())?
+    });
+    ports.collect()
 }
 
 #[cfg(test)]
