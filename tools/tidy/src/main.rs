@@ -5,6 +5,7 @@
 mod adrs;
 mod arrows;
 mod links;
+mod names;
 mod root;
 mod sources;
 mod tree;
@@ -58,6 +59,7 @@ fn breaches(root: &Path) -> anyhow::Result<Vec<Breach>> {
     found.extend(sources::check(&files));
     found.extend(links::check(root, &files));
     found.extend(adrs::check(&files));
+    found.extend(names::check(&files));
     found.sort();
     Ok(found)
 }
