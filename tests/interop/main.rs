@@ -3,6 +3,7 @@
 
 mod books;
 mod crash;
+mod crash_lease;
 mod kamailio;
 mod ng_differential;
 mod paid_answered;

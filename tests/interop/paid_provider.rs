@@ -11,7 +11,7 @@ pub(crate) const CREDIT: &str = "5.00";
 pub(crate) const NUMBER: &str = "4930123456";
 
 /// 0.1234 a minute by the second, and 0.05 for being answered: after rounding, no two durations cost the same.
-const RATE: &str = "rate add 49 --price 0.1234 --connection-fee 0.05";
+pub(crate) const RATE: &str = "rate add 49 --price 0.1234 --connection-fee 0.05";
 
 /// A provider for alice with `credit`, whose calls go to `carriers` in that order.
 pub(crate) fn setup(at: Address, engines: &[&Engine], carriers: &[&Sipp], credit: &str) -> Setup {

@@ -19,6 +19,7 @@ pub struct Baresip {
     /// Where it keeps its files.
     pub folder: tempfile::TempDir,
     name: String,
+    account: String,
     control: TcpStream,
     received: Vec<u8>,
     events: VecDeque<Value>,
@@ -29,27 +30,18 @@ pub struct Baresip {
 pub struct Phone {
     name: String,
     tone_hz: u32,
-    expires_s: u32,
-    lines: String,
 }
 
 impl Phone {
     /// The phone of account `name`, whose password is `secret`; it answers every call and plays 440 Hz.
     pub fn new(name: &str) -> Phone {
-        Phone { name: name.to_owned(), tone_hz: 440, expires_s: 3_600, lines: String::new() }
+        Phone { name: name.to_owned(), tone_hz: 440 }
     }
 
     /// Plays this tone.
     #[must_use]
     pub fn tone(mut self, hertz: u32) -> Phone {
         self.tone_hz = hertz;
-        self
-    }
-
-    /// Registers for so long; baresip registers anew after nine tenths of it.
-    #[must_use]
-    pub fn expires(mut self, seconds: u32) -> Phone {
-        self.expires_s = seconds;
         self
     }
 
@@ -62,14 +54,11 @@ impl Phone {
         };
         let (name, control) = (&self.name, at.socket());
         write("contacts", "");
-        write(
-            "accounts",
-            &format!(
-                "<sip:{name}@{DOMAIN};transport=tls>;auth_user={name};auth_pass=secret;\
-                 outbound=\"sip:{tls};transport=tls\";regint={};answermode=auto;audio_codecs=PCMA\n",
-                self.expires_s
-            ),
+        let account = format!(
+            "<sip:{name}@{DOMAIN};transport=tls>;auth_user={name};auth_pass=secret;\
+             outbound=\"sip:{tls};transport=tls\";regint=3600;answermode=auto;audio_codecs=PCMA"
         );
+        write("accounts", &format!("{account}\n"));
         write(
             "config",
             &format!(
@@ -78,11 +67,10 @@ impl Phone {
                  ausrc_srate 48000\nausrc_channels 2\nrtp_ports 40000-49999\nringback_disabled yes\nsnd_path {}\n\
                  ctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule ausine.so\n\
                  module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
-                 module_app menu.so\nmodule_app ctrl_tcp.so\n{}",
+                 module_app menu.so\nmodule_app ctrl_tcp.so\n",
                 certificate.display(),
                 self.tone_hz,
                 folder.path().display(),
-                self.lines
             ),
         );
         let mut command = Command::new("baresip");
@@ -95,6 +83,7 @@ impl Phone {
             process,
             folder,
             name: name.clone(),
+            account,
             control,
             received: Vec::new(),
             events: VecDeque::new(),
@@ -112,6 +101,13 @@ impl Baresip {
     pub fn hang_up(&mut self) {
         self.order("hangup", "");
         self.await_event("CALL_CLOSED");
+    }
+
+    /// Registers again, over a new connection if the old one is gone; its calls stay.
+    pub fn register_again(&mut self) {
+        let account = self.account.clone();
+        self.order("uanew", &account);
+        self.await_event("REGISTER_OK");
     }
 
     fn order(&mut self, command: &str, parameters: &str) {
