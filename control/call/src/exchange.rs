@@ -127,7 +127,7 @@ impl Exchange {
 
     /// Asks for something new: not inside a dialog, and not the end of an INVITE.
     fn is_new(&self, request: &Request) -> bool {
-        !matches!(request.method(), Method::Ack | Method::Cancel) && request.to_tag().is_none()
+        !matches!(request.method(), Method::Ack | Method::Cancel) && self.call_of(request).is_none()
     }
 
     /// Acts on what the SIP layer made of the input, and collects what it wants sent.

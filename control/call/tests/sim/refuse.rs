@@ -211,6 +211,49 @@ fn a_flood_is_met_with_503_and_others_are_served() {
 }
 
 #[test]
+fn a_flood_with_made_up_dialogs_is_a_flood() {
+    let mut world = World::new();
+    let mut noisy = Peer::udp("noisy", "203.0.113.66:5060");
+    for _ in 0..300 {
+        let mut request = noisy.request(Method::Bye, "x");
+        request.headers.remove(&HeaderName::To);
+        request.headers.push(HeaderName::To, "<sip:x@tollgate.test>;tag=made-up");
+        noisy.send(&mut world, request);
+    }
+    assert_eq!(world.exchange.counters().flooded, 100);
+    // Who is in a call is heard all the same.
+    let (mut pair, mut at_phone, _) = crate::basic::talking(&mut world);
+    for _ in 0..300 {
+        let request = pair.phone.request(Method::Options, "x");
+        pair.phone.send(&mut world, request);
+        pair.phone.next(&mut world);
+    }
+    let bye = pair.phone.within(&mut at_phone, Method::Bye, None);
+    pair.phone.send(&mut world, bye);
+    pair.phone.expect(&mut world, 200);
+}
+
+#[test]
+fn a_trunk_whose_media_has_to_be_encrypted_is_sent_no_call_in_plain() {
+    for description in [Some(sdp(4000)), None] {
+        let mut world = World::new();
+        for trunk in &mut world.directory.trunks {
+            trunk.media = TrunkMedia::Srtp;
+            trunk.transport = TrunkTransport::Tls;
+        }
+        world.publish();
+        let mut phone = phone();
+        let invite = phone.invite("+493055555", description.as_deref());
+        phone.send(&mut world, invite);
+        phone.expect(&mut world, 503);
+        carrier().expect_nothing(&mut world);
+        world.finish();
+        assert_eq!(world.cdr().charge, money("0"));
+        assert_eq!(world.balance("alice"), money("10"));
+    }
+}
+
+#[test]
 fn a_draining_or_full_exchange_refuses_new_calls() {
     let mut world = World::new();
     world.directory.accounts.get_mut(&AccountId::from("alice")).expect("alice").max_calls = 1;
