@@ -11,6 +11,9 @@ use crate::setup::q850_of;
 use crate::state::{Event, State};
 use crate::{Progress, Side, Step, StoreReply};
 
+/// Further answers to one INVITE that are each acknowledged and ended; a carrier that sends more is not heard.
+const FORKS_MAX: usize = 8;
+
 impl Call {
     /// A response to the first INVITE of a leg.
     pub(crate) fn on_invite_response(&mut self, core: &mut Core, index: LegIndex, response: Response) {
@@ -317,6 +320,7 @@ impl Call {
     /// A 2xx once more: the same one, or another fork's.
     pub(crate) fn on_repeated_answer(&mut self, core: &mut Core, index: LegIndex, response: &Response) {
         let leg = &mut self.legs[index];
+        let tag = response.to_tag().unwrap_or_default();
         let same = leg.dialog.as_ref().is_some_and(|d| Some(&d.id.remote_tag) == response.to_tag().as_ref());
         if same {
             if let Some(ack) = leg.sent_ack.as_ref().filter(|ack| ack.answers(response)) {
@@ -326,9 +330,18 @@ impl Call {
         }
         //= RFC 3261 §13.2.2.4: further dialogs are acknowledged and ended
         let Ok(mut other) = Dialog::uac(&leg.invite, response) else { return };
+        let known = leg.forks.contains(&tag);
+        if !known && leg.forks.len() >= FORKS_MAX {
+            core.counters.stray_responses += 1;
+            return;
+        }
         let hop = leg.next_hop();
         let number = other.local_cseq;
         core.sip.send_ack(other.ack(number), hop.clone());
+        if known {
+            return;
+        }
+        leg.forks.push(tag);
         let bye = other.request(sip::Method::Bye);
         core.sip.send_request(core.now, bye, hop);
     }

@@ -50,6 +50,8 @@ pub(crate) struct Leg {
     /// Its 2xx waits for our ACK: the number of the INVITE.
     pub(crate) owed_ack: Option<u32>,
     pub(crate) sent_ack: Option<SentAck>,
+    /// Tags of further 2xx to its INVITE, whose dialogs were ended at once.
+    pub(crate) forks: Vec<String>,
     /// Its 200.
     pub(crate) invite_answer: Option<Response>,
     pub(crate) bye: Bye,
@@ -101,6 +103,7 @@ impl Leg {
             unacked: None,
             owed_ack: None,
             sent_ack: None,
+            forks: Vec::new(),
             invite_answer: None,
             bye: Bye::None,
         }
@@ -213,10 +216,12 @@ fn copy_credentials(invite: &Request, ack: &mut Request) {
     }
 }
 
-/// The hop a URI names by address; `like` gives the transport where the URI does not.
+/// The hop a URI names by address; `like` gives the transport where the URI does not. Who is reached by TLS
+/// stays there, whatever its Contact says: signalling in plain is for the operator to choose.
 fn hop_of(uri: &Uri, like: &Hop) -> Option<Hop> {
     let sip = uri.as_sip()?;
     let transport = match sip.transport().as_deref() {
+        _ if like.transport == Transport::Tls => Transport::Tls,
         Some("udp") => Transport::Udp,
         Some("tcp") => Transport::Tcp,
         Some("tls") => Transport::Tls,
@@ -234,4 +239,35 @@ fn hop_of(uri: &Uri, like: &Hop) -> Option<Hop> {
     // A UDP socket serves any peer; a connection only its own.
     let flow = like.flow.filter(|_| transport == Transport::Udp && like.transport == Transport::Udp);
     Some(Hop { transport, remote, flow, server_name: like.server_name.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(transport: Transport, contact: &str) -> Option<Hop> {
+        let mut like = Hop::new(transport, "198.51.100.1:5070".parse().expect("address"));
+        like.server_name = Some("carrier.test".into());
+        hop_of(&contact.parse().expect("uri"), &like)
+    }
+
+    #[test]
+    fn a_contact_moves_a_carrier_to_another_address_but_never_out_of_tls() {
+        let moved = hop(Transport::Udp, "sip:x@198.51.100.9;transport=tcp").expect("a hop");
+        assert_eq!(
+            (moved.transport, moved.remote.to_string()),
+            (Transport::Tcp, "198.51.100.9:5060".to_owned())
+        );
+        for contact in
+            ["sip:x@198.51.100.9;transport=udp", "sip:x@198.51.100.9;transport=tcp", "sip:x@198.51.100.9"]
+        {
+            let moved = hop(Transport::Tls, contact).expect("a hop");
+            assert_eq!(moved.transport, Transport::Tls, "{contact}");
+            assert_eq!(
+                moved.server_name.as_deref(),
+                Some("carrier.test"),
+                "its certificate is still checked"
+            );
+        }
+    }
 }

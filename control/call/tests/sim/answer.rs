@@ -1,6 +1,6 @@
 //! Early media, delayed offers, and answers that are none.
 
-use sip::{Dialog, Method};
+use sip::{Dialog, HeaderName, Method};
 
 use crate::basic::{carrier, dialled, phone};
 use crate::peer::{body, sdp};
@@ -88,4 +88,33 @@ fn a_200_without_any_description_is_ended() {
     pair.carrier.expect_request(&mut world, Method::Bye);
     world.finish();
     assert_eq!(world.cdr().charge, money("0"));
+}
+
+#[test]
+fn further_answers_are_each_ended_once_and_a_storm_of_them_is_not_heard() {
+    let mut world = World::new();
+    let (pair, ..) = crate::basic::talking(&mut world);
+    let fork = |world: &mut World, number: usize| {
+        let mut answer = pair.carrier.response(&pair.onward, 200, Some(&sdp(7000)));
+        let to = format!("<sip:x@carrier.test>;tag=fork{number}");
+        answer.headers.remove(&HeaderName::To);
+        answer.headers.push(HeaderName::To, &to);
+        pair.carrier.send(world, answer);
+    };
+    for number in 0..8 {
+        fork(&mut world, number);
+        pair.carrier.expect_request(&mut world, Method::Ack);
+        let bye = pair.carrier.expect_request(&mut world, Method::Bye);
+        assert_eq!(bye.to_tag(), Some(format!("fork{number}")));
+        pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+        // Its ACK was lost.
+        fork(&mut world, number);
+        pair.carrier.expect_request(&mut world, Method::Ack);
+        pair.carrier.expect_nothing(&mut world);
+    }
+    for number in 8..100 {
+        fork(&mut world, number);
+    }
+    pair.carrier.expect_nothing(&mut world);
+    assert_eq!(world.exchange.counters().stray_responses, 92);
 }
