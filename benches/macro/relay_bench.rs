@@ -1,12 +1,14 @@
 //! What a relayed packet costs: Tollgate's drivers, a tokio-uring relay and Debian's rtpengine in one run, taking turns
 //! on the same core while the load runs on another.
 //!
-//!     cargo run --release -p benches --bin relay-bench -- --rounds 5 --calls 500 --seconds 10
+//! It ends with 1 if a packet was lost: what a lossy relay costs says nothing.
+//!
+//!     cargo build --release -p tollgate -p benches && target/release/relay-bench --rounds 5 --calls 500 --seconds 10
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -29,9 +31,12 @@ struct Options {
     /// Core of the engine under test
     #[arg(long, default_value_t = 0)]
     engine_core: usize,
-    /// Core of the load
-    #[arg(long, default_value_t = 1)]
-    load_core: usize,
+    /// Core of the load; the machine's second one if it has two
+    #[arg(long)]
+    load_core: Option<usize>,
+    /// Address of the engines and of the load
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    ip: IpAddr,
     /// Only engines whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -55,12 +60,14 @@ const ENGINES: [Engine; 4] = [
 
 const PORT_MIN: u16 = 20_000;
 const PORT_MAX: u16 = 60_000;
-const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Before anything is counted: caches warm up, every stream is confirmed, and rtpengine, which settles on a source
+/// after three seconds, has settled in all but the small size.
+const WARM_UP: Duration = Duration::from_secs(4);
 
 fn tollgate(here: &Path, ng: SocketAddr, driver: &str) -> Command {
     let mut command = Command::new(here.join("tollgate"));
     command
-        .args(["engine", "--workers", "1", "--driver", driver, "--interface", &IP.to_string()])
+        .args(["engine", "--workers", "1", "--driver", driver, "--interface", &ng.ip().to_string()])
         .args(["--listen-ng", &ng.to_string()])
         .args(["--port-min", &PORT_MIN.to_string(), "--port-max", &PORT_MAX.to_string()]);
     command
@@ -83,7 +90,7 @@ fn rtpengine(_here: &Path, ng: SocketAddr) -> Command {
             "--log-stderr",
             "--log-level=4",
         ])
-        .args([format!("--interface={IP}"), format!("--listen-ng={ng}")])
+        .args([format!("--interface={}", ng.ip()), format!("--listen-ng={ng}")])
         .args([format!("--port-min={PORT_MIN}"), format!("--port-max={PORT_MAX}")]);
     command
 }
@@ -106,12 +113,14 @@ impl Drop for Running {
     }
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     let here: PathBuf = std::env::current_exe()?.parent().context("a folder")?.to_owned();
     ensure!(here.join("tollgate").exists(), "build it first: cargo build --release -p tollgate -p benches");
-    cpu::pin(0, options.load_core)?;
+    let cores = std::thread::available_parallelism()?.get();
+    cpu::pin(0, options.load_core.unwrap_or(if cores > 1 { 1 } else { 0 }))?;
     let engines: Vec<&Engine> = ENGINES.iter().filter(|engine| engine.name.contains(&options.only)).collect();
+    ensure!(!engines.is_empty() && options.rounds > 0, "nothing to do");
     let mut turns: Vec<Vec<Turn>> = engines.iter().map(|_| Vec::new()).collect();
     for round in 1..=options.rounds {
         for (engine, turns) in engines.iter().zip(&mut turns) {
@@ -123,32 +132,40 @@ fn main() -> anyhow::Result<()> {
             turns.push(turn);
         }
     }
-    print(&options, &engines, &turns);
-    Ok(())
+    let columns: Vec<Column> =
+        engines.iter().zip(turns).map(|(engine, turns)| Column { engine: engine.name, turns }).collect();
+    print(&options, &columns);
+    let whole = columns.iter().all(|column| column.lost() == 0);
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn take_turn(engine: &Engine, here: &Path, options: &Options) -> anyhow::Result<Turn> {
-    let ng = UdpSocket::bind((IP, 0))?.local_addr()?;
+    let ng = UdpSocket::bind((options.ip, 0))?.local_addr()?;
     let mut command = (engine.start)(here, ng);
-    let running =
-        Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("starting it")?);
+    let running = Running(
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("it does not start; tests/run installs what is not ours, --only leaves it out")?,
+    );
     let pid = running.0.id();
-    let traffic = Traffic::open(IP)?;
+    let traffic = Traffic::open(options.ip)?;
     let (caller, callee) = traffic.addresses()?;
     let calls = Calls::set_up(ng, options.calls, caller, callee)?;
     for thread in threads(pid)? {
         cpu::pin(thread, options.engine_core)?;
     }
-    // The first second warms caches and lets every stream be confirmed; it is not counted.
-    traffic.run(&calls.relays, Duration::from_secs(1))?;
-    let before = (cpu::process(pid)?, cpu::machine()?);
-    let packets = traffic.run(&calls.relays, Duration::from_secs(options.seconds))?;
-    let after = (cpu::process(pid)?, cpu::machine()?);
+    let duration = Duration::from_secs(options.seconds);
+    traffic.run(&calls.relays, WARM_UP.min(duration))?;
+    let (before, machine) = (cpu::process(pid)?, cpu::Machine::watch()?);
+    let packets = traffic.run(&calls.relays, duration)?;
+    let (process, machine) = (cpu::process(pid)? - before, machine.busy()?);
     let per_packet =
         |spent: Duration| u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX) / packets.intact.max(1);
     Ok(Turn {
-        process_ns_per_packet: per_packet(after.0 - before.0),
-        machine_ns_per_packet: per_packet(after.1.saturating_sub(before.1)),
+        process_ns_per_packet: per_packet(process),
+        machine_ns_per_packet: per_packet(machine),
         packets,
     })
 }
@@ -158,55 +175,82 @@ fn threads(pid: u32) -> anyhow::Result<Vec<u32>> {
     Ok(tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
-fn print(options: &Options, engines: &[&Engine], turns: &[Vec<Turn>]) {
-    let machine = machine();
-    if options.json {
-        let columns: Vec<_> = engines
-            .iter()
-            .zip(turns)
-            .map(|(engine, turns)| serde_json::json!({"engine": engine.name, "turns": turns}))
-            .collect();
-        println!("{}", serde_json::json!({"machine": machine, "calls": options.calls, "engines": columns}));
-        return;
+/// All turns of one engine.
+#[derive(Serialize)]
+struct Column {
+    engine: &'static str,
+    turns: Vec<Turn>,
+}
+
+impl Column {
+    fn lost(&self) -> u64 {
+        self.turns.iter().map(|turn| turn.packets.lost).sum()
     }
-    let reference = turns.last().map_or(0, |turns| spread(turns, |turn| turn.process_ns_per_packet).1);
-    println!(
-        "{machine}; {} calls, {} s a turn, {} rounds; median (least–most)",
-        options.calls, options.seconds, options.rounds
-    );
-    println!(
-        "engine                 | CPU ns/packet        | of the last | machine ns/packet    | lost  | p50 µs | p99 µs"
-    );
-    for (engine, turns) in engines.iter().zip(turns) {
-        let cpu = spread(turns, |turn| turn.process_ns_per_packet);
-        let machine = spread(turns, |turn| turn.machine_ns_per_packet);
-        let lost: u64 = turns.iter().map(|turn| turn.packets.lost).sum();
-        let p50 = spread(turns, |turn| turn.packets.latency_p50_ns / 1000).1;
-        let p99 = spread(turns, |turn| turn.packets.latency_p99_ns / 1000).1;
-        let hundredths = cpu.1 * 100 / reference.max(1);
-        println!(
-            "{:22} | {:5} ({:5}–{:5})  | {:>5}.{:02}    | {:5} ({:5}–{:5})  | {lost:5} | {p50:6} | {p99:6}",
-            engine.name,
-            cpu.1,
-            cpu.0,
-            cpu.2,
-            hundredths / 100,
-            hundredths % 100,
-            machine.1,
-            machine.0,
-            machine.2
-        );
+
+    /// Least, median and most of a figure over the turns.
+    fn spread(&self, figure: impl Fn(&Turn) -> u64) -> Spread {
+        let mut figures: Vec<u64> = self.turns.iter().map(figure).collect();
+        figures.sort_unstable();
+        let (middle, last) = (figures.len() / 2, figures.len() - 1);
+        let median = u64::midpoint(figures[last - middle], figures[middle]);
+        Spread { least: figures[0], median, most: figures[last] }
     }
 }
 
-/// Least, median and most of a figure over the turns.
-fn spread(turns: &[Turn], figure: impl Fn(&Turn) -> u64) -> (u64, u64, u64) {
-    let mut figures: Vec<u64> = turns.iter().map(figure).collect();
-    figures.sort_unstable();
-    match figures.as_slice() {
-        [] => (0, 0, 0),
-        [first, .., last] => (*first, figures[figures.len() / 2], *last),
-        [only] => (*only, *only, *only),
+#[derive(Serialize)]
+struct Spread {
+    least: u64,
+    median: u64,
+    most: u64,
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.pad(&format!("{} ({}–{})", self.median, self.least, self.most))
+    }
+}
+
+fn print(options: &Options, columns: &[Column]) {
+    let machine = machine();
+    let reference = columns.last().map_or(1, |last| last.spread(|turn| turn.process_ns_per_packet).median);
+    let hundredths = |cpu: &Spread| cpu.median * 100 / reference.max(1);
+    let rows = columns.iter().map(|column| {
+        let cpu = column.spread(|turn| turn.process_ns_per_packet);
+        let machine = column.spread(|turn| turn.machine_ns_per_packet);
+        let p50 = column.spread(|turn| turn.packets.latency_p50_ns / 1000);
+        let p99 = column.spread(|turn| turn.packets.latency_p99_ns / 1000);
+        (column, cpu, machine, p50, p99)
+    });
+    if options.json {
+        let engines: Vec<_> = rows
+            .map(|(column, cpu, machine, p50, p99)| {
+                serde_json::json!({"engine": column.engine, "turns": column.turns, "lost": column.lost(),
+                    "hundredths_of_the_last": hundredths(&cpu), "process_ns_per_packet": cpu,
+                    "machine_ns_per_packet": machine, "latency_p50_us": p50, "latency_p99_us": p99})
+            })
+            .collect();
+        let line = serde_json::json!({"machine": machine, "calls": options.calls, "seconds": options.seconds,
+            "rounds": options.rounds, "engines": engines});
+        println!("{line}");
+        return;
+    }
+    println!(
+        "{machine}; {} calls, {} s a turn, {} rounds; median (least–most)\n",
+        options.calls, options.seconds, options.rounds
+    );
+    println!(
+        "| engine | CPU ns/packet | of the last | machine ns/packet | lost | latency p50 µs | p99 µs |\n\
+         |---|---|---|---|---|---|---|"
+    );
+    for (column, cpu, machine, p50, p99) in rows {
+        let share = hundredths(&cpu);
+        println!(
+            "| {:21} | {cpu:18} | {}.{:02} | {machine:20} | {} | {p50} | {p99} |",
+            column.engine,
+            share / 100,
+            share % 100,
+            column.lost(),
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a process, and the machine, have burnt: user and system time of all threads, from the scheduler
 //! (`benches/adr/0002-cpu-is-of-all-threads.md`).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -19,22 +19,47 @@ pub fn process(pid: u32) -> anyhow::Result<Duration> {
     Ok(Duration::from_nanos(total))
 }
 
-/// What every process of the machine, the kernel's own threads among them, has spent since its start.
-///
-/// The `cpu` line of /proc/stat samples at the timer's tick, and misses work that is itself woken by a timer: measured
-/// here, five sixths of a paced load.
-///
-/// # Errors
-/// If /proc cannot be read.
-pub fn machine() -> anyhow::Result<Duration> {
-    let mut total = Duration::ZERO;
-    for entry in std::fs::read_dir("/proc").context("/proc")? {
-        let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-        // A process that ended since the listing has no time any more.
-        total += pid.and_then(|pid| process(pid).ok()).unwrap_or_default();
-    }
-    Ok(total)
+/// A moment from which the whole machine is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    at: Instant,
+    idle: Duration,
 }
+
+impl Machine {
+    /// Now.
+    ///
+    /// # Errors
+    /// If /proc cannot be read.
+    pub fn watch() -> anyhow::Result<Machine> {
+        Ok(Machine { at: Instant::now(), idle: cores()?.1 })
+    }
+
+    /// For how long cores have been busy since then, added up, whoever kept them so: the kernel too.
+    ///
+    /// # Errors
+    /// If /proc cannot be read.
+    pub fn busy(&self) -> anyhow::Result<Duration> {
+        let (count, idle) = cores()?;
+        Ok((self.at.elapsed() * count).saturating_sub(idle.saturating_sub(self.idle)))
+    }
+}
+
+/// How many cores there are, and how long they have idled since the machine started, added up.
+///
+/// Idling is measured from interrupt to interrupt, unlike the rest of the `cpu` line of /proc/stat, which samples at the
+/// timer's tick and misses work that is itself woken by a timer: five sixths of a paced load.
+fn cores() -> anyhow::Result<(u32, Duration)> {
+    let text = std::fs::read_to_string("/proc/stat").context("/proc/stat")?;
+    let cores = text.lines().filter(|line| line.starts_with("cpu") && !line.starts_with("cpu ")).count();
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu ")).context("a line for all cores")?;
+    let fields: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let (idle, waiting) = (fields.get(3).context("an idle field")?, fields.get(4).unwrap_or(&0));
+    Ok((u32::try_from(cores)?, Duration::from_millis((idle + waiting) * TICK_MS)))
+}
+
+/// The unit of /proc/stat.
+const TICK_MS: u64 = 10;
 
 /// Lets process `pid` (0 is this thread) run on core `core` alone.
 ///

@@ -37,13 +37,13 @@ fn main() -> anyhow::Result<()> {
     let (caller, callee) = traffic.addresses()?;
     let calls = Calls::set_up(options.ng, options.calls, caller, callee).context("setting up the calls")?;
     let spent = |pid: Option<u32>| pid.map(cpu::process).transpose();
-    let (process_before, machine_before) = (spent(options.pid)?, cpu::machine()?);
+    let (process_before, machine) = (spent(options.pid)?, cpu::Machine::watch()?);
     let tally = traffic.run(&calls.relays, Duration::from_secs(options.seconds))?;
-    let (process_after, machine_after) = (spent(options.pid)?, cpu::machine()?);
+    let (process_after, machine) = (spent(options.pid)?, machine.busy()?);
     calls.delete()?;
     let per_packet_ns = |spent: Duration| spent.as_nanos() / u128::from(tally.intact.max(1));
     let process_ns = process_after.zip(process_before).map(|(after, before)| per_packet_ns(after - before));
-    let machine_ns = per_packet_ns(machine_after.saturating_sub(machine_before));
+    let machine_ns = per_packet_ns(machine);
     if options.json {
         let line = serde_json::json!({"calls": options.calls, "seconds": options.seconds, "packets": tally,
             "process_ns_per_packet": process_ns, "machine_ns_per_packet": machine_ns});

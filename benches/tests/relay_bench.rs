@@ -1,0 +1,32 @@
+//! The relay bench still runs: every column relays every packet of the small size. Nothing here is timed.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+#[test]
+fn every_column_relays_every_packet() {
+    let bench = Path::new(env!("CARGO_BIN_EXE_relay-bench"));
+    let tollgate = bench.with_file_name("tollgate");
+    assert!(tollgate.exists(), "{} is missing; run `cargo build --package tollgate`", tollgate.display());
+    let output = Command::new(bench)
+        .args(["--rounds", "1", "--calls", "10", "--seconds", "1", "--ip", "127.0.0.9", "--json"])
+        .output()
+        .expect("the bench starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let result: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let engines = result["engines"].as_array().expect("a list");
+    let names: Vec<&str> = engines.iter().filter_map(|engine| engine["engine"].as_str()).collect();
+    let expected = ["tollgate io_uring", "tollgate epoll", "tokio-uring relay", "rtpengine user space"];
+    assert_eq!(names, expected);
+    for engine in engines {
+        let packets = &engine["turns"][0]["packets"];
+        // Ten calls, both ways, fifty packets a second.
+        assert_eq!(packets["sent"], 1000, "{engine}");
+        assert_eq!(packets["intact"], 1000, "{engine}");
+        assert_eq!(packets["broken"], 0, "{engine}");
+        assert!(engine["process_ns_per_packet"]["median"].as_u64() > Some(0), "{engine}");
+    }
+}
