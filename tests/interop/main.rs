@@ -4,6 +4,7 @@
 mod books;
 mod crash;
 mod crash_lease;
+mod durable;
 mod kamailio;
 mod ng_differential;
 mod paid_answered;

@@ -60,6 +60,7 @@ pub struct Node {
     /// What every file of it lies in.
     pub folder: tempfile::TempDir,
     config: PathBuf,
+    launcher: Vec<String>,
 }
 
 /// What a node is made of, before it starts.
@@ -68,6 +69,7 @@ pub struct Setup {
     sip: SocketAddr,
     tls: SocketAddr,
     config: String,
+    launcher: Vec<String>,
 }
 
 impl Setup {
@@ -97,7 +99,7 @@ impl Setup {
         for (index, ng) in engines.iter().enumerate() {
             config += &format!("[[engine]]\nname = \"engine-{index}\"\naddress = \"{ng}\"\n");
         }
-        Setup { folder, sip, tls, config }
+        Setup { folder, sip, tls, config, launcher: Vec::new() }
     }
 
     /// Adds lines to the configuration file.
@@ -129,12 +131,20 @@ impl Setup {
         self.command(&format!("{line} --md5-in-clear --password-file password {options}"))
     }
 
+    /// Starts control by way of another program, such as `strace`, which is given its command line.
+    #[must_use]
+    pub fn under(mut self, launcher: &[&str]) -> Setup {
+        self.launcher = launcher.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts `tollgate control` and waits until it listens.
     pub fn start(self) -> Node {
         let config = self.folder.path().join("control.toml");
         std::fs::write(&config, &self.config).expect("a file in a new folder");
-        let control = start_control(&config, self.sip);
-        Node { control, sip: self.sip, tls: self.tls, folder: self.folder, config }
+        let control = start_control(&config, self.sip, &self.launcher);
+        let Setup { folder, sip, tls, launcher, .. } = self;
+        Node { control, sip, tls, folder, config, launcher }
     }
 }
 
@@ -142,7 +152,7 @@ impl Node {
     /// Starts control again on the same files, after a kill.
     pub fn restart(&mut self) {
         self.control.kill();
-        self.control = start_control(&self.config, self.sip);
+        self.control = start_control(&self.config, self.sip, &self.launcher);
     }
 
     /// Runs an operator's command on the database and returns its JSON.
@@ -171,10 +181,10 @@ impl Node {
     }
 }
 
-fn start_control(config: &Path, sip: SocketAddr) -> Process {
+fn start_control(config: &Path, sip: SocketAddr, launcher: &[String]) -> Process {
     // Beyond a limit on file sizes the kernel's signal would end the process before it could say anything.
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "control"]).arg(tollgate());
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "control"]).args(launcher).arg(tollgate());
     command.arg("control").arg("--config").arg(config);
     let control = Process::start("tollgate control", &mut command);
     udp::await_bound(sip);
