@@ -26,6 +26,7 @@ fn both_sides_hold_and_move_by_reinvite() {
         carrier.summary(),
         "<INVITE 180 200 <ACK <INVITE 200 <ACK <INVITE 200 <ACK INVITE <200 ACK INVITE <200 ACK <BYE 200"
     );
+    assert!(caller.seen().iter().all(|seen| !seen.received || seen.header("Proxy-Authorization").is_none()));
     assert_eq!(directions(&caller), ["sendonly", "sendrecv"]);
     assert_eq!(directions(&carrier), ["sendrecv", "sendonly", "sendrecv"]);
     versions_rise(&caller);

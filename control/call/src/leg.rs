@@ -129,7 +129,10 @@ impl Leg {
     pub(crate) fn acknowledge(&mut self, core: &mut Core, sdp: Option<Bytes>) {
         let (Some(number), Some(dialog)) = (self.owed_ack.take(), &self.dialog) else { return };
         let mut ack = dialog.ack(number);
-        copy_credentials(&self.invite, &mut ack);
+        // The credentials of the phone that called are its own: it proves itself to us with them, not we to it.
+        if self.side == Side::Callee {
+            copy_credentials(&self.invite, &mut ack);
+        }
         if let Some(sdp) = sdp {
             ack.set_body(SDP, sdp);
         }

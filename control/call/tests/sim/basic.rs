@@ -1,7 +1,7 @@
 //! The paid call as it should go.
 
 use call::*;
-use sip::{Dialog, Method, Request};
+use sip::{Dialog, HeaderName, Method, Request};
 
 use crate::peer::{Peer, body, sdp};
 use crate::world::{World, money};
@@ -26,9 +26,12 @@ pub(crate) fn carrier() -> Peer {
 /// A call that the carrier has heard of.
 pub(crate) fn dialled(world: &mut World) -> Pair {
     let (mut phone, carrier) = (phone(), carrier());
-    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    let mut invite = phone.invite("+493055555", Some(&sdp(4000)));
+    // The address suffices, but a phone may say more; nobody is to be told what.
+    invite.headers.push(HeaderName::ProxyAuthorization, "Digest username=\"alice\"");
     phone.send(world, invite.clone());
     let onward = carrier.expect_request(world, Method::Invite);
+    assert!(!onward.headers.has(&HeaderName::ProxyAuthorization));
     Pair { phone, carrier, invite, onward }
 }
 

@@ -34,7 +34,11 @@ fn a_re_invite_moves_the_media_through_the_engine_from_either_side() {
         assert!(body(onward.body()).ends_with("a=engine\r\n"));
         assert!(onward.headers.has(&HeaderName::Contact));
         ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
-        ends.other.expect_request(world, Method::Ack);
+        let ack = ends.other.expect_request(world, Method::Ack);
+        assert!(
+            !ack.headers.has(&HeaderName::ProxyAuthorization),
+            "nobody's credentials go to somebody else"
+        );
         let answer = ends.asking.expect(world, 200);
         assert!(body(answer.body()).contains("m=audio 6666"));
         let number = again.cseq().expect("CSeq").number;
