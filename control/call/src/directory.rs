@@ -116,6 +116,14 @@ pub struct Trunk {
     pub setup_timeout_seconds: u32,
 }
 
+impl Trunk {
+    /// Whether its media can be had from this release: SRTP is not built, and nothing goes out in clear
+    /// that should not.
+    pub fn is_served(&self) -> bool {
+        self.media == TrunkMedia::Plain
+    }
+}
+
 /// How a carrier is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrunkTransport {

@@ -117,12 +117,22 @@ impl Exchange {
                 call.route = CdrRoute::Trunk;
                 call.callee = digits;
                 call.rate = Some(rate);
-                let trunks = core.directory.trunks.iter().filter(|trunk| trunk.enabled);
-                call.targets = trunks.map(|trunk| Target::Trunk(trunk.id.clone())).collect();
-                if call.targets.is_empty() || !core.engines.has_other(&[]) {
-                    call.fail(core, 503, 34, "no route", Side::Exchange);
-                } else {
-                    call.begin(core, max_seconds);
+                let directory = core.directory.clone();
+                let (served, refused): (Vec<_>, Vec<_>) = directory
+                    .trunks
+                    .iter()
+                    .filter(|trunk| trunk.enabled)
+                    .partition(|trunk| trunk.is_served());
+                call.targets = served.iter().map(|trunk| Target::Trunk(trunk.id.clone())).collect();
+                match refused.first() {
+                    Some(trunk) if served.is_empty() => {
+                        let cause = format!("trunk {} wants SRTP, which is not built", trunk.id);
+                        call.fail(core, 503, 79, &cause, Side::Exchange);
+                    }
+                    _ if served.is_empty() || !core.engines.has_other(&[]) => {
+                        call.fail(core, 503, 34, "no route", Side::Exchange);
+                    }
+                    _ => call.begin(core, max_seconds),
                 }
             }
         }

@@ -118,11 +118,9 @@ impl Call {
         let caller = self.caller.clone();
         let (leg, protocol) = match &target {
             Target::Trunk(id) => {
-                let Some(trunk) = directory.trunk(id).filter(|trunk| trunk.enabled) else { return false };
-                // Not built yet; and an INVITE without a description would be answered with plain media.
-                if trunk.media == TrunkMedia::Srtp {
-                    return false;
-                }
+                // The directory may have changed since the targets were chosen.
+                let found = directory.trunk(id).filter(|trunk| trunk.enabled && trunk.is_served());
+                let Some(trunk) = found else { return false };
                 let used = core.trunk_calls.get(id).copied().unwrap_or(0);
                 if used >= trunk.max_calls {
                     return false;

@@ -157,3 +157,32 @@ fn a_full_trunk_is_passed_over() {
     carrier().expect_nothing(&mut world);
     second().expect_request(&mut world, Method::Invite);
 }
+
+#[test]
+fn a_trunk_that_wants_srtp_is_not_dialled_in_clear() {
+    for with_offer in [true, false] {
+        let mut world = World::new();
+        for trunk in &mut world.directory.trunks {
+            trunk.media = TrunkMedia::Srtp;
+        }
+        world.publish();
+        let mut phone = phone();
+        let body = sdp(4000);
+        let invite = phone.invite("+493055555", with_offer.then_some(body.as_str()));
+        phone.send(&mut world, invite);
+        let refused = phone.expect(&mut world, 503);
+        let why = refused.headers.get(&HeaderName::Reason).expect("a reason").into_owned();
+        assert!(why.contains("trunk first wants SRTP"), "{why}");
+        carrier().expect_nothing(&mut world);
+        world.finish();
+        assert_eq!((world.cdr().q850, world.cdr().held), (79, money("0")), "nothing was held for it");
+
+        // Another trunk takes its calls.
+        world.directory.trunks[1].media = TrunkMedia::Plain;
+        world.publish();
+        let invite = phone.invite("+493055555", with_offer.then_some(body.as_str()));
+        phone.send(&mut world, invite);
+        second().expect_request(&mut world, Method::Invite);
+        carrier().expect_nothing(&mut world);
+    }
+}
