@@ -7,7 +7,7 @@ use ledger::{Amount, Currency, Rate};
 use sip::{ClientKey, Method, Request, Response, ServerKey, StatusCode};
 
 use crate::core::{CallKey, Core, LegIndex, MediaWait, Moment, Timer};
-use crate::leg::Leg;
+use crate::leg::{Leg, sdp_of};
 use crate::media::{self, Description};
 use crate::state::{Event, State};
 use crate::{
@@ -143,6 +143,11 @@ pub(crate) struct Relay {
 impl Relay {
     pub(crate) fn is_invite(&self) -> bool {
         *self.request.method() == Method::Invite
+    }
+
+    /// It changes the session: only those stand in each other's way.
+    pub(crate) fn offers(&self) -> bool {
+        self.is_invite() || sdp_of(&self.request.headers, self.request.body()).is_some()
     }
 }
 

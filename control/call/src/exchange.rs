@@ -112,6 +112,11 @@ impl Exchange {
         self.calls.len()
     }
 
+    /// SIP transactions that are alive, as client and as server.
+    pub fn transactions(&self) -> (usize, usize) {
+        self.core.sip.len()
+    }
+
     fn on_sip(&mut self, hop: &Hop, message: Message) {
         if let Message::Request(request) = &message
             && self.is_new(request)

@@ -107,8 +107,9 @@ impl Call {
         let offers = *request.method() == Method::Invite || sdp.is_some();
         if offers {
             //= RFC 3261 §14.2: 500 while its own earlier one is open, 491 while ours is
-            let same = self.relays.iter().any(|relay| relay.from == index && relay.server != key);
-            let crossing = self.relays.iter().any(|relay| relay.to == index);
+            let mut open = self.relays.iter().filter(|relay| relay.offers());
+            let same = open.clone().any(|relay| relay.from == index && relay.server != key);
+            let crossing = open.any(|relay| relay.to == index);
             let unfinished = self.legs.iter().any(|leg| leg.unacked.is_some() || leg.owed_ack.is_some());
             if crossing || (unfinished && !same) {
                 return core.respond(key, Response::to(&request, StatusCode::REQUEST_PENDING));
@@ -338,13 +339,20 @@ impl Call {
         self.legs[from].unacked = Some(Unacked { key: server, response: answer, repeater, offered });
     }
 
-    /// A 2xx to a re-INVITE once more: its ACK was lost.
+    /// A response to a relay that is gone: a 2xx to a re-INVITE once more, since its ACK was lost, or one that
+    /// crossed our BYE.
     fn on_repeated_relay_answer(&mut self, core: &mut Core, response: &Response) {
-        for leg in &self.legs {
-            if leg.call_id == response.call_id()
-                && let Some(ack) = leg.sent_ack.as_ref().filter(|ack| ack.answers(response))
-            {
-                core.sip.send_bytes(ack.hop.clone(), ack.bytes.clone());
+        let Ok(cseq) = response.cseq() else { return };
+        if !response.status().is_success() || cseq.method != Method::Invite {
+            return;
+        }
+        for leg in self.legs.iter_mut().filter(|leg| leg.call_id == response.call_id()) {
+            match leg.sent_ack.as_ref().filter(|ack| ack.answers(response)) {
+                Some(ack) => core.sip.send_bytes(ack.hop.clone(), ack.bytes.clone()),
+                None => {
+                    leg.owed_ack = Some(cseq.number);
+                    leg.acknowledge(core, None);
+                }
             }
         }
     }

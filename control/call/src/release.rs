@@ -7,7 +7,7 @@ use sip::{HeaderName, Method, Response, StatusCode};
 
 use crate::call::{Call, End, Job, StoreStep, millis};
 use crate::core::{Core, LegIndex, MediaWait, Moment, Purpose, Timer};
-use crate::leg::{Bye, Leg};
+use crate::leg::{Bye, Leg, Unacked};
 use crate::setup::{reason, release_trunk};
 use crate::state::{Event, State};
 use crate::{CallMedia, Cdr, Progress, Side, StoreReply, StoreRequest};
@@ -51,7 +51,9 @@ impl Call {
         };
         self.answer_caller(core, status, cause);
         for relay in std::mem::take(&mut self.relays) {
-            if relay.response.is_none() {
+            // All but one whose 200 went out with an offer, and waits for its ACK.
+            let answered = |unacked: &Unacked| unacked.key == relay.server;
+            if !self.legs[relay.from].unacked.as_ref().is_some_and(answered) {
                 let response = Response::to(&relay.request, StatusCode::REQUEST_TERMINATED);
                 core.respond(relay.server, response);
             }

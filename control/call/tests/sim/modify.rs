@@ -209,6 +209,8 @@ fn a_bye_during_a_re_invite_ends_both() {
         ends.other.expect_request(world, Method::Bye);
         // Its answer to the re-INVITE crosses our BYE.
         ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        let ack = ends.other.expect_request(world, Method::Ack);
+        assert_eq!(ack.cseq().expect("CSeq").number, onward.cseq().expect("CSeq").number);
         world.finish();
         world.cdr();
     });
@@ -262,4 +264,39 @@ fn a_change_goes_to_the_address_the_other_side_moved_to() {
     moved.send(&mut world, moved.response(&bye, 200, None));
     world.finish();
     assert_eq!(world.cdr().ended_by, Side::Caller);
+}
+
+#[test]
+fn a_bye_while_the_engine_has_the_answer_of_a_re_invite_leaves_nobody_waiting() {
+    both(|world, mut ends| {
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again);
+        let onward = ends.other.expect_request(world, Method::Invite);
+        world.hold_media = true;
+        ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        let bye = ends.asking.within(&mut ends.dialog, Method::Bye, None);
+        ends.asking.send(world, bye);
+        ends.asking.expect(world, 200);
+        ends.asking.expect(world, 487);
+        ends.other.expect_request(world, Method::Ack);
+        ends.other.expect_request(world, Method::Bye);
+        world.release_media();
+        world.finish();
+        world.cdr();
+        world.pass_ms(600_000);
+        assert_eq!(world.exchange.transactions(), (0, 0));
+    });
+}
+
+#[test]
+fn a_digit_on_its_way_does_not_refuse_a_hold() {
+    both(|world, mut ends| {
+        let mut info = ends.asking.within(&mut ends.dialog, Method::Info, None);
+        info.set_body("application/dtmf-relay", "Signal=5\r\n".into());
+        ends.asking.send(world, info);
+        ends.other.expect_request(world, Method::Info);
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again);
+        ends.other.expect_request(world, Method::Invite);
+    });
 }

@@ -235,6 +235,10 @@ proptest! {
             hours += 1;
             prop_assert!(hours < 60, "a call is stuck\n{}", world.story());
         }
+        // Whatever is still open now is open for good.
+        world.pass_ms(600_000);
+        prop_assert_eq!(world.exchange.transactions(), (0, 0), "{}", world.story());
+        prop_assert_eq!(world.exchange.next_deadline(), None);
         prop_assert!(world.store.holds.is_empty());
         prop_assert!(world.store.journal.is_empty());
         for cdr in world.store.cdrs.values() {
