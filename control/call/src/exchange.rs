@@ -130,7 +130,8 @@ impl Exchange {
         self.core.sip.receive(self.core.now, hop, message);
     }
 
-    /// Asks for something new: not inside a dialog, and not the end of an INVITE.
+    /// Asks for something new: not inside a dialog of ours, and not the end of an INVITE. A To tag alone proves
+    /// nothing.
     fn is_new(&self, request: &Request) -> bool {
         !matches!(request.method(), Method::Ack | Method::Cancel) && self.call_of(request).is_none()
     }
@@ -184,7 +185,11 @@ impl Exchange {
         }
         self.with(call, |call, core| match purpose {
             Purpose::Invite => call.on_invite_response(core, leg, response),
-            Purpose::Bye if status.is_final() => call.on_bye_done(core, leg, false),
+            Purpose::Bye if status.is_final() => {
+                if !call.authenticate_bye(core, leg, &response) {
+                    call.on_bye_done(core, leg, false);
+                }
+            }
             Purpose::Relay => call.on_relay_response(core, key, response),
             Purpose::StrayCancel if status.is_final() => call.on_stray_cancel(core, leg, Some(status)),
             Purpose::Bye | Purpose::StrayCancel => {}

@@ -55,6 +55,8 @@ pub(crate) struct Leg {
     /// Its 200.
     pub(crate) invite_answer: Option<Response>,
     pub(crate) bye: Bye,
+    /// Our BYE carried credentials.
+    pub(crate) bye_authenticated: bool,
 }
 
 /// Our 2xx, repeated until its ACK comes.
@@ -106,6 +108,7 @@ impl Leg {
             forks: Vec::new(),
             invite_answer: None,
             bye: Bye::None,
+            bye_authenticated: false,
         }
     }
 
@@ -204,6 +207,9 @@ pub(crate) const SDP: &str = "application/sdp";
 
 /// How many requests of one dialog may have gone out unrecorded before a crash.
 const CSEQ_GAP: u32 = 100;
+
+/// After so many requests at most the number of the last one is recorded.
+pub(crate) const CSEQ_RECORDED_EVERY: u32 = 25;
 
 /// The body of a message, if it is a session description.
 pub(crate) fn sdp_of(headers: &sip::Headers, body: &Bytes) -> Option<Bytes> {

@@ -51,6 +51,9 @@ impl Call {
         };
         self.answer_caller(core, status, cause);
         for relay in std::mem::take(&mut self.relays) {
+            if let (Some(client), true) = (relay.client, relay.is_invite()) {
+                core.sip.give_up(core.now, client);
+            }
             // All but one whose 200 went out with an offer, and waits for its ACK.
             let answered = |unacked: &Unacked| unacked.key == relay.server;
             if !self.legs[relay.from].unacked.as_ref().is_some_and(answered) {
@@ -128,6 +131,24 @@ impl Call {
         leg.bye = Bye::Sent(why);
         let hop = leg.next_hop();
         core.send(key, index, Purpose::Bye, bye, hop);
+    }
+
+    /// Sends a BYE again with credentials, or its carrier would count on; false if that is no way out.
+    pub(crate) fn authenticate_bye(&mut self, core: &mut Core, index: LegIndex, response: &Response) -> bool {
+        let Some(leg) = self.legs.get_mut(index) else { return false };
+        let Bye::Sent(why) = leg.bye.clone() else { return false };
+        if !matches!(response.status().code(), 401 | 407)
+            || std::mem::replace(&mut leg.bye_authenticated, true)
+            || !crate::auth::take_challenge(core, &leg.trunk, &mut leg.digest, response)
+        {
+            return false;
+        }
+        let Some(mut bye) = leg.request(core, Method::Bye) else { return false };
+        bye.headers.push(HeaderName::Reason, &why);
+        crate::auth::authorize(core, &mut leg.digest, &mut bye);
+        let hop = leg.next_hop();
+        core.send(self.key, index, Purpose::Bye, bye, hop);
+        true
     }
 
     /// Cancels an INVITE without final response.

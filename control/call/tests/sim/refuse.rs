@@ -234,23 +234,19 @@ fn a_flood_with_made_up_dialogs_is_a_flood() {
 }
 
 #[test]
-fn a_trunk_whose_media_has_to_be_encrypted_is_sent_no_call_in_plain() {
-    for description in [Some(sdp(4000)), None] {
-        let mut world = World::new();
-        for trunk in &mut world.directory.trunks {
-            trunk.media = TrunkMedia::Srtp;
-            trunk.transport = TrunkTransport::Tls;
+fn a_flood_that_pretends_to_be_inside_a_dialog_takes_no_room() {
+    let mut world = World::new();
+    let mut noisy = Peer::udp("noisy", "203.0.113.66:5060");
+    for method in [Method::Bye, Method::Cancel] {
+        for round in 0..300 {
+            let mut request = noisy.request(method.clone(), "x");
+            let to = format!("<sip:x@tollgate.test>;tag={round}");
+            request.headers.set(HeaderName::To, &to);
+            noisy.send(&mut world, request);
         }
-        world.publish();
-        let mut phone = phone();
-        let invite = phone.invite("+493055555", description.as_deref());
-        phone.send(&mut world, invite);
-        phone.expect(&mut world, 503);
-        carrier().expect_nothing(&mut world);
-        world.finish();
-        assert_eq!(world.cdr().charge, money("0"));
-        assert_eq!(world.balance("alice"), money("10"));
     }
+    assert_eq!(world.exchange.counters().flooded, 100);
+    assert_eq!(world.exchange.transactions(), (0, 200), "the BYEs that were let in");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use call::*;
 use sip::{HeaderName, Method};
 
-use crate::basic::{carrier, dialled, phone};
+use crate::basic::{carrier, dialled, phone, talking};
 use crate::peer::{Peer, sdp};
 use crate::world::{World, money};
 
@@ -139,6 +139,29 @@ fn a_carrier_that_asks_for_a_digest_gets_it_once() {
     pair.carrier.send(&mut world, refused);
     // Refused credentials are a failure of the trunk, not of the phone.
     second().expect_request(&mut world, Method::Invite);
+}
+
+#[test]
+fn a_carrier_that_asks_for_a_digest_at_the_end_is_ended_all_the_same() {
+    let mut world = World::new();
+    let (pair, mut at_phone, _) = talking(&mut world);
+    let (mut phone, carrier) = (pair.phone, pair.carrier);
+    let bye = phone.within(&mut at_phone, Method::Bye, None);
+    phone.send(&mut world, bye);
+    phone.expect(&mut world, 200);
+    let mut numbers = Vec::new();
+    for _ in 0..2 {
+        let bye = carrier.expect_request(&mut world, Method::Bye);
+        numbers.push((bye.cseq().expect("CSeq").number, bye.headers.has(&HeaderName::ProxyAuthorization)));
+        let challenge = "Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"";
+        let asked = carrier.response(&bye, 407, None).with_header(HeaderName::ProxyAuthenticate, challenge);
+        carrier.send(&mut world, asked);
+    }
+    assert_eq!((numbers[0].1, numbers[1].1), (false, true));
+    assert_eq!(numbers[1].0, numbers[0].0 + 1);
+    carrier.expect_nothing(&mut world);
+    world.finish();
+    world.cdr();
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The armed timers of all transactions, ordered by their time.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::machine::Timer;
+use super::machine::{Action, Timer};
+use super::timers::Timers;
 use super::{ClientKey, ServerKey};
 
 /// Whose timer it is.
@@ -52,5 +53,49 @@ impl Clock {
         }
         let (_, owner, timer) = self.0.pop_first()?;
         Some((owner, timer))
+    }
+}
+
+pub(super) fn duration(timers: &Timers, timer: Timer, is_invite: bool) -> Duration {
+    match timer {
+        Timer::A | Timer::E | Timer::G => timers.t1,
+        Timer::I | Timer::K => timers.t4,
+        Timer::D => timers.d(),
+        Timer::Trying if is_invite => timers.trying_delay,
+        Timer::Trying => timers.late_100(),
+        Timer::B | Timer::F | Timer::H | Timer::J | Timer::L | Timer::M | Timer::Cancel => timers.t1_64(),
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the fields of one transaction and of the layer, borrowed apart"
+)]
+pub(super) fn run_timer(
+    timers: &Timers,
+    clock: &mut Clock,
+    armed: &mut Armed,
+    owner: Owner,
+    interval: &mut Duration,
+    now: Instant,
+    action: Action,
+    is_invite: bool,
+) {
+    match action {
+        Action::Start(timer) => {
+            let after = duration(timers, timer, is_invite);
+            if matches!(timer, Timer::A | Timer::E | Timer::G) {
+                *interval = after;
+            }
+            clock.arm(armed, owner, timer, now + after);
+        }
+        Action::Backoff(timer) => {
+            // Timer A doubles without end (§17.1.1.2); E and G stop at T2.
+            *interval = if timer == Timer::A { *interval * 2 } else { timers.next_interval(*interval) };
+            clock.arm(armed, owner, timer, now + *interval);
+        }
+        Action::SlowDown(timer) => clock.arm(armed, owner, timer, now + timers.t2),
+        Action::Stop(timer) => clock.disarm(armed, owner, timer),
+        _ => {}
     }
 }

@@ -22,7 +22,7 @@ mod timers;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
@@ -30,7 +30,7 @@ use rand::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use self::client::Client;
-use self::clock::{Armed, Clock, Owner};
+use self::clock::{Armed, Clock, Owner, duration, run_timer};
 use self::machine::{Action, Timer};
 use self::server::{MergeId, Server, ServerId};
 use crate::counters::{Counters, DropReason};
@@ -174,6 +174,21 @@ impl TransactionLayer {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Waits at most 64*T1 more for the final response to an INVITE inside a dialog that a BYE has ended.
+    ///
+    /// The BYE asks for a 487 (§15.1.2), so that no CANCEL is needed; a peer that owes it cannot keep the
+    /// transaction for ever.
+    pub fn give_up(&mut self, now: Instant, key: ClientKey) {
+        let after = self.config.timers.t1_64();
+        if let Some(client) = self.clients.get_mut(&key)
+            && client.state == client::State::Invite(ict::State::Proceeding)
+            && !client.cancelled
+        {
+            client.cancelled = true;
+            self.clock.arm(&mut client.armed, Owner::Client(key), Timer::Cancel, now + after);
         }
     }
 
@@ -382,6 +397,12 @@ impl TransactionLayer {
         }
         let cancelled =
             (*request.method() == Method::Cancel).then(|| self.server_index.get(&id.invite()).copied());
+        if cancelled == Some(None) {
+            // No state for it: a spray of CANCELs would fill the table with what nobody asked about.
+            self.counters.count(DropReason::CancelUnmatched);
+            self.answer(hop, &request, via, StatusCode::CALL_DOES_NOT_EXIST);
+            return;
+        }
         let key = ServerKey(self.take_key());
         let is_invite = *request.method() == Method::Invite;
         let to_tag = request.to_tag().unwrap_or_else(|| self.tag_of(request.call_id().as_bytes(), via));
@@ -417,21 +438,15 @@ impl TransactionLayer {
         if is_invite && self.config.timers.trying_delay.is_zero() {
             self.handle_timeout(now);
         }
-        match cancelled {
+        match cancelled.flatten() {
             Some(invite) => self.receive_cancel(now, key, invite, request),
             None => self.events.push_back(Event::Request { key, hop: hop.clone(), request }),
         }
     }
 
-    /// A CANCEL is answered here: 200 with the To tag of the INVITE's responses, or 481 (§9.2).
-    fn receive_cancel(&mut self, now: Instant, key: ServerKey, invite: Option<ServerKey>, request: Request) {
-        let found = invite.and_then(|invite| Some((invite, self.servers.get(&invite)?)));
-        let Some((invite, server)) = found else {
-            self.counters.count(DropReason::CancelUnmatched);
-            let response = Response::to(&request, StatusCode::CALL_DOES_NOT_EXIST);
-            self.respond(now, key, response);
-            return;
-        };
+    /// The CANCEL of an INVITE is answered here: 200 with the To tag of the INVITE's responses (§9.2).
+    fn receive_cancel(&mut self, now: Instant, key: ServerKey, invite: ServerKey, request: Request) {
+        let Some(server) = self.servers.get(&invite) else { return };
         let pending = server.state == server::State::Invite(ist::State::Proceeding);
         let response = Response::to(&request, StatusCode::OK).with_to_tag(&server.to_tag);
         self.respond(now, key, response);
@@ -746,50 +761,6 @@ fn response_hop(hop: &Hop, via: &Via) -> Hop {
         hop.remote = target;
     }
     hop
-}
-
-fn duration(timers: &Timers, timer: Timer, is_invite: bool) -> Duration {
-    match timer {
-        Timer::A | Timer::E | Timer::G => timers.t1,
-        Timer::I | Timer::K => timers.t4,
-        Timer::D => timers.d(),
-        Timer::Trying if is_invite => timers.trying_delay,
-        Timer::Trying => timers.late_100(),
-        Timer::B | Timer::F | Timer::H | Timer::J | Timer::L | Timer::M | Timer::Cancel => timers.t1_64(),
-    }
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the fields of one transaction and of the layer, borrowed apart"
-)]
-fn run_timer(
-    timers: &Timers,
-    clock: &mut Clock,
-    armed: &mut Armed,
-    owner: Owner,
-    interval: &mut Duration,
-    now: Instant,
-    action: Action,
-    is_invite: bool,
-) {
-    match action {
-        Action::Start(timer) => {
-            let after = duration(timers, timer, is_invite);
-            if matches!(timer, Timer::A | Timer::E | Timer::G) {
-                *interval = after;
-            }
-            clock.arm(armed, owner, timer, now + after);
-        }
-        Action::Backoff(timer) => {
-            // Timer A doubles without end (§17.1.1.2); E and G stop at T2.
-            *interval = if timer == Timer::A { *interval * 2 } else { timers.next_interval(*interval) };
-            clock.arm(armed, owner, timer, now + *interval);
-        }
-        Action::SlowDown(timer) => clock.arm(armed, owner, timer, now + timers.t2),
-        Action::Stop(timer) => clock.disarm(armed, owner, timer),
-        _ => {}
-    }
 }
 
 #[cfg(test)]
