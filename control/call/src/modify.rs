@@ -6,7 +6,7 @@ use sip::{HeaderName, Hop, Method, Request, Response, ServerKey, StatusCode};
 
 use crate::call::{Call, Job, Relay};
 use crate::core::{ALLOW, Core, LegIndex, Purpose, Timer, copy_session_headers};
-use crate::leg::{Bye, SDP, Unacked, sdp_of};
+use crate::leg::{Bye, CSEQ_RECORDED_EVERY, SDP, Unacked, sdp_of};
 use crate::media::Description;
 use crate::state::State;
 use crate::{Side, Step};
@@ -210,8 +210,12 @@ impl Call {
         relay.cseq = onward.cseq().map_or(0, |cseq| cseq.number);
         relay.onward = Some(onward.clone());
         let hop = leg.next_hop();
+        let number = relay.cseq;
         relay.client = Some(core.send(self.key, relay.to, Purpose::Relay, onward, hop));
         self.relays.push(relay);
+        if number.is_multiple_of(CSEQ_RECORDED_EVERY) {
+            self.journal(core, Step::Answered, None);
+        }
     }
 
     /// A response to a request that was passed on.

@@ -145,6 +145,8 @@ impl Call {
             Ok(ng::Reply::Ok { .. }) if matches!(job, Job::Lease) && self.state == State::Resuming => {
                 core.disarm(self.key, Timer::Engine);
                 self.go(Event::Talk);
+                // The numbers that were skipped are used now: the next process skips from here.
+                self.journal(core, Step::Answered, None);
             }
             // The engine knows no such call: it is as lost as the engine would be.
             Ok(_) if self.state == State::Resuming => self.on_engine_lost(core),
@@ -190,9 +192,12 @@ impl Call {
 
     /// The answer to the CANCEL of an INVITE that an earlier process sent.
     pub(crate) fn on_stray_cancel(&mut self, core: &mut Core, index: LegIndex, status: Option<StatusCode>) {
-        // 481: it never got the INVITE. A 200 promises a final response.
-        if status != Some(StatusCode::OK) {
-            self.on_stray_over(core, index);
+        // A 200 promises a final response. A 481 comes from a carrier that never got the INVITE, and from one
+        // that answered it: then its 2xx is repeated every T2 at least (RFC 3261 §13.3.1.4).
+        if status != Some(StatusCode::OK) && self.legs.get(index).is_some_and(|leg| leg.stray) {
+            let timers = core.sip.timers();
+            let wait = timers.t2 + timers.t1;
+            core.arm(self.key, Timer::Stray(index), wait);
         }
     }
 

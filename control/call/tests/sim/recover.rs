@@ -139,13 +139,64 @@ fn a_carrier_that_answers_the_dead_is_acknowledged_and_ended() {
 }
 
 #[test]
-fn a_carrier_that_never_heard_of_the_call_is_not_waited_for() {
+fn a_carrier_that_never_heard_of_the_call_is_waited_for_as_long_as_a_200_is_repeated() {
     let mut world = World::new();
     let pair = dialled(&mut world);
     world.restart(Duration::from_secs(1));
     let cancel = pair.carrier.expect_request(&mut world, Method::Cancel);
     pair.carrier.send(&mut world, pair.carrier.response(&cancel, 481, None));
+    world.pass_ms(4_500);
     assert_eq!(world.cdr().charge, money("0"));
+}
+
+#[test]
+fn a_carrier_that_had_answered_the_dead_and_forgot_the_invite_is_ended_too() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    world.restart(Duration::from_secs(1));
+    let cancel = pair.carrier.expect_request(&mut world, Method::Cancel);
+    // RFC 3261 §17.2.1: its transaction ended with the 2xx, which it repeats all the same.
+    pair.carrier.send(&mut world, pair.carrier.response(&cancel, 481, None));
+    world.pass_ms(3_900);
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    pair.carrier.expect_request(&mut world, Method::Ack);
+    let bye = pair.carrier.expect_request(&mut world, Method::Bye);
+    pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+    world.finish();
+    assert_eq!(world.cdr().charge, money("0"));
+}
+
+#[test]
+fn no_number_is_used_twice_over_two_restarts_or_many_digits() {
+    let mut world = World::new();
+    let (pair, mut at_phone, _) = talking(&mut world);
+    let (mut phone, carrier) = (pair.phone, pair.carrier);
+    let mut last = 0;
+    for round in 0..3 {
+        for _ in 0..130 {
+            let mut info = phone.within(&mut at_phone, Method::Info, None);
+            info.set_body("application/dtmf-relay", "Signal=5\r\n".into());
+            phone.send(&mut world, info);
+            let onward = carrier.expect_request(&mut world, Method::Info);
+            let number = onward.cseq().expect("CSeq").number;
+            assert!(number > last, "{number} after {last}");
+            last = number;
+            carrier.send(&mut world, carrier.response(&onward, 200, None));
+            phone.expect(&mut world, 200);
+            if round == 1 {
+                break;
+            }
+        }
+        world.restart(Duration::from_secs(1));
+    }
+    let bye = phone.within(&mut at_phone, Method::Bye, None);
+    phone.send(&mut world, bye);
+    phone.expect(&mut world, 200);
+    let bye = carrier.expect_request(&mut world, Method::Bye);
+    assert!(bye.cseq().expect("CSeq").number > last);
+    carrier.send(&mut world, carrier.response(&bye, 200, None));
+    world.finish();
+    world.cdr();
 }
 
 #[test]
