@@ -54,6 +54,9 @@ pub struct Shard {
 /// How often the owner of a call hears its counters.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Deadlines handled at once; those of more calls come with the next tick, after media had its turn.
+const DUE_AT_ONCE: usize = 64;
+
 /// How long parties that were due to go wait for an exchange to finish.
 const REMOVE_RETRY: Duration = Duration::from_millis(100);
 
@@ -363,7 +366,8 @@ impl Shard {
 
     fn on_tick(&mut self) {
         self.counters.reports_lost += self.kept.expire(self.now);
-        while let Some((key, timer)) = self.timers.due(self.now) {
+        for _deadline in 0..DUE_AT_ONCE {
+            let Some((key, timer)) = self.timers.due(self.now) else { break };
             self.timed = Some(key);
             match timer {
                 Timer::Lease => {

@@ -178,3 +178,27 @@ fn a_fault_at_a_deadline_ends_its_call_and_does_not_come_again() {
     rig.delete(at_once("other"));
     rig.assert_clean();
 }
+
+#[test]
+fn many_leases_that_end_at_once_leave_turns_for_media() {
+    let mut rig = Rig::new();
+    for call in 0..200 {
+        let signal = Signal {
+            call_id: call.to_string(),
+            owner: Some("o".into()),
+            lease_ms: Some(500),
+            ..from_a(sdp(A, ""))
+        };
+        assert!(rig.offer(signal).port() > 0);
+    }
+    rig.now_ms += 500;
+    let mut ticks = 0;
+    while rig.shard.next_deadline().is_some_and(|at| at <= Instant::from_millis(rig.now_ms)) {
+        let before = rig.shard.calls.len();
+        rig.input(Input::Tick);
+        assert!(before - rig.shard.calls.len() <= DUE_AT_ONCE);
+        ticks += 1;
+    }
+    assert_eq!((ticks, rig.shard.counters().leases_ended), (4, 200));
+    rig.assert_clean();
+}
