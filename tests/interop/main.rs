@@ -5,6 +5,7 @@ mod books;
 mod crash;
 mod crash_lease;
 mod durable;
+mod first_provider;
 mod kamailio;
 mod ng_differential;
 mod paid_answered;
