@@ -24,7 +24,7 @@ pub(crate) type CallKey = u64;
 /// A leg's place in its call: 0 called, the others were called in this order.
 pub(crate) type LegIndex = usize;
 
-/// One instant on both clocks.
+/// One instant on both clocks (`adr/0005-durations-are-monotonic.md`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) at: Instant,
