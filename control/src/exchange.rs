@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use call::{Counters, Directory, Exchange, Input, JournalEntry, MediaError, Output, StoreReply};
+use call::{Counters, Directory, Exchange, Input, JournalEntry, MediaError, Output, StoreReply, TrunkMedia};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Engine;
@@ -214,6 +214,9 @@ impl Actor {
         let directory = Arc::clone(&self.wiring.directory.borrow_and_update());
         let trunks = directory.trunks.iter().filter(|trunk| trunk.enabled).map(|trunk| trunk.address);
         self.wiring.transports.set_trunks(trunks.collect::<TrunkAddresses>());
+        for trunk in directory.trunks.iter().filter(|t| t.enabled && t.media == TrunkMedia::Srtp) {
+            tracing::warn!(trunk = %trunk.id, "no call goes over it: encrypted media to carriers is not built yet");
+        }
         tracing::info!(
             accounts = directory.accounts.len(),
             tariffs = directory.tariffs.len(),

@@ -234,6 +234,9 @@ fn check_refuses_a_trunk_that_tells_its_media_keys_or_cannot_be_heard() {
         errors.contains("trunk carrier: it would send the keys of its encrypted media in clear"),
         "{errors}"
     );
+    admin.put_trunk(&trunk(TrunkTransport::Tls, TrunkMedia::Srtp), 1).expect("stored");
+    let errors = config.check().expect_err("refused").to_string();
+    assert!(errors.contains("trunk carrier: no call goes over it"), "{errors}");
     admin.put_trunk(&trunk(TrunkTransport::Tcp, TrunkMedia::Plain), 1).expect("stored");
     let errors = config.check().expect_err("refused").to_string();
     assert!(errors.contains("no listener of its transport"), "{errors}");
