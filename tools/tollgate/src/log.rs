@@ -1,5 +1,7 @@
 //! Log lines to standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging: `--log` or `TOLLGATE_LOG` chooses (`info`, `debug`, `engine=debug,info` …), `info` without either.
@@ -8,6 +10,7 @@ pub(crate) fn start(filter: Option<&str>) -> anyhow::Result<()> {
         Some(text) => EnvFilter::try_new(text)?,
         None => EnvFilter::new("info"),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
     Ok(())
 }
