@@ -58,6 +58,22 @@ fn an_account_a_rate_and_a_trunk_are_made_and_the_books_balance() {
 }
 
 #[test]
+fn a_mistyped_database_is_not_one_whose_books_balance() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = folder.path().join("tolgate.db");
+    let name = database.display().to_string();
+    for command in
+        ["ledger verify", "cdr list", "account list", "account show alice", "trunk list", "rate list"]
+    {
+        let words: Vec<&str> = command.split_whitespace().chain(["--database", &name]).collect();
+        let output = tollgate(&words);
+        assert!(!output.status.success(), "{command}");
+        assert!(text(&output.stderr).contains("there is no database"), "{}", text(&output.stderr));
+    }
+    assert!(!database.exists());
+}
+
+#[test]
 fn an_account_that_cannot_be_made_whole_is_not_made() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = folder.path().join("tollgate.db").display().to_string();
@@ -70,6 +86,7 @@ fn an_account_that_cannot_be_made_whole_is_not_made() {
         let line = format!("account add alice --currency EUR {wrong} --database {database}");
         assert!(!tollgate(&line.split_whitespace().collect::<Vec<_>>()).status.success(), "{wrong}");
     }
+    tollgate(&["rate", "add", "49", "--price", "0.01", "--database", &database]);
     let list = tollgate(&["account", "list", "--json", "--database", &database]);
     assert_eq!(text(&list.stdout), "{\"accounts\":[]}\n");
     let trunk = "trunk add c sip:192.0.2.1 --media plain --number-prefix 9@evil --database";

@@ -112,7 +112,8 @@ enum Algorithm {
 
 pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let place = &options.place;
-    let mut admin = place.open()?;
+    let adds = matches!(options.command, Command::Add(_));
+    let mut admin = if adds { place.open_or_make()? } else { place.open()? };
     match options.command {
         Command::Add(add) => {
             // Whatever may fail comes before the account is there: it cannot be added again.

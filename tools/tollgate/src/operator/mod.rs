@@ -27,7 +27,7 @@ pub(crate) struct Options<C: Subcommand> {
 /// Where an operator's command works, and how it answers.
 #[derive(Args)]
 pub(crate) struct Place {
-    /// The database file of `tollgate control`; made if it is not there
+    /// The database file of `tollgate control`; the commands that add something make it if it is not there
     #[arg(long, global = true, env = "TOLLGATE_DATABASE", default_value = "tollgate.db")]
     database: PathBuf,
     /// Answer with one JSON object on one line
@@ -36,7 +36,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// For what looks at a database or changes what is in it: an empty one in place of a mistyped name would
+    /// have no accounts and balanced books.
     fn open(&self) -> anyhow::Result<Admin> {
+        anyhow::ensure!(self.database.exists(), "there is no database {}", self.database.display());
+        self.open_or_make()
+    }
+
+    /// For what adds to a database, and so may be the first to need it.
+    fn open_or_make(&self) -> anyhow::Result<Admin> {
         Admin::open(&self.database).with_context(|| format!("the database {}", self.database.display()))
     }
 

@@ -67,7 +67,8 @@ pub(crate) struct Add {
 
 pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let place = &options.place;
-    let mut admin = place.open()?;
+    let adds = matches!(options.command, Command::Add(_) | Command::Import { .. });
+    let mut admin = if adds { place.open_or_make()? } else { place.open()? };
     match options.command {
         Command::Add(add) => {
             ensure_tariff(&mut admin, &add.tariff.tariff, add.tariff.currency)?;

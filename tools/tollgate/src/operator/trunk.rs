@@ -73,7 +73,8 @@ enum Media {
 
 pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
     let place = &options.place;
-    let mut admin = place.open()?;
+    let adds = matches!(options.command, Command::Add(_));
+    let mut admin = if adds { place.open_or_make()? } else { place.open()? };
     match options.command {
         Command::Add(add) => {
             let priority = add.priority;
