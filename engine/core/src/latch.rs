@@ -118,14 +118,19 @@ impl Latch {
         self.admit_other(remote)
     }
 
-    fn admit_other(&mut self, remote: SocketAddr) -> Verdict {
-        let expected = self.signalled == Some(remote)
+    /// Whether a packet from `remote` would be admitted.
+    pub(crate) fn expects(&self, remote: SocketAddr) -> bool {
+        self.confirmed == Some(remote)
+            || self.signalled == Some(remote)
             || match self.window {
                 Window::Closed => false,
                 Window::Set | Window::Always => self.in_set(remote.ip()),
                 Window::AnyPublic => self.in_set(remote.ip()) || !is_private(remote.ip()),
-            };
-        if !expected {
+            }
+    }
+
+    fn admit_other(&mut self, remote: SocketAddr) -> Verdict {
+        if !self.expects(remote) {
             self.stranger.first.get_or_insert(remote);
             self.stranger.last = Some(remote);
             self.stranger.packets += 1;

@@ -1,5 +1,7 @@
 //! One half (RTP or RTCP) of one party's media: who may send, who hears it, what passed.
 
+use std::net::SocketAddr;
+
 use ng::StreamCounters;
 use rtp::units::Instant;
 
@@ -32,6 +34,8 @@ pub(crate) struct Path {
     pub(crate) rtcp: Option<PathId>,
     /// On an RTCP half that is multiplexed: the RTP half that carries it.
     pub(crate) carrier: Option<PathId>,
+    /// The next party that was shown the same port: of several that answer one offer, all send there.
+    pub(crate) sibling: Option<PathId>,
     /// The party said that it sends.
     pub(crate) sends: bool,
     /// The party said that it receives.
@@ -52,6 +56,7 @@ impl Path {
             sink: None,
             rtcp: None,
             carrier: None,
+            sibling: None,
             sends: true,
             receives: true,
             received: StreamCounters::default(),
@@ -81,6 +86,27 @@ impl Paths {
         PathId(
             u32::try_from(self.slots.len() - 1).expect("calls, parties and media are bounded far below 2^32"),
         )
+    }
+
+    /// Lets `younger` have what comes to the socket of `elder` from its own address.
+    pub(crate) fn share(&mut self, elder: PathId, younger: PathId) {
+        // Never a ring: who has followers already, or is in the row, stays where it is.
+        if self[younger].sibling.is_some() {
+            return;
+        }
+        let mut last = elder;
+        while let Some(next) = self[last].sibling.filter(|_| last != younger) {
+            last = next;
+        }
+        if last != younger {
+            self[last].sibling = Some(younger);
+        }
+    }
+
+    /// Of those that share the socket of `path`, the one who is at `remote`; else `path` itself.
+    pub(crate) fn sharing(&self, path: PathId, remote: SocketAddr) -> PathId {
+        let mut chain = std::iter::successors(Some(path), |id| self.get(*id)?.sibling);
+        chain.find(|id| self.get(*id).is_some_and(|half| half.latch.expects(remote))).unwrap_or(path)
     }
 
     pub(crate) fn remove(&mut self, id: PathId) {
@@ -115,5 +141,21 @@ impl std::ops::Index<PathId> for Paths {
 impl std::ops::IndexMut<PathId> for Paths {
     fn index_mut(&mut self, id: PathId) -> &mut Path {
         self.get_mut(id).expect("a media's paths live as long as the media")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parties_that_share_a_socket_stand_in_a_row_and_never_in_a_ring() {
+        let mut paths = Paths::default();
+        let [a, b, c] = [(); 3].map(|()| paths.insert(PathKind::Rtp));
+        for (elder, younger) in [(a, b), (a, c), (a, b), (b, a), (c, a), (c, b), (a, a)] {
+            paths.share(elder, younger);
+        }
+        assert_eq!([a, b, c].map(|id| paths[id].sibling), [Some(b), Some(c), None]);
+        assert_eq!(paths.sharing(a, "192.0.2.1:1".parse().unwrap()), a);
     }
 }

@@ -34,6 +34,13 @@ pub(crate) fn datagram(
         socket_half.received.errors += 1;
         return Err(DropReason::NotRtp);
     }
+    let socket_half = match socket_half.sibling {
+        None => socket_half,
+        Some(_) => {
+            let path = paths.sharing(path, remote);
+            paths.get_mut(path).ok_or(DropReason::NoSocket)?
+        }
+    };
     match socket_half.latch.admit(remote) {
         Verdict::Known => {}
         Verdict::Learned => counters.addresses_learned += 1,

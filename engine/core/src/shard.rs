@@ -471,6 +471,9 @@ impl Shard {
                         if self.paths[half].sink == Some(path) {
                             self.paths[half].sink = None;
                         }
+                        if self.paths[half].sibling == Some(path) {
+                            self.paths[half].sibling = self.paths[path].sibling;
+                        }
                     }
                 }
                 self.paths.remove(path);

@@ -18,7 +18,7 @@ use crate::{
         Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, protocol, refuse,
         rewrite,
     },
-    path::Paths,
+    path::{PathId, Paths},
     socket::{PairId, Sockets},
     timer::Timer,
 };
@@ -230,6 +230,13 @@ impl Shard {
         call.last_signal = now;
         call.last_signal_wall_ms = wall_ms;
         call.answered |= kind == Kind::Answer;
+        // A further party that answers, and was offered nothing itself, was forked the offer of the
+        // first one, and sends to the ports that were shown there.
+        let forked = kind == Kind::Answer && !call.leg(sender).partners.contains(&receiver);
+        let first = call.leg(receiver).partners.first().copied().filter(|&first| forked && first != sender);
+        let elders: Vec<[PathId; 2]> = first
+            .map(|first| call.leg(first).medias.iter().map(|media| [media.rtp, media.rtcp]).collect())
+            .unwrap_or_default();
         associate(call, kind, sender, receiver);
 
         let mut outgoing = Vec::with_capacity(exchange.sections.len());
@@ -247,6 +254,10 @@ impl Shard {
             let written = sdp.media[index].section.has_attribute("rtcp-mux");
             let (rtcp_mux, one_port) = multiplex(kind, signal, written, from, to);
             show(from, plan.sender_pair, sockets, paths);
+            if let Some([rtp, rtcp]) = elders.get(index) {
+                paths.share(*rtp, from.rtp);
+                paths.share(*rtcp, from.rtcp);
+            }
             show(to, plan.receiver_pair, sockets, paths);
             route(from, to, talks, paths);
             let advertised = to.selected.and_then(|pair| sockets.advertised(pair));

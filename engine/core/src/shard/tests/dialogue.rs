@@ -89,6 +89,26 @@ fn branches_have_their_own_ports_and_end_alone() {
 }
 
 #[test]
+fn all_that_answer_one_offer_are_heard_at_the_ports_it_showed() {
+    const B2: &str = "198.51.100.3:6000";
+    let mut rig = Rig::new();
+    let (toward_b, _) = established(&mut rig);
+    rig.answer(Signal { to_tag: Some("B2".into()), ..from_a(sdp(B2, "")) });
+    rig.answer(Signal { to_tag: Some("B3".into()), ..from_a(sdp("198.51.100.4:7000", "")) });
+    for from in [B, B2, "198.51.100.4:7000"] {
+        assert_eq!(rig.rtp(from, toward_b).map(|(_, to)| to), Some(A.parse().unwrap()), "{from}");
+    }
+    assert!(rig.rtp("198.51.100.3:6004", toward_b).is_none(), "B2 has been learned");
+    assert!(rig.rtp("198.51.100.5:6000", toward_b).is_none());
+    assert_eq!(rig.shard.strangers("c").iter().map(|stranger| stranger.packets).sum::<u64>(), 2);
+    rig.delete(Delete { from_tag: Some("A".into()), to_tag: Some("B2".into()), ..at_once("c") });
+    assert!(rig.rtp(B2, toward_b).is_none());
+    assert!(rig.rtp("198.51.100.4:7000", toward_b).is_some() && rig.rtp(B, toward_b).is_some());
+    rig.delete(at_once("c"));
+    rig.assert_clean();
+}
+
+#[test]
 fn who_answered_is_heard_again_when_another_branch_that_did_is_deleted() {
     let mut rig = Rig::new();
     let (_, toward_a) = established(&mut rig);
