@@ -47,9 +47,10 @@ fn a_call_with_audio_both_ways_is_charged_to_the_second_when_the_caller_hangs_up
 #[test]
 fn a_call_is_charged_to_the_second_when_the_carrier_hangs_up() {
     let at = Address::new();
-    let mut carrier = Plan::new(takes().pauses().hangs_up()).pause_ms(1_500).start(at);
+    // This time it is the carrier that speaks and the phone that echoes.
+    let mut carrier = Plan::new(takes().plays().pauses().hangs_up()).pause_ms(1_500).echoes(false).start(at);
     let (_engine, node) = provider(at, &[&carrier]);
-    let mut caller = alice(&node, calls().is_hung_up_on()).start(at);
+    let mut caller = alice(&node, calls().is_hung_up_on()).echoes(true).start(at);
     caller.await_success();
     carrier.await_success();
     assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <180 <200 ACK <BYE 200");
@@ -59,6 +60,10 @@ fn a_call_is_charged_to_the_second_when_the_carrier_hangs_up() {
         &record,
         &json!({"ended_by": "callee", "billed_seconds": 2, "charge": "0.0542", "sip_status": 200}),
     );
+    for leg in ["caller", "callee"] {
+        let packets = record["media"][leg]["packets_received"].as_u64();
+        assert!(packets.is_some_and(|packets| packets > 30), "{leg}: {record:#}");
+    }
 }
 
 #[test]

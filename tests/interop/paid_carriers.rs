@@ -28,6 +28,27 @@ fn a_carrier_that_asks_for_a_digest_gets_it() {
 }
 
 #[test]
+fn a_trusted_address_needs_no_digest_and_any_other_does() {
+    let at = Address::new();
+    let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);
+    let engine = Engine::start(at, &[]);
+    let exchange = Address::new();
+    let node = setup(at, &[&engine], &[&carrier], CREDIT)
+        .command(&format!("account trust alice {exchange}"))
+        .start();
+    let stranger = Scenario::caller("stranger").invite_plainly(Body::Audio).is_refused(407);
+    let mut stranger = alice(&node, stranger).start(at);
+    stranger.await_success();
+    let trusted = Scenario::caller("trusted").invite_plainly(Body::Audio).is_answered().ack(Body::Empty);
+    let mut caller = alice(&node, trusted.pauses().hangs_up()).pause_ms(500).start(exchange);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(caller.summary(), "INVITE <180 <200 ACK BYE <200");
+    let record = only_record(&node, "4.9479");
+    assert_says(&record, &json!({"account": "alice", "sip_status": 200, "charge": "0.0521"}));
+}
+
+#[test]
 fn phone_and_carrier_may_speak_tcp() {
     let at = Address::new();
     let mut carrier =

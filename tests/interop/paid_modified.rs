@@ -78,6 +78,42 @@ fn both_sides_hold_and_move_by_update() {
 }
 
 #[test]
+fn either_side_may_ask_the_other_for_an_offer() {
+    let at = Address::new();
+    let carrier = takes().is_asked("INVITE", 200, Body::Audio).pauses_for(200);
+    let mut carrier = Plan::new(carrier.reinvites_for_an_offer(Body::Audio).is_hung_up_on()).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let caller = calls().reinvites_for_an_offer(Body::Moved).is_asked("INVITE", 200, Body::Moved);
+    let mut caller = alice(&node, caller.plays().pauses().hangs_up()).pause_ms(1_200).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(
+        caller.summary(),
+        "INVITE <407 ACK INVITE <180 <200 ACK INVITE <200 ACK <INVITE 200 <ACK BYE <200"
+    );
+    assert_eq!(carrier.summary(), "<INVITE 180 200 <ACK <INVITE 200 <ACK INVITE <200 ACK <BYE 200");
+    for side in [&caller, &carrier] {
+        let seen = side.seen();
+        let asked = seen.iter().rfind(|seen| seen.received && seen.what() == "INVITE").expect("a re-INVITE");
+        let answered = seen.iter().rfind(|seen| seen.received && seen.what() == "ACK").expect("its ACK");
+        assert_eq!(
+            (asked.sdp("m").is_some(), answered.sdp("m").is_some()),
+            (false, true),
+            "{asked:?} {answered:?}"
+        );
+    }
+    let record = only_record(&node, "4.9458");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 2, "charge": "0.0542", "ended_by": "caller"}),
+    );
+    for leg in ["caller", "callee"] {
+        let packets = record["media"][leg]["packets_received"].as_u64();
+        assert!(packets.is_some_and(|packets| packets > 20), "{leg}: {record:#}");
+    }
+}
+
+#[test]
 fn changes_from_both_sides_at_once_are_491_for_both_and_the_call_goes_on() {
     let at = Address::new();
     // The carrier asks for a change of its own while the caller's is before it, and refuses that one in turn.

@@ -176,6 +176,42 @@ fn a_carrier_without_capacity_gives_way_to_the_next_and_the_record_names_who_ans
 }
 
 #[test]
+fn a_carrier_that_fails_after_early_media_gives_way_and_the_phone_has_another_dialog() {
+    let at = Address::new();
+    let failing =
+        Scenario::carrier("failing").answers(183, Body::Audio).pauses_for(200).answers(503, Body::Empty);
+    let mut first = Plan::new(failing).start(at);
+    let mut second = Plan::new(takes().is_hung_up_on()).start(at);
+    let (_engine, node) = provider(at, &[&first, &second]);
+    let caller = Scenario::caller("caller").invite(Body::Audio).hears(183).is_answered().ack(Body::Empty);
+    let mut caller = alice(&node, caller.pauses().hangs_up()).pause_ms(500).start(at);
+    caller.await_success();
+    first.await_success();
+    second.await_success();
+    assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <183 <180 <200 ACK BYE <200");
+    assert_ne!(caller.heard("183").header("To"), caller.heard("200").header("To"));
+    assert_eq!(caller.heard("180").header("To"), caller.heard("200").header("To"));
+    let record = only_record(&node, "4.9479");
+    assert_says(&record, &json!({"sip_status": 200, "charge": "0.0521", "trunk": "carrier-1"}));
+    assert_eq!(tries(&record), [("carrier-0".to_owned(), 503), ("carrier-1".to_owned(), 200)]);
+}
+
+#[test]
+fn an_answer_without_a_description_is_no_answer() {
+    let at = Address::new();
+    let mute = Scenario::carrier("mute").answers(200, Body::Empty).is_hung_up_on();
+    let mut carrier = Plan::new(mute).start(at);
+    let (_engine, node) = provider(at, &[&carrier]);
+    let mut caller = alice(&node, refused(502)).start(at);
+    caller.await_success();
+    carrier.await_success();
+    assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <502 ACK");
+    assert_eq!(carrier.summary(), "<INVITE 200 <ACK <BYE 200");
+    let record = only_record(&node, CREDIT);
+    assert_says(&record, &json!({"sip_status": 502, "charge": "0", "billed_seconds": 0}));
+}
+
+#[test]
 fn a_silent_carrier_gives_way_to_the_next() {
     let at = Address::new();
     let silent = Plan::new(Scenario::carrier("silent").pauses_for(60_000)).start(at);

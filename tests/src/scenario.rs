@@ -265,6 +265,13 @@ impl Scenario {
             .ack(Body::Empty)
     }
 
+    /// Asks the other side for an offer in a re-INVITE, and answers it in the ACK.
+    #[must_use]
+    pub fn reinvites_for_an_offer(self, answer: Body) -> Scenario {
+        let asked = self.request("INVITE", Body::Empty, "").maybe(100);
+        asked.step("<recv response=\"200\" rrs=\"true\"/>").ack(answer)
+    }
+
     /// Offers something else in an UPDATE.
     #[must_use]
     pub fn updates(self, body: Body) -> Scenario {

@@ -21,12 +21,13 @@ pub struct Plan {
     arguments: Vec<String>,
     remote: Option<SocketAddr>,
     tcp: bool,
+    echo: Option<bool>,
 }
 
 impl Plan {
     /// One call by `scenario`.
     pub fn new(scenario: Scenario) -> Plan {
-        let plan = Plan { scenario, arguments: Vec::new(), remote: None, tcp: false };
+        let plan = Plan { scenario, arguments: Vec::new(), remote: None, tcp: false, echo: None };
         plan.calls(1).key("account", "nobody").key("domain", DOMAIN)
     }
 
@@ -71,6 +72,14 @@ impl Plan {
         self
     }
 
+    /// Whether RTP that comes is sent back, instead of only by who is called: between two echoes a packet would never
+    /// come to rest.
+    #[must_use]
+    pub fn echoes(mut self, echo: bool) -> Plan {
+        self.echo = Some(echo);
+        self
+    }
+
     /// SIP over TCP, all of it over one connection.
     #[must_use]
     pub fn over_tcp(mut self) -> Plan {
@@ -85,19 +94,19 @@ impl Plan {
         self
     }
 
-    /// Starts it on a free port of `at`. Who is to be called listens when this returns, and echoes RTP; who calls may be
-    /// through with it.
+    /// Starts it on a free port of `at`. Who is to be called listens when this returns; who calls may be through with it.
     pub fn start(&self, at: Address) -> Sipp {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = at.socket();
         std::fs::write(folder.path().join("scenario.xml"), self.scenario.xml())
             .expect("a file in a new folder");
         let mut command = Command::new("sipp");
-        // Only who is called echoes: between two echoes a packet would never come to rest.
-        match self.remote {
-            Some(remote) => command.arg(remote.to_string()),
-            None => command.arg("-rtp_echo"),
-        };
+        if let Some(remote) = self.remote {
+            command.arg(remote.to_string());
+        }
+        if self.echo.unwrap_or_else(|| self.remote.is_none()) {
+            command.arg("-rtp_echo");
+        }
         command
             .current_dir(folder.path())
             .args(["-sf", "scenario.xml"])
