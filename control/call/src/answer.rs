@@ -50,7 +50,8 @@ impl Call {
 
     fn on_provisional(&mut self, core: &mut Core, index: LegIndex, response: &Response) {
         let status = response.status();
-        if status == StatusCode::TRYING {
+        // 199 ends one fork of several (RFC 6228); we do not ask for it, and the others still ring.
+        if matches!(status.code(), 100 | 199) {
             return;
         }
         self.go(Event::Ring);
@@ -335,7 +336,7 @@ impl Call {
             core.counters.stray_responses += 1;
             return;
         }
-        let hop = leg.next_hop();
+        let hop = leg.hop_to(&other);
         let number = other.local_cseq;
         core.sip.send_ack(other.ack(number), hop.clone());
         if known {

@@ -121,11 +121,13 @@ impl Leg {
     /// Where requests inside its dialog go. A phone is behind its NAT and stays where it was seen; a carrier
     /// is where its route set or Contact says, if that is an address.
     pub(crate) fn next_hop(&self) -> Hop {
-        let Some(dialog) = &self.dialog else { return self.hop.clone() };
-        if self.trunk.is_none() {
-            return self.hop.clone();
-        }
-        hop_of(&dialog.next_hop(), &self.hop).unwrap_or_else(|| self.hop.clone())
+        self.dialog.as_ref().map_or_else(|| self.hop.clone(), |dialog| self.hop_to(dialog))
+    }
+
+    /// As [`Leg::next_hop`], in a dialog of another fork.
+    pub(crate) fn hop_to(&self, dialog: &Dialog) -> Hop {
+        let named = self.trunk.as_ref().and_then(|_| hop_of(&dialog.next_hop(), &self.hop));
+        named.unwrap_or_else(|| self.hop.clone())
     }
 
     /// Acknowledges its 2xx, with the answer if the 2xx was an offer.

@@ -3,7 +3,7 @@
 use sip::{Dialog, HeaderName, Method};
 
 use crate::basic::{carrier, dialled, phone};
-use crate::peer::{body, sdp};
+use crate::peer::{Peer, body, sdp};
 use crate::world::{World, money};
 
 #[test]
@@ -117,4 +117,34 @@ fn further_answers_are_each_ended_once_and_a_storm_of_them_is_not_heard() {
     }
     pair.carrier.expect_nothing(&mut world);
     assert_eq!(world.exchange.counters().stray_responses, 92);
+}
+
+#[test]
+fn a_fork_that_answers_too_is_ended_where_it_is() {
+    let mut world = World::new();
+    let (pair, ..) = crate::basic::talking(&mut world);
+    let fork = Peer::udp("fork", "198.51.100.9:5090");
+    pair.carrier.send(&mut world, fork.response(&pair.onward, 200, Some(&sdp(7000))));
+    fork.expect_request(&mut world, Method::Ack);
+    let bye = fork.expect_request(&mut world, Method::Bye);
+    assert_eq!(bye.to_tag().as_deref(), Some("fork-tag"));
+    pair.carrier.expect_nothing(&mut world);
+}
+
+#[test]
+fn forks_ring_one_after_the_other_and_the_end_of_one_is_not_passed_on() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    let fork = Peer::udp("fork", "198.51.100.9:5090");
+    for (peer, port) in [(&pair.carrier, 6000), (&fork, 7000)] {
+        pair.carrier.send(&mut world, peer.response(&pair.onward, 183, Some(&sdp(port))));
+        let early = pair.phone.expect(&mut world, 183);
+        assert!(body(early.body()).contains(&format!("m=audio {port}")));
+    }
+    pair.carrier.send(&mut world, fork.response(&pair.onward, 199, None));
+    pair.phone.expect_nothing(&mut world);
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 181, None));
+    assert!(pair.phone.expect(&mut world, 181).body().is_empty());
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    assert!(body(pair.phone.expect(&mut world, 200).body()).contains("m=audio 6000"));
 }
