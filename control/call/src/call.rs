@@ -9,6 +9,7 @@ use sip::{ClientKey, Method, Request, Response, ServerKey, StatusCode};
 use crate::core::{CallKey, Core, LegIndex, MediaWait, Moment, Timer};
 use crate::leg::{Leg, sdp_of};
 use crate::media::{self, Description};
+use crate::setup::NO_ANSWER;
 use crate::state::{Event, State};
 use crate::{
     AccountId, Attempt, CallId, CallMedia, CdrRoute, EngineId, JournalEntry, MediaRecord, Progress, Side,
@@ -414,6 +415,9 @@ impl Call {
             Job::Offer(_) => self.on_offer_failed(core, reason),
             // The 18x still rings, without its media.
             Job::Early(_, status) => self.ring_caller(core, status, None),
+            Job::Answer(_) | Job::LateAnswer(_) if reason == NO_ANSWER => {
+                self.fail(core, StatusCode::SERVICE_UNAVAILABLE.code(), 41, reason, Side::Exchange);
+            }
             Job::Answer(_) | Job::LateAnswer(_) => {
                 self.fail(core, StatusCode::NOT_ACCEPTABLE_HERE.code(), 88, "media refused", Side::Exchange);
             }

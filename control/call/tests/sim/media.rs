@@ -2,7 +2,7 @@
 
 use call::*;
 use ng::EndReason;
-use sip::Method;
+use sip::{HeaderName, Method};
 
 use crate::basic::{dialled, phone, talking};
 use crate::peer::sdp;
@@ -153,4 +153,19 @@ fn the_engine_learns_where_the_message_of_each_description_came_from() {
     let sources = &world.engines[0].calls.values().next().expect("a call").sources;
     let [phone, carrier] = [&pair.phone, &pair.carrier].map(|peer| Some(peer.address().ip()));
     assert_eq!(*sources, [phone, carrier]);
+}
+
+#[test]
+fn an_engine_that_does_not_answer_the_answer_is_503() {
+    let mut world = World::new();
+    let pair = dialled(&mut world);
+    world.engines[0].up = false;
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
+    world.pass_ms(2_000);
+    assert!(pair.phone.expect(&mut world, 503).headers.has(&HeaderName::RetryAfter));
+    pair.carrier.expect_request(&mut world, Method::Ack);
+    let bye = pair.carrier.expect_request(&mut world, Method::Bye);
+    pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+    world.finish();
+    assert_eq!(world.cdr().charge, money("0"));
 }
