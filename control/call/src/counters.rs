@@ -11,6 +11,8 @@ pub struct Counters {
     pub unauthenticated: u64,
     /// INVITEs refused because the exchange is full or draining.
     pub overloaded: u64,
+    /// Our own INVITEs that came back.
+    pub loops: u64,
     /// Requests for a dialog that is not there.
     pub dialog_unknown: u64,
     /// Requests with a method or extension that is not understood.

@@ -1,7 +1,7 @@
 //! Where phones come in: REGISTER, and the INVITE that begins a call.
 
 use sip::message::MaxForwards;
-use sip::{HeaderName, Hop, Request, Response, ServerKey, StatusCode, Uri};
+use sip::{Dialog, HeaderName, Hop, Request, Response, ServerKey, StatusCode, Uri};
 
 use crate::auth::{Verdict, authenticate};
 use crate::call::{Call, Target};
@@ -40,6 +40,12 @@ impl Exchange {
     }
 
     pub(crate) fn on_invite(&mut self, key: ServerKey, hop: &Hop, request: Request) {
+        let sender = (request.call_id().into_owned(), request.from_tag().unwrap_or_default());
+        if self.core.dialogs.contains_key(&sender) {
+            //= RFC 3261 §8.2.2.2: our own INVITE comes back
+            self.core.counters.loops += 1;
+            return self.core.refuse(key, &request, StatusCode::LOOP_DETECTED);
+        }
         let account = match authenticate(&mut self.core, &mut self.digest, hop, &request) {
             Verdict::Account(account) => account,
             Verdict::Answer(response) => return self.core.respond(key, response),
@@ -151,7 +157,8 @@ impl Exchange {
         if matches!(request.uri(), Uri::Other(_)) {
             return Some(core.response(request, StatusCode::UNSUPPORTED_URI_SCHEME));
         }
-        if request.contact().is_none() {
+        // Without a dialog the callee would be rung, answered and hung up.
+        if Dialog::uas(request, "").is_err() {
             return Some(core.response(request, StatusCode::BAD_REQUEST));
         }
         let sdp = crate::leg::sdp_of(&request.headers, request.body());

@@ -250,6 +250,35 @@ fn a_flood_that_pretends_to_be_inside_a_dialog_takes_no_room() {
 }
 
 #[test]
+fn our_own_invite_that_comes_back_is_482() {
+    let mut world = World::new();
+    world.directory.accounts.get_mut(&AccountId::from("alice")).expect("alice").trusted =
+        vec!["192.0.2.1".parse().expect("address"), "198.51.100.1".parse().expect("address")];
+    world.publish();
+    let pair = crate::basic::dialled(&mut world);
+    let mut back = pair.onward.clone();
+    let via = "SIP/2.0/UDP 198.51.100.1:5070;branch=z9hG4bKproxy";
+    back.headers.push_front(HeaderName::Via, via);
+    pair.carrier.send(&mut world, back);
+    pair.carrier.expect(&mut world, 482);
+    assert_eq!(world.exchange.calls(), 1);
+    assert_eq!(world.exchange.counters().loops, 1);
+}
+
+#[test]
+fn a_phone_that_no_dialog_can_be_had_with_is_400_before_anybody_rings() {
+    for (name, value) in [(HeaderName::RecordRoute, "nonsense"), (HeaderName::Contact, "<tel:+4930>")] {
+        let mut world = World::new();
+        let mut phone = phone();
+        let mut invite = phone.invite("+493055555", Some(&sdp(4000)));
+        invite.headers.set(name, value);
+        phone.send(&mut world, invite);
+        phone.expect(&mut world, 400);
+        assert_eq!(world.store.executed, 0);
+    }
+}
+
+#[test]
 fn a_draining_or_full_exchange_refuses_new_calls() {
     let mut world = World::new();
     world.directory.accounts.get_mut(&AccountId::from("alice")).expect("alice").max_calls = 1;
