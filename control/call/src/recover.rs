@@ -84,6 +84,7 @@ impl Call {
         let Ok(Message::Response(response)) = Message::parse_datagram(text.as_bytes()) else { return };
         let Some(server) = replay(core, &self.legs[0]) else { return };
         core.servers.insert(server, self.key);
+        self.first_server = Some(server);
         let repeater = AnswerRepeater::new(core.now, core.sip.timers());
         // Our 200 was the offer of a call that began without one: the carrier's ACK waits for the phone's.
         let invite = &self.legs[0].invite;
@@ -99,6 +100,7 @@ impl Call {
     fn give_up(&mut self, core: &mut Core) {
         if let Some(server) = replay(core, &self.legs[0]) {
             core.servers.insert(server, self.key);
+            self.first_server = Some(server);
             self.legs[0].server = Some(server);
         }
         if let Some(index) = self.callee_index() {
@@ -223,6 +225,11 @@ impl Call {
 
     /// A connection ended.
     pub(crate) fn on_flow_closed(&mut self, core: &mut Core, flow: sip::FlowId) {
+        let caller = &self.legs[0];
+        if caller.server.is_some() && caller.hop.flow == Some(flow) && caller.hop.transport.is_reliable() {
+            // Its answer could not reach it, and it would pay for a call that it does not hear.
+            return self.release(core, 487, 16, "the caller's connection ended", Side::Caller);
+        }
         for leg in &mut self.legs {
             if leg.hop.flow == Some(flow) && leg.hop.transport.is_reliable() {
                 leg.hop.flow = None;

@@ -75,6 +75,28 @@ fn a_phone_that_is_not_there_is_480() {
 }
 
 #[test]
+fn a_caller_whose_connection_broke_before_the_answer_has_no_call() {
+    let mut world = World::new();
+    let mut bob = Peer::tls("bob", "203.0.113.5:40001", 5);
+    let mut invite = bob.invite("+493055555", Some(&sdp(4000)));
+    bob.send(&mut world, invite.clone());
+    let asked = bob.expect(&mut world, 407);
+    authorize(&mut bob, &mut invite, &asked);
+    bob.send(&mut world, invite);
+    let carrier = crate::basic::carrier();
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    carrier.send(&mut world, carrier.response(&onward, 180, None));
+    bob.expect(&mut world, 180);
+    world.input(Input::FlowClosed(FlowId(5)));
+    let cancel = carrier.expect_request(&mut world, Method::Cancel);
+    carrier.send(&mut world, carrier.response(&cancel, 200, None));
+    carrier.send(&mut world, carrier.response(&onward, 487, None));
+    world.finish();
+    assert_eq!((world.cdr().charge, world.cdr().sip_status), (money("0"), 487));
+    assert_eq!(world.balance("bob"), money("10"));
+}
+
+#[test]
 fn a_phone_registers_only_itself() {
     let mut world = World::new();
     let mut bob = Peer::tls("bob", "203.0.113.5:40001", 5);
