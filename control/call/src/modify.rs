@@ -59,7 +59,7 @@ impl Call {
         let Some(leg) = self.legs.get(index) else { return false };
         match &leg.dialog {
             Some(dialog) => request.from_tag().as_ref() == Some(&dialog.id.remote_tag),
-            None => true,
+            None => index != 0 || request.from_tag() == leg.invite.from_tag(),
         }
     }
 
@@ -71,9 +71,7 @@ impl Call {
         }
         leg.hop = hop.clone();
         leg.reachable = true;
-        if let Bye::Due(why) = leg.bye.clone()
-            && leg.unacked.is_none()
-        {
+        if let Bye::Due(why) = leg.bye.clone() {
             self.hang_up(core, index, Some(&why));
         }
     }

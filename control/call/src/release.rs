@@ -32,6 +32,7 @@ impl Call {
         if self.state.is_over() {
             return;
         }
+        let cause: &str = &cause.chars().take(CAUSE_MAX).collect::<String>();
         self.go(Event::Release);
         self.end = Some(End { moment, status, q850, cause: cause.to_owned(), by });
         for timer in [Timer::Setup, Timer::Ringing, Timer::Credit, Timer::Engine] {
@@ -104,7 +105,7 @@ impl Call {
     /// Ends one leg by whatever its state asks for.
     pub(crate) fn hang_up(&mut self, core: &mut Core, index: LegIndex, why: Option<&str>) {
         let why = why.map_or_else(|| reason(16, "call ended"), str::to_owned);
-        let key = self.key;
+        let (key, first) = (self.key, self.first_server);
         let leg = &mut self.legs[index];
         if matches!(leg.bye, Bye::Sent(_) | Bye::Over) {
             return;
@@ -121,8 +122,9 @@ impl Call {
         if leg.owed_ack.is_some() {
             leg.acknowledge(core, None);
         }
-        //= RFC 3261 §15: the callee's side MUST NOT send BYE before the ACK of its 2xx
-        if leg.unacked.is_some() || !leg.reachable {
+        //= RFC 3261 §15: the callee's side MUST NOT send BYE before the ACK of the 2xx that began the dialog
+        let begins = leg.unacked.as_ref().is_some_and(|unacked| Some(unacked.key) == first);
+        if begins || !leg.reachable {
             leg.bye = Bye::Due(why);
             return;
         }
@@ -169,6 +171,9 @@ impl Call {
             // The phone's connection is gone; it hears the BYE over its next one.
             leg.reachable = false;
             leg.bye = Bye::Due(why);
+            if let Some(user) = &leg.user {
+                core.orphans.entry(user.clone()).or_default().insert(self.key);
+            }
         } else {
             leg.bye = Bye::Over;
         }
@@ -433,6 +438,9 @@ impl Call {
         self.reported = Some(core.moment());
     }
 }
+
+/// Characters of a cause in words: a peer's own words go to the other side and into the record.
+const CAUSE_MAX: usize = 120;
 
 /// The longest pause between two tries to settle.
 const SETTLE_RETRY_MAX: Duration = Duration::from_secs(30);

@@ -162,6 +162,30 @@ fn info_is_passed_on_with_its_body_and_others_are_refused() {
 }
 
 #[test]
+fn a_stranger_cannot_give_up_an_early_dialog() {
+    let mut world = World::new();
+    let pair = crate::basic::dialled(&mut world);
+    pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 180, None));
+    let ringing = pair.phone.expect(&mut world, 180);
+    let mut dialog = Dialog::uac(&pair.invite, &ringing).expect("an early dialog");
+    let mut stranger = Peer::udp("mallory", "203.0.113.9:5060");
+    let mine = dialog.local.clone();
+    dialog.local = mine.replace("tag=from", "tag=guess");
+    let bye = stranger.within(&mut dialog, Method::Bye, None);
+    stranger.send(&mut world, bye);
+    stranger.expect(&mut world, 481);
+    pair.carrier.expect_nothing(&mut world);
+
+    dialog.local = mine;
+    let mut phone = pair.phone;
+    let bye = phone.within(&mut dialog, Method::Bye, None);
+    phone.send(&mut world, bye);
+    phone.expect(&mut world, 200);
+    phone.expect(&mut world, 487);
+    pair.carrier.expect_request(&mut world, Method::Cancel);
+}
+
+#[test]
 fn a_stranger_with_another_tag_is_not_the_peer() {
     let mut world = World::new();
     let (pair, mut at_phone, _) = talking(&mut world);

@@ -268,3 +268,41 @@ fn a_settlement_is_repeated_until_the_store_works() {
     assert_eq!(world.cdr().charge, money("0.11"));
     assert_eq!(world.engines[0].calls.len(), 0);
 }
+
+#[test]
+fn a_carrier_that_acknowledges_no_change_is_ended_with_the_credit_all_the_same() {
+    let mut world = World::new();
+    world.store.balances.insert("alice".into(), money("0.15"));
+    let (pair, _, mut at_carrier) = talking(&mut world);
+    let (phone, mut carrier) = (pair.phone, pair.carrier);
+    world.pass_ms(9_000);
+    let again = carrier.within(&mut at_carrier, Method::Invite, Some(&sdp(6001)));
+    carrier.send(&mut world, again);
+    let onward = phone.expect_request(&mut world, Method::Invite);
+    phone.send(&mut world, phone.response(&onward, 200, Some(&sdp(4001))));
+    phone.expect_request(&mut world, Method::Ack);
+    carrier.expect(&mut world, 200);
+    world.pass_ms(1_000);
+    let second = carrier.expect(&mut world, 200);
+    assert_eq!(second.cseq().expect("CSeq").method, Method::Invite);
+    carrier.expect_request(&mut world, Method::Bye);
+    phone.expect_request(&mut world, Method::Bye);
+}
+
+#[test]
+fn a_cause_in_words_is_cut_before_it_goes_on() {
+    let mut world = World::new();
+    let (pair, mut at_phone, _) = talking(&mut world);
+    let mut phone = pair.phone;
+    let mut bye = phone.within(&mut at_phone, Method::Bye, None);
+    let text = format!("Q.850;cause=16;text=\"{}\"", "long \\\" ".repeat(500));
+    bye.headers.push(HeaderName::Reason, &text);
+    phone.send(&mut world, bye);
+    phone.expect(&mut world, 200);
+    let bye = pair.carrier.expect_request(&mut world, Method::Bye);
+    let why = bye.headers.get(&HeaderName::Reason).expect("a reason").into_owned();
+    assert!(why.starts_with("Q.850;cause=16;text=\"long") && why.len() < 300, "{why}");
+    pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+    world.finish();
+    assert_eq!(world.cdr().cause.chars().count(), 120);
+}
