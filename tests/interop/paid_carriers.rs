@@ -15,7 +15,7 @@ fn a_carrier_that_asks_for_a_digest_gets_it() {
     let node = setup(at, &[&engine], &[], CREDIT)
         .command(&format!("{trunk} --user tollgate --password-file password"))
         .start();
-    let mut caller = alice(&node, calls().pauses().hangs_up()).pause_ms(500).start(at);
+    let mut caller = alice(&node, calls().pauses().hangs_up()).pause_ms(200).start(at);
     carrier.await_success();
     caller.await_success();
     assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <180 <200 ACK BYE <200");
@@ -40,7 +40,7 @@ fn a_trusted_address_needs_no_digest_and_any_other_does() {
     let mut stranger = alice(&node, stranger).start(at);
     stranger.await_success();
     let trusted = Scenario::caller("trusted").invite_plainly(Body::Audio).is_answered().ack(Body::Empty);
-    let mut caller = alice(&node, trusted.pauses().hangs_up()).pause_ms(500).start(exchange);
+    let mut caller = alice(&node, trusted.pauses().hangs_up()).pause_ms(200).start(exchange);
     caller.await_success();
     carrier.await_success();
     assert_eq!(caller.summary(), "INVITE <180 <200 ACK BYE <200");
@@ -60,7 +60,7 @@ fn phone_and_carrier_may_speak_tcp() {
         .config(&format!("[[listener]]\ntransport = \"tcp\"\naddress = \"{listener}\"\n"))
         .start();
     udp::await_listening(listener);
-    let caller = alice(&node, calls().reinvites(Body::Hold).pauses().hangs_up()).pause_ms(500);
+    let caller = alice(&node, calls().reinvites(Body::Hold).pauses().hangs_up()).pause_ms(200);
     let mut caller = caller.to(listener).over_tcp().start(at);
     caller.await_success();
     carrier.await_success();

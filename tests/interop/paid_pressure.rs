@@ -13,8 +13,8 @@ fn an_answer_that_the_phone_never_acknowledges_ends_both_legs_and_is_charged() {
     let at = Address::new();
     let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);
     let engine = Engine::start(at, &[]);
-    // 64 times 40 ms are 2.56 s.
-    let node = setup(at, &[&engine], &[&carrier], CREDIT).config("[sip]\nt1_ms = 40\n").start();
+    // 64 times 34 ms are 2.176 s.
+    let node = setup(at, &[&engine], &[&carrier], CREDIT).config("[sip]\nt1_ms = 34\n").start();
     let deaf = Scenario::caller("deaf").invite(Body::Audio).is_answered().is_hung_up_on();
     let mut caller = alice(&node, deaf).start(at);
     caller.await_success();
@@ -43,7 +43,7 @@ fn of_ten_calls_at_once_an_account_that_affords_three_has_three() {
     let some = Scenario::caller("crowd")
         .invite(Body::Audio)
         .unless_refused(402, |accepted| accepted.is_answered().ack(Body::Empty).pauses().hangs_up());
-    let mut callers = alice(&node, some).calls(10).pause_ms(2_500).with("-r", "100").start(at);
+    let mut callers = alice(&node, some).calls(10).pause_ms(2_200).with("-r", "100").start(at);
     callers.await_success();
     carrier.await_success();
     let heard = callers.seen();
@@ -71,7 +71,7 @@ fn a_flood_from_one_source_is_turned_away_and_calls_of_others_go_on() {
     let mut flood =
         Plan::new(flood).to(node.sip).number(NUMBER).calls(200).with("-r", "200").with("-l", "200").start(at);
     await_some("a refusal", || flood.messages().contains("SIP/2.0 503").then_some(()));
-    let mut elsewhere = alice(&node, calls().pauses().hangs_up()).pause_ms(500).start(Address::new());
+    let mut elsewhere = alice(&node, calls().pauses().hangs_up()).pause_ms(200).start(Address::new());
     elsewhere.await_success();
     flood.await_success();
     let heard = flood.seen();
@@ -83,7 +83,7 @@ fn a_flood_from_one_source_is_turned_away_and_calls_of_others_go_on() {
     let mut calm =
         Scenario::caller("calm").pauses_for(500).invite(Body::Audio).is_answered().ack(Body::Empty);
     calm = calm.pauses().hangs_up();
-    let mut again = alice(&node, calm).pause_ms(500).start(at);
+    let mut again = alice(&node, calm).pause_ms(200).start(at);
     again.await_success();
     carrier.await_success();
     let records = records(&node, 2, "4.8958");
@@ -113,7 +113,7 @@ fn a_database_that_cannot_be_written_lets_no_call_through_and_recovers() {
     node.fill_disk(false);
     let record = only_record(&node, CREDIT);
     assert_says(&record, &json!({"sip_status": 503, "charge": "0", "billed_seconds": 0, "attempts": []}));
-    let mut caller = alice(&node, calls().pauses().hangs_up()).pause_ms(500).start(at);
+    let mut caller = alice(&node, calls().pauses().hangs_up()).pause_ms(200).start(at);
     caller.await_success();
     carrier.await_success();
     let records = records(&node, 2, "4.9479");
@@ -149,7 +149,7 @@ fn when_the_engines_ports_are_used_up_the_answer_is_503_until_they_are_free() {
     // Two legs of RTP and RTCP.
     let engine = Engine::start(at, &["--port-min", "20000", "--port-max", "20003"]);
     let mut node = setup(at, &[&engine], &[&carrier], CREDIT).start();
-    let mut first = alice(&node, calls().pauses().hangs_up()).pause_ms(1_500).start(at);
+    let mut first = alice(&node, calls().pauses().hangs_up()).pause_ms(2_200).start(at);
     await_some("an answer", || is_answered(&first).then_some(()));
     let refused = Scenario::caller("refused").invite(Body::Audio).is_refused(503);
     let mut second = alice(&node, refused).start(at);
@@ -157,16 +157,16 @@ fn when_the_engines_ports_are_used_up_the_answer_is_503_until_they_are_free() {
     assert!(second.heard("503").header("Retry-After").is_some());
     node.control.await_line("reason", |line| line.contains("engine failed") && line.contains("out of ports"));
     first.await_success();
-    let mut third = alice(&node, calls().pauses().hangs_up()).pause_ms(500).start(at);
+    let mut third = alice(&node, calls().pauses().hangs_up()).pause_ms(200).start(at);
     third.await_success();
     carrier.await_success();
-    let records = records(&node, 3, "4.8937");
+    let records = records(&node, 3, "4.8917");
     let mut outcomes: Vec<_> =
         records.iter().map(|record| (&record["sip_status"], &record["charge"])).collect();
     outcomes.sort_by_key(|(_, charge)| charge.to_string());
     assert_eq!(
         outcomes,
-        [(&json!(503), &json!("0")), (&json!(200), &json!("0.0521")), (&json!(200), &json!("0.0542"))]
+        [(&json!(503), &json!("0")), (&json!(200), &json!("0.0521")), (&json!(200), &json!("0.0562"))]
     );
 }
 
@@ -194,13 +194,13 @@ fn when_one_engine_is_gone_the_other_one_is_used() {
     let node = setup(at, &[&gone, &there], &[&carrier], CREDIT).start();
     gone.process.kill();
     // Two calls, since engines take turns.
-    let mut caller = alice(&node, calls().plays().pauses().hangs_up()).calls(2).pause_ms(500).start(at);
+    let mut caller = alice(&node, calls().plays().pauses().hangs_up()).calls(2).pause_ms(200).start(at);
     caller.await_success();
     carrier.await_success();
     let records = records(&node, 2, "4.8958");
     for record in &records {
         assert_says(record, &json!({"sip_status": 200, "charge": "0.0521"}));
-        assert!(record["media"]["callee"]["packets_received"].as_u64().is_some_and(|packets| packets > 10));
+        assert!(record["media"]["callee"]["packets_received"].as_u64().is_some_and(|packets| packets > 2));
     }
 }
 

@@ -161,7 +161,7 @@ fn a_carrier_without_capacity_gives_way_to_the_next_and_the_record_names_who_ans
     let mut first = Plan::new(Scenario::carrier("full").answers(503, Body::Empty)).start(at);
     let mut second = Plan::new(takes().is_hung_up_on()).start(at);
     let (_engine, node) = provider(at, &[&first, &second]);
-    let mut caller = alice(&node, crate::paid_provider::calls().pauses().hangs_up()).pause_ms(500).start(at);
+    let mut caller = alice(&node, crate::paid_provider::calls().pauses().hangs_up()).pause_ms(200).start(at);
     caller.await_success();
     first.await_success();
     second.await_success();
@@ -184,7 +184,7 @@ fn a_carrier_that_fails_after_early_media_gives_way_and_the_phone_has_another_di
     let mut second = Plan::new(takes().is_hung_up_on()).start(at);
     let (_engine, node) = provider(at, &[&first, &second]);
     let caller = Scenario::caller("caller").invite(Body::Audio).hears(183).is_answered().ack(Body::Empty);
-    let mut caller = alice(&node, caller.pauses().hangs_up()).pause_ms(500).start(at);
+    let mut caller = alice(&node, caller.pauses().hangs_up()).pause_ms(200).start(at);
     caller.await_success();
     first.await_success();
     second.await_success();
@@ -219,7 +219,7 @@ fn a_silent_carrier_gives_way_to_the_next() {
     let engine = Engine::start(at, &[]);
     // 64 times 20 ms: what the silent one may still say is waited for that long.
     let node = setup(at, &[&engine], &[&silent, &second], CREDIT).config("[sip]\nt1_ms = 20\n").start();
-    let mut caller = alice(&node, crate::paid_provider::calls().pauses().hangs_up()).pause_ms(500).start(at);
+    let mut caller = alice(&node, crate::paid_provider::calls().pauses().hangs_up()).pause_ms(200).start(at);
     caller.await_success();
     second.await_success();
     assert_eq!(caller.summary(), "INVITE <407 ACK INVITE <180 <200 ACK BYE <200");
