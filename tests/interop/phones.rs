@@ -1,7 +1,7 @@
 //! Softphones that register over TLS: they call through to a carrier, and each other.
 
 use serde_json::json;
-use tests::{Address, Engine, Phone, Plan};
+use tests::{Address, DOMAIN, Engine, Linphone, Phone, Plan, Setup};
 
 use crate::books::only_record_by_length;
 use crate::paid_provider::{self as provider, NUMBER};
@@ -80,4 +80,29 @@ fn a_phone_that_is_not_there_and_a_number_without_a_price_cost_nothing() {
     let records = provider::records(&node, 2, "5.00");
     let statuses: Vec<_> = records.iter().map(|record| record["sip_status"].as_u64()).collect();
     assert_eq!(statuses, [Some(480), Some(404)]);
+}
+
+#[test]
+fn a_phone_proves_itself_with_sha_256_to_an_account_that_asks_for_nothing_else_in_clear() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let mut carrier = Plan::new(provider::takes().is_hung_up_on()).start(at);
+    // The defaults of an account: SHA-256, and MD5 inside TLS alone.
+    let account =
+        format!("account add alice --currency EUR --credit 5.00 --domain {DOMAIN} --password-file password");
+    let setup = Setup::new(at, &[engine.ng]).account("bob", "0").command(&account).command(provider::RATE);
+    let node = provider::with_carriers(setup, &[&carrier]).start();
+    let mut alice = Linphone::start("alice", at, node.sip);
+    alice.dial(NUMBER);
+    alice.hang_up();
+    carrier.await_success();
+    let record = only_record_by_length(&node);
+    let expected = json!({"account": "alice", "ended_by": "caller", "sip_status": 200, "route": "trunk"});
+    provider::assert_says(&record, &expected);
+    let log = alice.log();
+    for header in ["Authorization: ", "Proxy-Authorization: "] {
+        let mut proofs = log.lines().filter_map(|line| line.strip_prefix(header));
+        assert!(proofs.any(|proof| proof.contains("algorithm=SHA-256")), "{header}");
+    }
+    assert!(!log.contains("algorithm=MD5"));
 }

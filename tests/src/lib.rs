@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod baresip;
+pub mod linphone;
 pub mod node;
 pub mod process;
 pub mod scenario;
@@ -14,6 +15,7 @@ pub mod watch;
 
 pub use address::Address;
 pub use baresip::{Baresip, Phone};
+pub use linphone::Linphone;
 pub use node::{DOMAIN, Engine, Node, Setup};
 pub use process::Process;
 pub use scenario::{Body, Scenario};
