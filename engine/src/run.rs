@@ -1,8 +1,9 @@
 //! Starting and ending the engine: threads, their mail (`adr/0003-crossbeam-carries-the-mailboxes.md`), and the signals.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
@@ -10,7 +11,7 @@ use crossbeam::channel::{self, Receiver, Sender};
 use driver::{
     Driver, Kind, MailReceiver, MailSender, Options, StartError, Termination, Waker, mailbox, pin_to,
 };
-use engine_core::{Limits, PortRange, Shard, ShardConfig};
+use engine_core::{Interfaces, Limits, PortRange, Shard, ShardConfig};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use thiserror::Error;
@@ -128,6 +129,13 @@ impl Engine {
     /// [`RunError`], when an address cannot be listened on or a worker cannot start.
     pub fn start(config: &Config) -> Result<Self, RunError> {
         let sockets = listen(config)?;
+        for (address, error) in unavailable(&config.interfaces) {
+            tracing::warn!(
+                %address,
+                %error,
+                "this interface's address cannot be used: calls on it are refused until it can"
+            );
+        }
         let sockets_max = sockets_per_worker(config);
         let instance = instance()?;
         let port_seed = seed()?;
@@ -288,6 +296,13 @@ fn listen(config: &Config) -> Result<Vec<UdpSocket>, RunError> {
     config.listen_ng.iter().map(bind).collect()
 }
 
+/// Addresses of interfaces that no socket can be bound to, and why. Not an error: an address may move here later.
+fn unavailable(interfaces: &Interfaces) -> Vec<(IpAddr, io::Error)> {
+    let addresses: BTreeSet<IpAddr> = interfaces.iter().map(|interface| interface.address).collect();
+    let bound = |address| UdpSocket::bind((address, 0)).err().map(|error| (address, error));
+    addresses.into_iter().filter_map(bound).collect()
+}
+
 /// What the shard of a worker is told.
 fn shard_config(config: &Config, index: u16, port_seed: u64) -> ShardConfig {
     let ports = PortRange {
@@ -329,3 +344,18 @@ fn kernel(what: &'static str) -> impl Fn(io::Error) -> RunError {
 
 /// Commands waiting for a worker at most; more are refused, and may be asked again.
 const MAIL_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_another_machine_is_found_at_the_start() {
+        let texts = ["127.0.0.1", "far/192.0.2.77", "same/192.0.2.77!198.51.100.1"];
+        let interfaces = texts.iter().map(|text| text.parse().expect("an interface")).collect();
+        let found = unavailable(&Interfaces::new(interfaces).expect("there are some"));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, IpAddr::from([192, 0, 2, 77]));
+        assert_eq!(found[0].1.kind(), io::ErrorKind::AddrNotAvailable);
+    }
+}
