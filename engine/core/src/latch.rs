@@ -12,6 +12,9 @@
 //!    description gives a private address and our own address is public: such a description
 //!    cannot be meant literally.
 //!
+//! An address that was learned stays admitted beside the signalled one, so that one packet with the
+//! signalled address forged as its source cannot shut the peer out.
+//!
 //! Everything else is refused and noted. The window opens with each offer or answer of that
 //! party and closes with the first packet admitted. With `media handover` it stays open for
 //! rule 3; with learning off or without a description it never opens. With `asymmetric` packets
@@ -37,6 +40,8 @@ pub struct Stranger {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latch {
     confirmed: Option<SocketAddr>,
+    /// The last address confirmed by rule 3 or 4.
+    learned: Option<SocketAddr>,
     signalled: Option<SocketAddr>,
     sip_source: Option<IpAddr>,
     window: Window,
@@ -93,6 +98,7 @@ impl Latch {
     pub(crate) fn signal(&mut self, signalled: Signalled) {
         if self.signalled != signalled.address && signalled.address.is_some() {
             self.confirmed = None;
+            self.learned = None;
         }
         self.signalled = signalled.address;
         self.sip_source = signalled.sip_source.map(|ip| ip.to_canonical());
@@ -121,6 +127,7 @@ impl Latch {
     /// Whether a packet from `remote` would be admitted.
     pub(crate) fn expects(&self, remote: SocketAddr) -> bool {
         self.confirmed == Some(remote)
+            || self.learned == Some(remote)
             || self.signalled == Some(remote)
             || match self.window {
                 Window::Closed => false,
@@ -137,6 +144,9 @@ impl Latch {
             return Verdict::Refused;
         }
         self.confirmed = Some(remote);
+        if self.signalled != Some(remote) {
+            self.learned = Some(remote);
+        }
         if self.window != Window::Always {
             self.window = Window::Closed;
         }
@@ -303,5 +313,18 @@ mod tests {
         assert_eq!(latch.destination(), None);
         assert_eq!(latch.admit(at("198.51.100.1:4000")), Verdict::Known);
         assert_eq!(latch.admit(at("203.0.113.66:4000")), Verdict::Refused);
+    }
+
+    #[test]
+    fn a_forged_packet_from_the_signalled_address_does_not_shut_the_peer_out() {
+        let mut latch =
+            latch(Signalled { sip_source: Some(at("203.0.113.7:1").ip()), ..said("10.0.0.5:4000") });
+        assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Learned);
+        assert_eq!(latch.admit(at("10.0.0.5:4000")), Verdict::Learned);
+        assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Learned);
+        assert_eq!(latch.destination(), Some(at("203.0.113.7:9999")));
+        assert_eq!(latch.admit(at("203.0.113.7:9998")), Verdict::Refused);
+        latch.signal(said("203.0.113.8:4000"));
+        assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Refused, "the peer has moved");
     }
 }
