@@ -223,6 +223,14 @@ impl Registrar {
                 None => bindings.push(binding),
             }
         }
+        // A phone that comes back over another connection may come under another contact each
+        // time; the ones it had over lost connections lead nowhere and must not keep it out.
+        while bindings.len() > self.config.bindings_per_aor_max
+            && let Some(dead) =
+                (0..bindings.len()).filter(|&at| !bindings[at].usable).min_by_key(|&at| bindings[at].expires)
+        {
+            bindings.remove(dead);
+        }
         let new_aor = !self.aors.contains_key(aor);
         if bindings.len() > self.config.bindings_per_aor_max
             || (new_aor && !bindings.is_empty() && self.aors.len() >= self.config.aors_max)
@@ -366,6 +374,23 @@ mod tests {
         assert!(bench.targets().is_empty());
         bench.send(2, "Contact: <sip:a@h>\r\n");
         assert_eq!(bench.targets().len(), 1);
+    }
+
+    #[test]
+    fn a_phone_that_reconnects_under_ever_new_contacts_stays_registered() {
+        let mut bench = Bench::new();
+        bench.send(1, "Contact: <sip:desk@h>\r\n");
+        for number in 2..40 {
+            let contact = format!("Contact: <sip:a@h:{number}>\r\n");
+            let request = register(number, &contact);
+            let flow = u64::from(number);
+            let answer = bench.registrar.register(bench.now, AOR, &hop(flow), &request).response;
+            assert_eq!(answer.status(), StatusCode::OK, "{number}");
+            assert_eq!(bench.targets().len(), 2, "{number}");
+            bench.registrar.flow_closed(FlowId(flow));
+        }
+        assert_eq!(bench.targets(), ["sip:desk@h"], "what still leads somewhere is never dropped");
+        assert!(bench.registrar.aors[AOR].len() <= 8);
     }
 
     #[test]
