@@ -296,7 +296,9 @@ impl Exchange {
     fn on_flow_closed(&mut self, flow: FlowId) {
         self.registrar.flow_closed(flow);
         self.core.sip.flow_closed(self.core.now, flow);
-        let keys: Vec<_> = self.calls.keys().copied().collect();
+        // Most connections that end carry no call, and strangers may end many.
+        let of_flow = |call: &Call| call.legs.iter().any(|leg| leg.hop.flow == Some(flow));
+        let keys: Vec<_> = self.calls.iter().filter(|(_, call)| of_flow(call)).map(|(key, _)| *key).collect();
         for key in keys {
             self.with(key, |call, core| call.on_flow_closed(core, flow));
         }

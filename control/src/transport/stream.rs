@@ -1,7 +1,7 @@
 //! One established connection: read messages, write messages, end it in time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,7 +31,11 @@ const PONG: Bytes = Bytes::from_static(b"\r\n");
 /// Serves the connection until either side ends it or it breaks a rule.
 pub(super) async fn run<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, mut end: FlowEnd, socket: S) {
     let (mut reader, mut writer) = split(socket);
-    let view = View { hop: Hop::over(end.transport, end.remote, end.id), inbound: end.inbound };
+    let view = View {
+        hop: Hop::over(end.transport, end.remote, end.id),
+        inbound: end.inbound,
+        heard: AtomicBool::new(false),
+    };
     let reason = tokio::select! {
         reason = read(&shared, &view, &mut reader) => reason,
         reason = write(&shared, &mut end.queue, &end.queued_bytes, &mut writer) => reason,
@@ -40,21 +44,24 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, mut end:
     if reason != Some(DropReason::SlowReader) {
         let _ = timeout(GOODBYE, writer.shutdown()).await;
     }
-    finish(&shared, end, reason).await;
+    let heard = view.heard.into_inner();
+    finish(&shared, end, reason, heard).await;
 }
 
 /// Ends a connection that never came up.
 pub(super) async fn abandon(shared: &Shared, end: FlowEnd, reason: DropReason) {
-    finish(shared, end, Some(reason)).await;
+    finish(shared, end, Some(reason), false).await;
 }
 
 /// What the reading half needs of the flow while the writing half has the queue.
 struct View {
     hop: Hop,
     inbound: bool,
+    /// A message has come, so somebody may know the flow.
+    heard: AtomicBool,
 }
 
-async fn finish(shared: &Shared, mut end: FlowEnd, reason: Option<DropReason>) {
+async fn finish(shared: &Shared, mut end: FlowEnd, reason: Option<DropReason>, heard: bool) {
     if let Some(reason) = reason {
         shared.drops.count(reason);
     }
@@ -66,7 +73,10 @@ async fn finish(shared: &Shared, mut end: FlowEnd, reason: Option<DropReason>) {
             let _ = shared.events.send(TransportEvent::SendFailed(hop)).await;
         }
     }
-    let _ = shared.events.send(TransportEvent::FlowClosed(end.id)).await;
+    // Of an inbound connection that brought nothing nobody knows, and strangers may open many.
+    if heard || !end.inbound {
+        let _ = shared.events.send(TransportEvent::FlowClosed(end.id)).await;
+    }
 }
 
 /// Reads until the stream ends (`None`) or breaks a rule.
@@ -96,6 +106,7 @@ async fn read<R: AsyncRead + Unpin>(shared: &Shared, view: &View, reader: &mut R
                 Ok(Some(Frame::Message(bytes))) => {
                     framed = true;
                     served = true;
+                    view.heard.store(true, Ordering::Relaxed);
                     if !shared.receive(view.hop.clone(), bytes).await {
                         malformed += 1;
                     }
