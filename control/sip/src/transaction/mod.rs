@@ -184,7 +184,8 @@ impl TransactionLayer {
     pub fn give_up(&mut self, now: Instant, key: ClientKey) {
         let after = self.config.timers.t1_64();
         if let Some(client) = self.clients.get_mut(&key)
-            && client.state == client::State::Invite(ict::State::Proceeding)
+            // Also before the first 1xx: one that comes later stops the timer that would end it.
+            && matches!(client.state, client::State::Invite(ict::State::Calling | ict::State::Proceeding))
             && !client.cancelled
         {
             client.cancelled = true;
