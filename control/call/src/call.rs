@@ -47,6 +47,10 @@ pub(crate) struct Call {
     pub(crate) offer: Option<Vec<u8>>,
     /// The callee's last description and what the engine made of it.
     pub(crate) answer: Option<(Vec<u8>, Vec<u8>)>,
+    /// What the engine was offered last and has no answer to yet.
+    pub(crate) offered: Option<Description>,
+    /// The last offer with its answer, for a change that comes to nothing.
+    pub(crate) agreed: Option<(Description, Description)>,
     pub(crate) media_jobs: VecDeque<Job>,
     pub(crate) media_wait: Option<(u64, Job)>,
     pub(crate) store_wait: Option<(u64, StoreStep)>,
@@ -104,6 +108,8 @@ pub(crate) enum Job {
     Modify(Description, ServerKey),
     /// Its counter-part from the other side.
     Modified(Description, ServerKey),
+    /// What both sides had agreed on, once more: a change of it was refused.
+    Undo(Description),
     /// The end of the call at the engine, with its counters.
     Delete,
     /// Is a call of an earlier process still there?
@@ -187,6 +193,8 @@ impl Call {
             reported: None,
             offer: None,
             answer: None,
+            offered: None,
+            agreed: None,
             media_jobs: VecDeque::new(),
             media_wait: None,
             store_wait: None,
@@ -313,7 +321,8 @@ impl Call {
             | Job::Answer(description)
             | Job::LateAnswer(description)
             | Job::Modify(description, _)
-            | Job::Modified(description, _) => {
+            | Job::Modified(description, _)
+            | Job::Undo(description) => {
                 let source = self.source(description.from);
                 media::signal(&core.config, &self.media_name, description, source, lease)
             }
@@ -392,14 +401,48 @@ impl Call {
     }
 
     fn on_described(&mut self, core: &mut Core, job: Job, sdp: Vec<u8>) {
+        if let Job::Offer(said)
+        | Job::Answer(said)
+        | Job::LateAnswer(said)
+        | Job::Modify(said, _)
+        | Job::Modified(said, _) = &job
+        {
+            self.note(said);
+        }
         match job {
             Job::Offer(_) => self.on_offered(core, sdp),
             Job::Early(description, status) => self.on_early(core, description, status, sdp),
             Job::Answer(description) => self.on_answer_described(core, description, sdp),
             Job::LateAnswer(_) => self.on_late_answer(core, sdp),
-            Job::Modify(_, server) => self.on_modify_described(core, server, sdp),
+            Job::Modify(_, server) => {
+                self.on_modify_described(core, server, sdp);
+                if !self.relays.iter().any(|relay| relay.server == server) {
+                    self.undo_offer(core);
+                }
+            }
             Job::Modified(_, server) => self.on_modified_described(core, server, sdp),
-            Job::Delete | Job::Query | Job::Lease => {}
+            Job::Undo(_) | Job::Delete | Job::Query | Job::Lease => {}
+        }
+    }
+
+    /// Remembers what the engine was told.
+    fn note(&mut self, said: &Description) {
+        let said = Description { is_first: false, ..said.clone() };
+        if !said.is_answer {
+            self.offered = Some(said);
+        } else if let Some(offer) = self.offered.take() {
+            self.agreed = Some((offer, said));
+        }
+    }
+
+    /// A change was refused after the engine had been told of it: the session is as it was (RFC 3261 §14.1).
+    pub(crate) fn undo_offer(&mut self, core: &mut Core) {
+        if self.offered.take().is_none() || self.state != State::Talking {
+            return;
+        }
+        if let Some((offer, answer)) = self.agreed.clone() {
+            self.ask(core, Job::Undo(offer));
+            self.ask(core, Job::Undo(answer));
         }
     }
 
@@ -422,7 +465,7 @@ impl Call {
                 self.fail(core, StatusCode::NOT_ACCEPTABLE_HERE.code(), 88, "media refused", Side::Exchange);
             }
             Job::Modify(_, server) | Job::Modified(_, server) => self.on_modify_failed(core, server),
-            Job::Delete | Job::Query | Job::Lease => {}
+            Job::Undo(_) | Job::Delete | Job::Query | Job::Lease => {}
         }
     }
 

@@ -159,6 +159,7 @@ impl Call {
             self.legs[relay.to].acknowledge(core, None);
         }
         core.respond(relay.server, Response::to(&relay.request, StatusCode::NOT_ACCEPTABLE_HERE));
+        self.undo_offer(core);
     }
 
     /// Passes a request on to the other leg, with the description the engine made of its own.
@@ -245,6 +246,9 @@ impl Call {
             answer.headers.copy(&response.headers, &name);
         }
         core.respond(relay.server, answer);
+        if relay.offers() {
+            self.undo_offer(core);
+        }
         //= RFC 3261 §12.2.1.2: 481 and 408 end the dialog
         if matches!(status.code(), 408 | 481) && *relay.request.method() != Method::Info {
             self.legs[relay.to].bye = Bye::Over;
@@ -374,6 +378,9 @@ impl Call {
         }
         if self.legs[relay.to].user.is_some() && self.legs[relay.to].hop.transport.is_reliable() {
             // The phone's connection broke; it may come back.
+            if relay.offers() {
+                self.undo_offer(core);
+            }
             return;
         }
         self.fail(core, 200, 102, "the other side does not answer", self.legs[relay.to].side);

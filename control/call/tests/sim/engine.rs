@@ -25,6 +25,8 @@ pub(crate) struct EngineCall {
     pub(crate) ended: Option<Ended>,
     /// Where each description was said to come from, in order.
     pub(crate) sources: Vec<Option<IpAddr>>,
+    /// Each description and whether it was an answer, in order.
+    pub(crate) heard: Vec<(bool, String)>,
 }
 
 impl ModelEngine {
@@ -66,6 +68,7 @@ impl ModelEngine {
                 let call = self.calls.entry(signal.call_id.clone()).or_default();
                 call.lease_ms = signal.lease_ms.expect("our calls have a lease");
                 call.sources.push(signal.received_from);
+                call.heard.push((is_answer, String::from_utf8_lossy(&signal.sdp).into_owned()));
                 let mut sdp = signal.sdp.clone();
                 sdp.extend_from_slice(b"a=engine\r\n");
                 Reply::Signal(SignalReply { sdp, warning: None })

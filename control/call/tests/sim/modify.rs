@@ -324,3 +324,37 @@ fn a_digit_on_its_way_does_not_refuse_a_hold() {
         ends.other.expect_request(world, Method::Invite);
     });
 }
+
+#[test]
+fn a_refused_change_leaves_the_media_where_it_was() {
+    for status in [488, 491, 480] {
+        both(|world, mut ends| {
+            let before = world.engines[0].calls.values().next().expect("a call").heard.len();
+            let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+            ends.asking.send(world, again);
+            let onward = ends.other.expect_request(world, Method::Invite);
+            ends.other.send(world, ends.other.response(&onward, status, None));
+            ends.asking.expect(world, status);
+            let heard = &world.engines[0].calls.values().next().expect("a call").heard[before..];
+            assert_eq!(heard, [(false, sdp(4444)), (false, sdp(4000)), (true, sdp(6000))]);
+        });
+    }
+}
+
+#[test]
+fn a_refused_change_goes_back_to_the_last_one_that_was_taken() {
+    both(|world, mut ends| {
+        let first = ends.asking.within(&mut ends.dialog, Method::Update, Some(&sdp(4444)));
+        ends.asking.send(world, first);
+        let onward = ends.other.expect_request(world, Method::Update);
+        ends.other.send(world, ends.other.response(&onward, 200, Some(&sdp(6666))));
+        ends.asking.expect(world, 200);
+        let second = ends.asking.within(&mut ends.dialog, Method::Update, Some(&sdp(4445)));
+        ends.asking.send(world, second);
+        let onward = ends.other.expect_request(world, Method::Update);
+        ends.other.send(world, ends.other.response(&onward, 488, None));
+        ends.asking.expect(world, 488);
+        let heard = &world.engines[0].calls.values().next().expect("a call").heard;
+        assert_eq!(heard[heard.len() - 2..], [(false, sdp(4444)), (true, sdp(6666))]);
+    });
+}
