@@ -6,6 +6,7 @@ mod crash;
 mod crash_lease;
 mod durable;
 mod first_provider;
+mod hostile;
 mod kamailio;
 mod ng_differential;
 mod paid_answered;

@@ -26,7 +26,7 @@ impl Engine {
         Engine::start_on(at, at.socket(), flags)
     }
 
-    /// Starts one whose NG port is `ng`.
+    /// Starts one whose NG port is `ng`. Its media ports lie below those that the kernel gives away: 20000 to 31999.
     pub fn start_on(at: Address, ng: SocketAddr, flags: &[&str]) -> Engine {
         let mut command = Command::new(tollgate());
         command
@@ -41,7 +41,7 @@ impl Engine {
             ])
             .args(flags);
         if !flags.contains(&"--port-min") {
-            command.args(["--port-min", "20000", "--port-max", "39999"]);
+            command.args(["--port-min", "20000", "--port-max", "31999"]);
         }
         let process = Process::start("tollgate engine", &mut command);
         udp::await_bound(ng);

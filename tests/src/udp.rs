@@ -49,6 +49,17 @@ fn locals(table: &str, ip: IpAddr, state: Option<&str>) -> Vec<u16> {
     ports.collect()
 }
 
+/// The ports of `ip` that processes have bound, in rising order.
+pub fn bound_ports(ip: IpAddr) -> Vec<u16> {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    let IpAddr::V4(ip) = ip else { panic!("the tests' peers are on IPv4") };
+    let prefix = format!("{:08X}:", u32::from(ip).swap_bytes());
+    let locals = table.lines().filter_map(|line| line.split_whitespace().nth(1)?.strip_prefix(&prefix));
+    let mut ports: Vec<u16> = locals.filter_map(|port| u16::from_str_radix(port, 16).ok()).collect();
+    ports.sort_unstable();
+    ports
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +69,7 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         let address = socket.local_addr().expect("an address");
         assert!(is_bound(address));
+        assert!(bound_ports(address.ip()).contains(&address.port()));
         drop(socket);
         assert!(!is_bound(address));
     }
