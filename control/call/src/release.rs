@@ -233,6 +233,8 @@ impl Call {
             return core.arm(self.key, Timer::Settle, after);
         }
         self.go(Event::Finish);
+        // Whoever is still owed a BYE is no reason to refuse the next call.
+        self.uncount(core);
         core.counters.settled += 1;
         self.answer_deferred(core, true);
         core.progress(Progress::Settled(Box::new(self.cdr())));

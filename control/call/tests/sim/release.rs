@@ -306,3 +306,39 @@ fn a_cause_in_words_is_cut_before_it_goes_on() {
     world.finish();
     assert_eq!(world.cdr().cause.chars().count(), 120);
 }
+
+#[test]
+fn a_carrier_that_does_not_answer_a_bye_keeps_nobody_from_the_next_call() {
+    let mut world = World::new();
+    world.directory.accounts.get_mut(&"alice".into()).expect("alice").max_calls = 1;
+    world.directory.trunks.truncate(1);
+    world.directory.trunks[0].max_calls = 1;
+    world.publish();
+    let (pair, mut at_phone, _) = talking(&mut world);
+    let mut phone = pair.phone;
+    let bye = phone.within(&mut at_phone, Method::Bye, None);
+    phone.send(&mut world, bye);
+    phone.expect(&mut world, 200);
+    pair.carrier.expect_request(&mut world, Method::Bye);
+    let next = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, next);
+    pair.carrier.expect_request(&mut world, Method::Invite);
+}
+
+#[test]
+fn a_cancel_while_the_store_decides_frees_the_hold_and_dials_nobody() {
+    let mut world = World::new();
+    world.hold_store = true;
+    let mut phone = crate::basic::phone();
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, invite.clone());
+    phone.send(&mut world, phone.cancel(&invite));
+    phone.expect(&mut world, 200);
+    phone.expect(&mut world, 487);
+    world.release_store();
+    world.finish();
+    crate::basic::carrier().expect_nothing(&mut world);
+    assert!(world.cdr().held > money("0"), "the hold had come into being");
+    assert_eq!(world.cdr().charge, money("0"));
+    assert_eq!(world.store.available(&"alice".into()), money("10"));
+}
