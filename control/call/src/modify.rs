@@ -242,8 +242,12 @@ impl Call {
             _ => status,
         };
         let mut answer = Response::to(&relay.request, heard);
-        for name in [HeaderName::RetryAfter, HeaderName::MinSe, HeaderName::Warning] {
+        for name in [HeaderName::RetryAfter, HeaderName::MinSe] {
             answer.headers.copy(&response.headers, &name);
+        }
+        // A Warning names its sender (RFC 3261 §20.43): where a phone is, is none of a carrier's business.
+        if self.legs[relay.from].trunk.is_none() {
+            answer.headers.copy(&response.headers, &HeaderName::Warning);
         }
         core.respond(relay.server, answer);
         if relay.offers() {

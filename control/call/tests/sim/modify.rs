@@ -358,3 +358,20 @@ fn a_refused_change_goes_back_to_the_last_one_that_was_taken() {
         assert_eq!(heard[heard.len() - 2..], [(false, sdp(4444)), (true, sdp(6666))]);
     });
 }
+
+#[test]
+fn a_carrier_does_not_learn_from_a_refusal_where_the_phone_is() {
+    both(|world, mut ends| {
+        let asked_by_carrier = ends.asking.name == "carrier";
+        let again = ends.asking.within(&mut ends.dialog, Method::Invite, Some(&sdp(4444)));
+        ends.asking.send(world, again);
+        let onward = ends.other.expect_request(world, Method::Invite);
+        let refused = ends
+            .other
+            .response(&onward, 488, None)
+            .with_header(HeaderName::Warning, "304 10.0.0.7 \"no common codec\"");
+        ends.other.send(world, refused);
+        let heard = ends.asking.expect(world, 488);
+        assert_eq!(heard.headers.has(&HeaderName::Warning), !asked_by_carrier);
+    });
+}
