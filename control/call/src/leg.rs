@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sip::auth::DigestClient;
 use sip::dialog::{AnswerRepeater, SentAck};
-use sip::message::{Host, HostPort};
+use sip::message::{Host, HostPort, Limits};
 use sip::{
     ClientKey, Dialog, HeaderName, Hop, Message, Method, Request, Response, ServerKey, Transport, Uri,
 };
@@ -187,7 +187,8 @@ impl Leg {
         };
         let mut hop = Hop::new(transport, record.hop.remote);
         hop.server_name = record.hop.server_name.as_deref().map(Into::into);
-        let Ok(Message::Request(invite)) = Message::parse_datagram(record.invite.as_bytes()) else {
+        let text = Bytes::copy_from_slice(record.invite.as_bytes());
+        let Ok(Message::Request(invite)) = Message::parse(text, &OWN) else {
             return None;
         };
         let mut leg = Self::new(side, hop, invite, record.local_tag.clone());
@@ -226,6 +227,10 @@ fn copy_credentials(invite: &Request, ack: &mut Request) {
         ack.headers.copy(&invite.headers, &name);
     }
 }
+
+/// For what we wrote ourselves: whatever a listener may be told to take, with what we added to it.
+pub(crate) const OWN: Limits =
+    Limits { head_bytes_max: 64 * 1024, header_lines_max: 512, body_bytes_max: 4 << 20 };
 
 /// The hop a URI names by address; `like` gives the transport where the URI does not. Who is reached by TLS
 /// stays there, whatever its Contact says: signalling in plain is for the operator to choose.
@@ -280,5 +285,26 @@ mod tests {
                 "its certificate is still checked"
             );
         }
+    }
+
+    #[test]
+    fn the_largest_invite_that_is_taken_is_read_back_from_the_journal() {
+        let text = format!(
+            "INVITE sip:x@h SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bKa\r\nFrom: <sip:a@h>;tag=1\r\n\
+             To: <sip:x@h>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:a@h>\r\nX: {}\r\n\
+             Content-Type: application/sdp\r\nContent-Length: 200000\r\n\r\n{}",
+            "x".repeat(16_100),
+            "y".repeat(200_000)
+        );
+        let Ok(Message::Request(mut invite)) = Message::parse(Bytes::from(text), &OWN) else {
+            panic!("an INVITE")
+        };
+        let mut via = invite.top_via().expect("Via");
+        via.mark_source("[2001:db8:1111:2222:3333:4444:5555:6666]:65000".parse().expect("address"));
+        invite.headers.replace_first(&HeaderName::Via, &via.to_string());
+        let hop = Hop::new(Transport::Tls, "192.0.2.1:5061".parse().expect("address"));
+        let record = Leg::new(Side::Caller, hop, invite.clone(), "t".to_owned()).record();
+        let restored = Leg::restore(Side::Caller, &record).expect("read back");
+        assert_eq!(restored.invite.body(), invite.body());
     }
 }

@@ -9,7 +9,7 @@ use sip::{Event as SipEvent, HeaderName, Hop, Message, Method, Request, Response
 use crate::call::{Call, Job, millis};
 use crate::core::{CallKey, Core, LegIndex, Moment, Purpose, Timer};
 use crate::journal::{JournalEntry, LegRecord, Step};
-use crate::leg::{Bye, Leg, Unacked, sdp_of};
+use crate::leg::{Bye, Leg, OWN, Unacked, sdp_of};
 use crate::media;
 use crate::setup::reason;
 use crate::state::{Event, State};
@@ -81,7 +81,8 @@ impl Call {
 
     /// Our 200 that nobody acknowledged is repeated like any other.
     fn resume_answer(&mut self, core: &mut Core, text: &str) {
-        let Ok(Message::Response(response)) = Message::parse_datagram(text.as_bytes()) else { return };
+        let text = bytes::Bytes::copy_from_slice(text.as_bytes());
+        let Ok(Message::Response(response)) = Message::parse(text, &OWN) else { return };
         let Some(server) = replay(core, &self.legs[0]) else { return };
         core.servers.insert(server, self.key);
         self.first_server = Some(server);
