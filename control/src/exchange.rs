@@ -3,7 +3,8 @@
 //! An input, then all outputs, then the next input. Nothing here waits for a
 //! socket, the store or an engine: they answer with inputs of their own.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -46,6 +47,8 @@ pub(crate) struct Actor {
     store_waits: u64,
     drops_told: Vec<u64>,
     counters_told: Counters,
+    /// Whom plain listeners for trunks hear.
+    carriers: HashSet<SocketAddr>,
 }
 
 /// What woke the actor up.
@@ -67,6 +70,7 @@ impl Actor {
             store_waits: 0,
             drops_told: vec![0; DropReason::ALL.len()],
             counters_told: Counters::default(),
+            carriers: HashSet::new(),
         }
     }
 
@@ -212,8 +216,8 @@ impl Actor {
 
     fn on_directory(&mut self) {
         let directory = Arc::clone(&self.wiring.directory.borrow_and_update());
-        let trunks = directory.trunks.iter().filter(|trunk| trunk.enabled).map(|trunk| trunk.address);
-        self.wiring.transports.set_trunks(trunks.collect::<TrunkAddresses>());
+        hear_carriers(&mut self.carriers, &directory, self.exchange.calls());
+        self.wiring.transports.set_trunks(self.carriers.iter().copied().collect::<TrunkAddresses>());
         for trunk in directory.trunks.iter().filter(|t| t.enabled && t.media == TrunkMedia::Srtp) {
             tracing::warn!(trunk = %trunk.id, "no call goes over it: encrypted media to carriers is not built yet");
         }
@@ -247,6 +251,15 @@ impl Actor {
     }
 }
 
+/// Adds the addresses of all trunks, and forgets others only while there is no call: the carrier of a trunk that
+/// gets no more calls still has to end those it has, or they would be charged until nothing is left.
+fn hear_carriers(carriers: &mut HashSet<SocketAddr>, directory: &Directory, calls: usize) {
+    if calls == 0 {
+        carriers.clear();
+    }
+    carriers.extend(directory.trunks.iter().map(|trunk| trunk.address));
+}
+
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -258,4 +271,37 @@ async fn sleep_until(deadline: Option<Instant>) {
 pub(crate) fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use call::{Trunk, TrunkTransport};
+
+    use super::*;
+
+    #[test]
+    fn a_trunk_that_gets_no_more_calls_is_heard_while_there_are_some() {
+        let address: SocketAddr = "192.0.2.1:5060".parse().expect("address");
+        let trunk = |enabled| Trunk {
+            id: "carrier".into(),
+            enabled,
+            transport: TrunkTransport::Udp,
+            address,
+            domain: "carrier.example".to_owned(),
+            number_prefix: String::new(),
+            credentials: None,
+            media: TrunkMedia::Plain,
+            max_calls: 1,
+            setup_timeout_seconds: 5,
+        };
+        let directory = |trunks| Directory { trunks, ..Directory::default() };
+        let mut carriers = HashSet::new();
+        hear_carriers(&mut carriers, &directory(vec![trunk(true)]), 0);
+        hear_carriers(&mut carriers, &directory(vec![trunk(false)]), 1);
+        assert!(carriers.contains(&address), "disabled");
+        hear_carriers(&mut carriers, &directory(vec![]), 1);
+        assert!(carriers.contains(&address), "removed");
+        hear_carriers(&mut carriers, &directory(vec![]), 0);
+        assert!(carriers.is_empty());
+    }
 }
