@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tests::process::await_some;
-use tests::{Address, Body, Engine, Plan, Scenario, Sipp};
+use tests::{Address, Body, Engine, Plan, Scenario, Sipp, udp};
 
 use crate::paid_provider::{
     CREDIT, NUMBER, alice, assert_says, calls, only_record, provider, records, setup, takes, with_carriers,
@@ -206,4 +206,28 @@ fn when_one_engine_is_gone_the_other_one_is_used() {
 
 fn is_answered(caller: &Sipp) -> bool {
     caller.summary().contains("<200")
+}
+
+#[test]
+fn a_hundred_calls_on_top_of_each_other_are_charged_one_by_one() {
+    let at = Address::new();
+    let mut carrier = Plan::new(takes().is_hung_up_on()).calls(100).start(at);
+    let engine = Engine::start(at, &[]);
+    let node = with_carriers(tests::Setup::new(at, &[engine.ng]), &[&carrier])
+        .account_with("alice", "20.00", "--max-call-seconds 60 --max-calls 100")
+        .command("rate add 49 --price 0.1234 --connection-fee 0.05")
+        .start();
+    let mut callers =
+        alice(&node, calls().pauses().hangs_up()).calls(100).pause_ms(1_200).with("-r", "50").start(at);
+    callers.await_success();
+    carrier.await_success();
+    let records = records(&node, 100, "14.58");
+    for record in &records {
+        assert_says(record, &json!({"sip_status": 200, "billed_seconds": 2, "charge": "0.0542"}));
+    }
+    let calls: std::collections::HashSet<_> = records.iter().map(|record| record["call"].as_str()).collect();
+    assert_eq!(calls.len(), 100, "every record is another call's");
+    await_some("an engine without media ports", || {
+        (!udp::bound(at.ip()).iter().any(|port| (20_000..32_000).contains(port))).then_some(())
+    });
 }

@@ -41,6 +41,7 @@ impl Engine {
             ])
             .args(flags);
         if !flags.contains(&"--port-min") {
+            // Below the ports that the kernel gives to whoever asks for any.
             command.args(["--port-min", "20000", "--port-max", "31999"]);
         }
         let process = Process::start("tollgate engine", &mut command);
