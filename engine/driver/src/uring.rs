@@ -181,7 +181,8 @@ impl Uring {
         self.rearm_receives();
         self.buffers.publish();
         if self.ring.completion().is_empty() {
-            // The completions of queued sends come at once and are not worth waking up for.
+            // The completions of queued sends come at once and are not worth waking up for; the first
+            // packet is: to wait for more cost more (`adr/0002-a-wait-ends-with-the-first-packet.md`).
             self.enter(self.sends_in_flight + 1, timeout)?;
         } else {
             self.submit()?;
