@@ -2,12 +2,13 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Address, Plan, Process, Watch, udp};
+use tests::{Address, Engine, Plan, Process, Watch, udp};
 
-use crate::paid_provider::{alice, assert_says, calls, provider, records, takes};
+use crate::paid_provider::{alice, assert_says, calls, provider, records, setup, takes};
 
 /// What a program may grow by under garbage, in KiB: far less than the garbage itself.
 const GROWTH_KIB_MAX: u64 = 24 * 1024;
@@ -72,6 +73,21 @@ fn sip_garbage(noise: &mut Noise, to: SocketAddr) -> Vec<u8> {
     }
 }
 
+/// Sends `garbage` inside of TLS, and leaves.
+fn within_tls(to: SocketAddr, garbage: &[u8]) {
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-quiet", "-no_ign_eof", "-connect", &to.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl starts; tests/run installs it");
+    let mut input = client.stdin.take().expect("stdin is piped");
+    let _closed = input.write_all(garbage);
+    drop(input);
+    let _refused = client.wait().expect("a child can be awaited");
+}
+
 /// NG that is cut off, nested without end, contradictory or none at all.
 fn ng_garbage(noise: &mut Noise) -> Vec<u8> {
     let cookie = noise.next();
@@ -93,7 +109,10 @@ fn ng_garbage(noise: &mut Noise) -> Vec<u8> {
 fn control_outlives_garbage_over_udp_tcp_and_tls() {
     let at = Address::new();
     let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);
-    let (_engine, mut node) = provider(at, &[&carrier]);
+    let engine = Engine::start(at, &[]);
+    let tcp = at.socket();
+    let listener = format!("[[listener]]\ntransport = \"tcp\"\naddress = \"{tcp}\"\n");
+    let mut node = setup(at, &[&engine], &[&carrier], "5.00").config(&listener).start();
     let before = memory_kib(&node.control);
     let mut noise = Noise(0x5ca1_ab1e);
     // A stranger of another address, so that the limits of its source are not the caller's.
@@ -102,17 +121,21 @@ fn control_outlives_garbage_over_udp_tcp_and_tls() {
         let garbage = sip_garbage(&mut noise, node.sip);
         let _full = stranger.send_to(&garbage, node.sip);
     }
-    // Connections that speak no TLS, and one that begins to and stops.
-    for _ in 0..100 {
-        let mut stream = TcpStream::connect(node.tls).expect("it listens");
+    // Connections of plain TCP, and such as speak no TLS where they should.
+    for index in 0..200 {
+        let to = if index % 2 == 0 { tcp } else { node.tls };
+        let mut stream = TcpStream::connect(to).expect("it listens");
         stream.set_write_timeout(Some(Duration::from_secs(1))).expect("a timeout");
-        let length = noise.below(20_000);
-        let garbage =
-            if noise.below(2) == 0 { noise.bytes(length) } else { sip_garbage(&mut noise, node.tls) };
-        let _closed = stream.write_all(&garbage);
+        let _closed = stream.write_all(&sip_garbage(&mut noise, to));
     }
+    for _ in 0..10 {
+        within_tls(node.tls, &sip_garbage(&mut noise, node.tls));
+    }
+    // A handshake that begins and stops, and a message that does.
     let mut begun = TcpStream::connect(node.tls).expect("it listens");
     begun.write_all(&[22, 3, 1, 64, 0, 1]).expect("it reads");
+    let mut stopped = TcpStream::connect(tcp).expect("it listens");
+    stopped.write_all(b"OPTIONS sip:a@b SIP/2.0\r\nVia: ").expect("it reads");
 
     let mut caller = alice(&node, calls().pauses().hangs_up()).pause_ms(100).start(at);
     caller.await_success();
@@ -120,7 +143,7 @@ fn control_outlives_garbage_over_udp_tcp_and_tls() {
     assert_says(&records(&node, 1, "4.9479")[0], &json!({"sip_status": 200, "billed_seconds": 1}));
     let after = memory_kib(&node.control);
     assert!(after < before + GROWTH_KIB_MAX, "{before} KiB grew to {after} KiB");
-    node.control.await_line("reason for drops", |line| line.contains("dropped") || line.contains("drops"));
+    node.control.await_line("reason for drops", |line| line.contains("dropped at the transports"));
 }
 
 #[test]

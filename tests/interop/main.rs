@@ -16,4 +16,5 @@ mod paid_pressure;
 mod paid_provider;
 mod paid_refused;
 mod phones;
+mod shutdown;
 mod sipp_alone;
