@@ -116,7 +116,7 @@ impl Call {
         let call_id = core.new_call_id();
         let directory = core.directory.clone();
         let caller = self.caller.clone();
-        let (leg, protocol) = match &target {
+        let leg = match &target {
             Target::Trunk(id) => {
                 // The directory may have changed since the targets were chosen.
                 let found = directory.trunk(id).filter(|trunk| trunk.enabled && trunk.is_served());
@@ -134,18 +134,14 @@ impl Call {
                 let mut leg = Leg::new(Side::Callee, hop, invite, tag);
                 leg.trunk = Some(id.clone());
                 leg.on_trunk = true;
-                let protocol = match trunk.media {
-                    TrunkMedia::Srtp => ng::TransportProtocol::RtpSavp,
-                    TrunkMedia::Plain => ng::TransportProtocol::RtpAvp,
-                };
                 *core.trunk_calls.entry(id.clone()).or_insert(0) += 1;
-                (leg, Some(protocol))
+                leg
             }
             Target::Phone { user, uri, hop } => {
                 let invite = self.invite(core, uri.as_ref().clone(), hop, &call_id, &tag, &caller);
                 let mut leg = Leg::new(Side::Callee, hop.clone(), invite, tag);
                 leg.user = Some(user.clone());
-                (leg, None)
+                leg
             }
         };
         self.register_dialog(core, &leg.call_id, &leg.local_tag);
@@ -159,6 +155,7 @@ impl Call {
         }
         self.answer = None;
         self.engines_tried.clear();
+        let protocol = self.protocol(core);
         self.open_media(core, protocol);
         true
     }
