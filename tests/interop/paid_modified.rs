@@ -1,7 +1,7 @@
 //! Calls that change while they last: hold, another address, both at once.
 
 use serde_json::json;
-use tests::{Address, Body, Plan};
+use tests::{Address, Body, Node, Plan};
 
 use crate::paid_provider::{alice, assert_says, calls, only_record, provider, takes};
 
@@ -31,16 +31,8 @@ fn both_sides_hold_and_move_by_reinvite() {
     assert_eq!(directions(&carrier), ["sendrecv", "sendonly", "sendrecv"]);
     versions_rise(&caller);
     versions_rise(&carrier);
-    let record = only_record(&node, "4.9438");
-    assert_says(
-        &record,
-        &json!({"sip_status": 200, "billed_seconds": 3, "charge": "0.0562", "ended_by": "caller"}),
-    );
     // All of it was played after the last change, to where the carrier had moved, and came back from there.
-    for leg in ["caller", "callee"] {
-        let packets = record["media"][leg]["packets_received"].as_u64();
-        assert!(packets.is_some_and(|packets| packets > 40), "{leg}: {record:#}");
-    }
+    heard_for_three_seconds(&node);
 }
 
 #[test]
@@ -66,15 +58,7 @@ fn both_sides_hold_and_move_by_update() {
     assert_eq!(directions(&carrier), ["sendrecv", "sendonly", "sendrecv"]);
     versions_rise(&caller);
     versions_rise(&carrier);
-    let record = only_record(&node, "4.9438");
-    assert_says(
-        &record,
-        &json!({"sip_status": 200, "billed_seconds": 3, "charge": "0.0562", "ended_by": "caller"}),
-    );
-    for leg in ["caller", "callee"] {
-        let packets = record["media"][leg]["packets_received"].as_u64();
-        assert!(packets.is_some_and(|packets| packets > 40), "{leg}: {record:#}");
-    }
+    heard_for_three_seconds(&node);
 }
 
 #[test]
@@ -205,5 +189,18 @@ fn versions_rise(side: &tests::Sipp) {
             assert!(version > old || (version == old && body == text), "{old}: {text}\n{}", message.text);
         }
         last = Some((identity, version, body));
+    }
+}
+
+/// The caller's three seconds are charged, and audio came from both ends.
+fn heard_for_three_seconds(node: &Node) {
+    let record = only_record(node, "4.9438");
+    assert_says(
+        &record,
+        &json!({"sip_status": 200, "billed_seconds": 3, "charge": "0.0562", "ended_by": "caller"}),
+    );
+    for leg in ["caller", "callee"] {
+        let packets = record["media"][leg]["packets_received"].as_u64();
+        assert!(packets.is_some_and(|packets| packets > 40), "{leg}: {record:#}");
     }
 }
