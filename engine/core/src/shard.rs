@@ -1,6 +1,11 @@
 //! A shard: some calls, their sockets and their time.
 
+mod delete;
+mod ending;
 mod exchange;
+mod lease;
+mod query;
+mod timers;
 
 use std::{
     collections::VecDeque,
@@ -9,23 +14,22 @@ use std::{
     time::Duration,
 };
 
-use ng::{Command, DeleteDelay, EndReason, Ended, Reply};
+use ng::{Command, Reply};
 use rtp::units::Instant;
 
 use crate::{
     call::{Call, CallKey, Calls},
     config::{Limits, ShardConfig},
     counters::{Counters, DropReason},
-    event,
     io::{Input, Output, SocketId},
     latch::Stranger,
-    negotiate::{Kind, dialogue},
+    negotiate::Kind,
     owner::Owners,
     path::Paths,
     relay,
-    report::{self, Kept},
+    report::Kept,
     socket::Sockets,
-    timer::{Timer, Timers},
+    timer::Timers,
 };
 
 /// Some calls, their sockets and their time. Nothing in it is shared.
@@ -53,12 +57,6 @@ pub struct Shard {
 
 /// How often the owner of a call hears its counters.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Deadlines handled at once; those of more calls come with the next tick, after media had its turn.
-const DUE_AT_ONCE: usize = 64;
-
-/// How long parties that were due to go wait for an exchange to finish.
-const REMOVE_RETRY: Duration = Duration::from_millis(100);
 
 impl Shard {
     /// A shard without calls. `seed` decides what chance decides.
@@ -163,33 +161,6 @@ impl Shard {
         }
     }
 
-    /// Ends the call that a panic struck, and answers the command that was being handled.
-    fn on_fault(&mut self, socket: Option<SocketId>) {
-        self.counters.faults += 1;
-        let (id, key) = self.current.take().unzip();
-        let timed = self.timed.take();
-        let key = key.flatten().or(timed).or_else(|| socket.and_then(|socket| self.sockets.call(socket)));
-        let mut answered = false;
-        if let Some(key) = key {
-            let pending =
-                self.calls.get(key).and_then(|call| call.pending.as_ref()).map(|exchange| exchange.id);
-            answered = pending.is_some() && pending == id;
-            // What made us fail may do so again when it is written into the report: then none is.
-            for with_report in [true, false] {
-                if let Some(call) = self.calls.get_mut(key).filter(|_| !with_report) {
-                    call.owner = None;
-                    call.keep_report = false;
-                }
-                if catch_unwind(AssertUnwindSafe(|| self.end_call(key, EndReason::Fault))).is_ok() {
-                    break;
-                }
-            }
-        }
-        if let Some(id) = id.filter(|_| !answered) {
-            self.refuse(id, "Internal error");
-        }
-    }
-
     fn on_command(&mut self, id: u64, command: Command) {
         // A call whose sockets are opening takes its commands in order.
         let named = match &command {
@@ -250,291 +221,6 @@ impl Shard {
             Command::Events(_) => self.refuse(id, "Events are answered by the engine, not by a shard"),
             Command::Unsupported { name, .. } => self.refuse(id, &format!("Not supported: command {name}")),
         }
-    }
-
-    fn on_delete(&mut self, id: u64, delete: &ng::Delete) {
-        let Some(key) = self.calls.by_name(&delete.call_id) else {
-            return match self.kept.get(&delete.call_id) {
-                Some(report) if report.owner.is_some() && report.owner == delete.owner => {
-                    let report = Box::new(report.clone());
-                    self.reply(id, Reply::Report(report));
-                }
-                _ => self.not_found(id, delete),
-            };
-        };
-        let call = self.calls.get(key).expect("a name leads to a call");
-        if is_foreign(call, delete.owner.as_deref()) {
-            return self.refuse(id, OTHER_OWNER);
-        }
-        let gone = dialogue::deleted(call, delete);
-        if gone.is_empty() && call.parties().next().is_some() {
-            return self.not_found(id, delete);
-        }
-        let delay = match delete.delay {
-            DeleteDelay::Seconds(seconds) => Duration::from_secs(seconds.into()),
-            // Whoever drives the call knows that it is over, and wants the ports free and the report final.
-            DeleteDelay::Default if call.owner.is_some() => Duration::ZERO,
-            DeleteDelay::Default => self.limits.delete_delay,
-        };
-        let mut report = report::of_call(call, &self.sockets, &self.paths, |index| gone.contains(&index));
-        let gone_at = self.now + delay;
-        let call = self.calls.get_mut(key).expect("it was there a line ago");
-        call.keep_report |= delete.keep_report;
-        for index in gone {
-            call.leg_mut(index).gone_at = Some(gone_at);
-        }
-        let whole = call.parties().all(|(_, leg)| leg.gone_at.is_some());
-        if whole && delay.is_zero() && call.owner.is_some() {
-            report.ended = Some(self.ended(key, EndReason::Deleted));
-        }
-        self.remove_due(key);
-        let reply = if delete.fast { Reply::Ok { warning: None } } else { Reply::Report(Box::new(report)) };
-        self.reply(id, reply);
-    }
-
-    fn not_found(&mut self, id: u64, delete: &ng::Delete) {
-        if delete.fatal {
-            return self.refuse(id, Reply::DELETE_NOT_FOUND);
-        }
-        self.reply(id, Reply::Ok { warning: Some(Reply::DELETE_NOT_FOUND.to_owned()) });
-    }
-
-    fn on_query(&mut self, id: u64, query: &ng::Query) {
-        let reply = match self.calls.by_name(&query.call_id).and_then(|key| self.calls.get(key)) {
-            Some(call) => {
-                let wanted: Vec<usize> = [&query.from_tag, &query.to_tag]
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|tag| call.by_tag(tag))
-                    .collect();
-                let all = query.from_tag.is_none() && query.to_tag.is_none();
-                let partner =
-                    |index: usize| wanted.iter().any(|&leg| call.leg(leg).partners.contains(&index));
-                Reply::Report(Box::new(report::of_call(call, &self.sockets, &self.paths, |index| {
-                    all || wanted.contains(&index) || partner(index)
-                })))
-            }
-            None => match self.kept.get(&query.call_id) {
-                Some(report) => Reply::Report(Box::new(report.clone())),
-                None => return self.refuse(id, Reply::UNKNOWN_CALL),
-            },
-        };
-        self.reply(id, reply);
-    }
-
-    fn on_list(&mut self, id: u64, list: &ng::List) {
-        let mut calls: Vec<String> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| list.owner.is_none() || call.owner == list.owner)
-            .map(|(_, call)| call.name.clone())
-            .take(list.limit)
-            .collect();
-        calls.sort_unstable();
-        let mut ended = Vec::new();
-        if let Some(owner) = &list.owner {
-            ended.extend(self.kept.of_owner(owner).take(list.limit).cloned());
-            ended.sort_unstable();
-        }
-        self.reply(id, Reply::List(ng::CallList { calls, ended }));
-    }
-
-    fn on_lease(&mut self, id: u64, lease: &ng::Lease) {
-        let Some(key) = self.calls.by_name(&lease.call_id) else {
-            return self.refuse(id, Reply::UNKNOWN_CALL);
-        };
-        let call = self.calls.get(key).expect("a name leads to a call");
-        if call.owner.as_deref() != Some(&lease.owner) {
-            return self.refuse(id, OTHER_OWNER);
-        }
-        self.set_lease(key, lease.lease_ms);
-        self.reply(id, Reply::Ok { warning: None });
-    }
-
-    fn on_report_ack(&mut self, id: u64, ack: &ng::ReportAck) {
-        let foreign = self
-            .kept
-            .get(&ack.call_id)
-            .is_some_and(|report| report.owner.is_some() && ack.owner.is_some() && report.owner != ack.owner);
-        if foreign {
-            return self.refuse(id, OTHER_OWNER);
-        }
-        let known = self.kept.acknowledge(&ack.call_id);
-        let warning = (!known).then(|| "No report is kept for this call".to_owned());
-        self.reply(id, Reply::Ok { warning });
-    }
-
-    fn on_tick(&mut self) {
-        self.counters.reports_lost += self.kept.expire(self.now);
-        for _deadline in 0..DUE_AT_ONCE {
-            let Some((key, timer)) = self.timers.due(self.now) else { break };
-            self.timed = Some(key);
-            match timer {
-                Timer::Lease => {
-                    self.counters.leases_ended += 1;
-                    self.end_call(key, EndReason::LeaseEnded);
-                }
-                Timer::Remove => self.remove_due(key),
-                Timer::Activity => self.on_activity_check(key),
-                Timer::Report => self.on_report_due(key),
-            }
-        }
-        self.timed = None;
-    }
-
-    fn on_shutdown(&mut self) {
-        let keys: Vec<CallKey> = self.calls.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            self.timed = Some(key);
-            self.end_call(key, EndReason::Shutdown);
-        }
-        self.timed = None;
-    }
-
-    fn on_report_due(&mut self, key: CallKey) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        self.outputs.push_back(Output::Event(event::call_report(call, &self.paths, self.now, self.wall_ms)));
-        // From now, not from when it was due: after a pause one report is enough.
-        let next = self.now + REPORT_INTERVAL;
-        self.timers.set(&mut call.deadlines, key, Timer::Report, Some(next));
-    }
-
-    /// Has a packet arrived within the timeout that is in force? If not the call ends.
-    fn on_activity_check(&mut self, key: CallKey) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        let medias = || call.parties().flat_map(|(_, leg)| &leg.medias);
-        let last_packet = medias()
-            .flat_map(|media| [media.rtp, media.rtcp])
-            .filter_map(|path| self.paths[path].last_packet)
-            .max();
-        let described = || call.parties().filter(|(_, leg)| leg.described).flat_map(|(_, leg)| &leg.medias);
-        let silent = described().any(|media| !media.refused)
-            && described()
-                .filter(|media| !media.refused)
-                .any(|media| !media.direction.sends() || !media.direction.receives());
-        let timeout = match (call.answered, silent) {
-            (false, _) => self.limits.offer_timeout,
-            (true, true) => self.limits.silent_timeout,
-            (true, false) => self.limits.media_timeout,
-        };
-        let last = last_packet.map_or(call.last_signal, |packet| packet.max(call.last_signal));
-        let due = last + timeout;
-        if due > self.now {
-            self.timers.set(&mut call.deadlines, key, Timer::Activity, Some(due));
-            return;
-        }
-        self.counters.calls_timed_out += 1;
-        self.end_call(key, EndReason::MediaTimeout);
-    }
-
-    fn set_lease(&mut self, key: CallKey, lease_ms: u64) {
-        let at = self.now + Duration::from_millis(lease_ms).min(self.limits.lease_max);
-        if let Some(call) = self.calls.get_mut(key) {
-            self.timers.set(&mut call.deadlines, key, Timer::Lease, Some(at));
-        }
-    }
-
-    /// Removes the parties whose time has come, and the call if none is left; sets the timer for the others.
-    fn remove_due(&mut self, key: CallKey) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        // An exchange that waits for its sockets names parties by index, and may be about to revive them.
-        if call.pending.is_some() {
-            self.timers.set(&mut call.deadlines, key, Timer::Remove, Some(self.now + REMOVE_RETRY));
-            return;
-        }
-        let due: Vec<usize> = call
-            .parties()
-            .filter(|(_, leg)| leg.gone_at.is_some_and(|at| at <= self.now))
-            .map(|(index, _)| index)
-            .collect();
-        if due.len() == call.parties().count() {
-            self.counters.calls_deleted += 1;
-            return self.end_call(key, EndReason::Deleted);
-        }
-        let next = call.parties().filter_map(|(_, leg)| leg.gone_at).filter(|&at| at > self.now).min();
-        self.timers.set(&mut call.deadlines, key, Timer::Remove, next);
-        for index in due {
-            self.remove_leg(key, index);
-        }
-    }
-
-    fn remove_leg(&mut self, key: CallKey, index: usize) {
-        let Some(call) = self.calls.get_mut(key) else { return };
-        let Some(leg) = call.legs.get_mut(index).and_then(Option::take) else { return };
-        for media in &leg.medias {
-            for shown in &media.pairs {
-                self.sockets.release(shown.pair, &mut self.outputs);
-            }
-            for path in [media.rtp, media.rtcp] {
-                for other in call.legs.iter().flatten().flat_map(|leg| &leg.medias) {
-                    for half in [other.rtp, other.rtcp] {
-                        if self.paths[half].sink == Some(path) {
-                            self.paths[half].sink = None;
-                        }
-                        if self.paths[half].sibling == Some(path) {
-                            self.paths[half].sibling = self.paths[path].sibling;
-                        }
-                    }
-                }
-                self.paths.remove(path);
-            }
-        }
-        let mut bereft = Vec::new();
-        for (party, other) in (0..).zip(&mut call.legs) {
-            let Some(other) = other else { continue };
-            other.partners.retain(|&partner| partner != index);
-            if other.peer == Some(index) {
-                other.peer = other.partners.last().copied();
-                bereft.extend(other.peer.map(|peer| (party, peer)));
-            }
-        }
-        // Whoever talked to the one that went talks to who is left.
-        for (party, peer) in bereft {
-            for (from, to) in call.leg(party).medias.iter().zip(&call.leg(peer).medias) {
-                self.paths[from.rtp].sink = Some(to.rtp);
-                self.paths[from.rtcp].sink = Some(to.rtcp);
-            }
-        }
-    }
-
-    /// Ends a call: its report kept if wished, its event sent, its sockets closed, its commands answered.
-    fn end_call(&mut self, key: CallKey, reason: EndReason) {
-        let ended = self.ended(key, reason);
-        let Some(call) = self.calls.get_mut(key) else { return };
-        self.timers.clear(&mut call.deadlines, key);
-        let (pending, waiting) = (call.pending.take(), std::mem::take(&mut call.waiting));
-        if call.owner.is_some() {
-            self.outputs.push_back(Output::Event(event::ended(
-                call,
-                &self.paths,
-                self.now,
-                self.wall_ms,
-                ended.clone(),
-            )));
-        }
-        if call.keep_report {
-            let mut report = report::of_call(call, &self.sockets, &self.paths, |_| true);
-            report.ended = Some(ended);
-            self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
-        }
-        for index in 0..call.legs.len() {
-            self.remove_leg(key, index);
-        }
-        self.calls.remove(key);
-        if let Some(exchange) = pending {
-            self.refuse(exchange.id, "The call ended meanwhile");
-        }
-        // The first of them may begin the call anew and make the others wait again.
-        for (id, command) in waiting {
-            self.on_command(id, command);
-        }
-    }
-
-    fn ended(&self, key: CallKey, reason: EndReason) -> Ended {
-        let lifetime =
-            self.calls.get(key).map_or(Duration::ZERO, |call| self.now.saturating_since(call.created));
-        let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        Ended { reason, wall_ms: self.wall_ms, lifetime_ms }
     }
 
     fn reply(&mut self, id: u64, reply: Reply) {

@@ -196,7 +196,7 @@ fn many_leases_that_end_at_once_leave_turns_for_media() {
     while rig.shard.next_deadline().is_some_and(|at| at <= Instant::from_millis(rig.now_ms)) {
         let before = rig.shard.calls.len();
         rig.input(Input::Tick);
-        assert!(before - rig.shard.calls.len() <= DUE_AT_ONCE);
+        assert!(before - rig.shard.calls.len() <= crate::shard::timers::DUE_AT_ONCE);
         ticks += 1;
     }
     assert_eq!((ticks, rig.shard.counters().leases_ended), (4, 200));

@@ -1,0 +1,94 @@
+//! How calls end: asked for, by themselves, with the engine, or by a fault.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use ng::{EndReason, Ended};
+
+use super::Shard;
+use crate::{
+    call::CallKey,
+    event,
+    io::{Output, SocketId},
+    report,
+};
+
+impl Shard {
+    pub(super) fn on_shutdown(&mut self) {
+        let keys: Vec<CallKey> = self.calls.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            self.timed = Some(key);
+            self.end_call(key, EndReason::Shutdown);
+        }
+        self.timed = None;
+    }
+
+    /// Ends a call: its report kept if wished, its event sent, its sockets closed, its commands answered.
+    pub(super) fn end_call(&mut self, key: CallKey, reason: EndReason) {
+        let ended = self.ended(key, reason);
+        let Some(call) = self.calls.get_mut(key) else { return };
+        self.timers.clear(&mut call.deadlines, key);
+        let (pending, waiting) = (call.pending.take(), std::mem::take(&mut call.waiting));
+        if call.owner.is_some() {
+            self.outputs.push_back(Output::Event(event::ended(
+                call,
+                &self.paths,
+                self.now,
+                self.wall_ms,
+                ended.clone(),
+            )));
+        }
+        if call.keep_report {
+            let mut report = report::of_call(call, &self.sockets, &self.paths, |_| true);
+            report.ended = Some(ended);
+            self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
+        }
+        for index in 0..call.legs.len() {
+            self.remove_leg(key, index);
+        }
+        self.calls.remove(key);
+        if let Some(exchange) = pending {
+            self.refuse(exchange.id, "The call ended meanwhile");
+        }
+        // The first of them may begin the call anew and make the others wait again.
+        for (id, command) in waiting {
+            self.on_command(id, command);
+        }
+    }
+
+    pub(super) fn ended(&self, key: CallKey, reason: EndReason) -> Ended {
+        let lifetime =
+            self.calls.get(key).map_or(Duration::ZERO, |call| self.now.saturating_since(call.created));
+        let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        Ended { reason, wall_ms: self.wall_ms, lifetime_ms }
+    }
+
+    /// Ends the call that a panic struck, and answers the command that was being handled.
+    pub(super) fn on_fault(&mut self, socket: Option<SocketId>) {
+        self.counters.faults += 1;
+        let (id, key) = self.current.take().unzip();
+        let timed = self.timed.take();
+        let key = key.flatten().or(timed).or_else(|| socket.and_then(|socket| self.sockets.call(socket)));
+        let mut answered = false;
+        if let Some(key) = key {
+            let pending =
+                self.calls.get(key).and_then(|call| call.pending.as_ref()).map(|exchange| exchange.id);
+            answered = pending.is_some() && pending == id;
+            // What made us fail may do so again when it is written into the report: then none is.
+            for with_report in [true, false] {
+                if let Some(call) = self.calls.get_mut(key).filter(|_| !with_report) {
+                    call.owner = None;
+                    call.keep_report = false;
+                }
+                if catch_unwind(AssertUnwindSafe(|| self.end_call(key, EndReason::Fault))).is_ok() {
+                    break;
+                }
+            }
+        }
+        if let Some(id) = id.filter(|_| !answered) {
+            self.refuse(id, "Internal error");
+        }
+    }
+}
