@@ -160,6 +160,11 @@ impl Worker {
                         self.driver.send(socket.0, remote, slot, range.start.into()..range.end.into());
                     }
                 }
+                Output::TransmitCopy { socket, remote, made } => {
+                    // A packet without a free slot is dropped, and the driver counts it.
+                    let _queued = self.driver.send_copy(socket.0, remote, self.shard.made(&made));
+                }
+                Output::Record { .. } => {}
                 // Unconnected, always (ADR 1).
                 Output::OpenSocket { socket, local, tos } => {
                     let result = self.driver.open(socket.0, &Opening::at(local, tos));

@@ -15,19 +15,22 @@ pub enum DropReason {
     NoDestination,
     /// One side said that it does not send, or the other that it does not receive.
     Held,
+    /// A client forbade this party, or this way, to be heard.
+    Blocked,
     /// The datagram is empty or longer than 65535 bytes.
     Size,
 }
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NoSocket,
         Self::UnknownSource,
         Self::NotRtp,
         Self::NoSink,
         Self::NoDestination,
         Self::Held,
+        Self::Blocked,
         Self::Size,
     ];
 
@@ -40,6 +43,7 @@ impl DropReason {
             Self::NoSink => "no_sink",
             Self::NoDestination => "no_destination",
             Self::Held => "held",
+            Self::Blocked => "blocked",
             Self::Size => "size",
         }
     }
@@ -52,10 +56,18 @@ pub struct Counters {
     pub packets_received: u64,
     /// Their bytes.
     pub bytes_received: u64,
-    /// Datagrams forwarded.
+    /// Datagrams forwarded, to however many: with the drops these are all that were received.
     pub packets_sent: u64,
     /// Their bytes.
     pub bytes_sent: u64,
+    /// Packets sent besides those: copies for further sinks, and packets of our own.
+    pub copies_sent: u64,
+    /// Their bytes.
+    pub copies_bytes: u64,
+    /// Copies and packets of our own that found no room, dropped.
+    pub copies_dropped: u64,
+    /// Sinks that did not get a datagram which others got.
+    pub sinks_missed: u64,
     /// Errors reported by sockets.
     pub socket_errors: u64,
     /// Calls alive now.
@@ -116,6 +128,6 @@ mod tests {
             assert_eq!(counters.drops(reason), 1);
             assert!(DropReason::ALL.iter().filter(|other| other.as_str() == reason.as_str()).count() == 1);
         }
-        assert_eq!(counters.drops_total(), 7);
+        assert_eq!(counters.drops_total(), DropReason::ALL.len() as u64);
     }
 }

@@ -6,6 +6,10 @@ use std::{net::SocketAddr, ops::Range};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(pub u32);
 
+/// A recording of a shard: never the same for two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordingId(pub u64);
+
 /// Something that happened to a shard.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -63,6 +67,27 @@ pub enum OpenError {
 /// Something a shard wants done.
 #[derive(Debug)]
 pub enum Output {
+    /// Send a packet the shard made: bytes of [`Shard::made`](crate::Shard::made), which are there
+    /// until the next input.
+    TransmitCopy {
+        /// From which socket.
+        socket: SocketId,
+        /// To where.
+        remote: SocketAddr,
+        /// Which of the bytes.
+        made: Range<u32>,
+    },
+    /// Put a copy of a datagram that arrived into a recording.
+    Record {
+        /// Which recording.
+        recording: RecordingId,
+        /// On which socket it arrived.
+        socket: SocketId,
+        /// From where.
+        remote: SocketAddr,
+        /// Its bytes, as in `TransmitCopy`.
+        made: Range<u32>,
+    },
     /// Send part of the datagram being handled, from its own slot. At most one per datagram.
     Transmit {
         /// From which socket.

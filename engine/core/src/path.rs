@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use ng::StreamCounters;
 use rtp::units::Instant;
 
-use crate::{io::SocketId, latch::Latch};
+use crate::{
+    io::{RecordingId, SocketId},
+    latch::Latch,
+};
 
 /// A path of a shard: a dense number, as sockets have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +23,43 @@ pub(crate) enum PathKind {
     Opaque,
 }
 
+/// Somebody who hears a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sink {
+    pub(crate) path: PathId,
+    /// What a client forbids on this way alone.
+    pub(crate) blocked: bool,
+    pub(crate) silenced: bool,
+}
+
+impl Sink {
+    fn new(path: PathId) -> Self {
+        Self { path, blocked: false, silenced: false }
+    }
+}
+
+/// What a client forbids a party, for the whole call or for the party: each is lifted alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Gate {
+    pub(crate) call_blocked: bool,
+    pub(crate) party_blocked: bool,
+    pub(crate) call_silenced: bool,
+    pub(crate) party_silenced: bool,
+}
+
+impl Gate {
+    pub(crate) const fn is_blocked(self) -> bool {
+        self.call_blocked || self.party_blocked
+    }
+
+    pub(crate) const fn is_silenced(self) -> bool {
+        self.call_silenced || self.party_silenced
+    }
+}
+
+/// Further sinks of one path at most; one more is refused.
+pub(crate) const SINKS_MAX: usize = 32;
+
 /// One half of one party's media. Everything the relay needs of it is here, so that a packet
 /// costs two of these and no search.
 #[derive(Debug)]
@@ -28,8 +68,16 @@ pub(crate) struct Path {
     pub(crate) latch: Latch,
     /// What we send to this party from.
     pub(crate) local: Option<SocketId>,
-    /// The half of the other party that hears this one.
-    pub(crate) sink: Option<PathId>,
+    /// The half of the party this one talks to: the other side of its offer and answer.
+    sink: Option<Sink>,
+    /// Who else hears it, at most [`SINKS_MAX`].
+    further: Vec<Sink>,
+    /// Whom this half hears: everybody that has it as a sink.
+    sources: Vec<PathId>,
+    /// What a client forbids this party.
+    pub(crate) gate: Gate,
+    /// What it sends is recorded under this number.
+    pub(crate) tap: Option<RecordingId>,
     /// On an RTP half that is multiplexed: where its RTCP belongs.
     pub(crate) rtcp: Option<PathId>,
     /// On an RTCP half that is multiplexed: the RTP half that carries it.
@@ -54,6 +102,10 @@ impl Path {
             latch: Latch::default(),
             local: None,
             sink: None,
+            further: Vec::new(),
+            sources: Vec::new(),
+            gate: Gate::default(),
+            tap: None,
             rtcp: None,
             carrier: None,
             sibling: None,
@@ -65,6 +117,17 @@ impl Path {
             last_packet_wall_ms: 0,
             ssrc: None,
         }
+    }
+
+    /// Everybody who hears it, the other side of its offer and answer first.
+    pub(crate) fn sinks(&self) -> impl Iterator<Item = &Sink> {
+        self.sink.iter().chain(&self.further)
+    }
+
+    /// The same, to change what is forbidden on the way.
+    #[cfg_attr(not(test), expect(dead_code, reason = "commands that block one way are what changes it"))]
+    pub(crate) fn sinks_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
+        self.sink.iter_mut().chain(&mut self.further)
     }
 }
 
@@ -109,10 +172,57 @@ impl Paths {
         chain.find(|id| self.get(*id).is_some_and(|half| half.latch.expects(remote))).unwrap_or(path)
     }
 
-    pub(crate) fn remove(&mut self, id: PathId) {
-        if self.slots[id.0 as usize].take().is_some() {
-            self.free.push(id.0);
+    /// Lets `to` hear `from` as the other side of its offer and answer, in place of whom it was before.
+    pub(crate) fn set_sink(&mut self, from: PathId, to: PathId) {
+        let before = self[from].sink;
+        if before.is_some_and(|sink| sink.path == to) {
+            return;
         }
+        // What is forbidden on the way to somebody stays forbidden when that one becomes the first.
+        let known = self[from].sinks().find(|sink| sink.path == to).copied();
+        self.remove_sink(from, to);
+        if let Some(before) = before {
+            self.remove_sink(from, before.path);
+        }
+        self[from].sink = Some(known.unwrap_or_else(|| Sink::new(to)));
+        self[to].sources.push(from);
+    }
+
+    /// Lets `to` hear `from` besides whoever hears it already; false if too many do.
+    #[cfg_attr(not(test), expect(dead_code, reason = "subscriptions are what adds sinks"))]
+    pub(crate) fn add_sink(&mut self, from: PathId, to: PathId) -> bool {
+        if self[from].sinks().any(|sink| sink.path == to) {
+            return true;
+        }
+        if self[from].further.len() >= SINKS_MAX {
+            return false;
+        }
+        self[from].further.push(Sink::new(to));
+        self[to].sources.push(from);
+        true
+    }
+
+    /// `to` hears `from` no longer.
+    pub(crate) fn remove_sink(&mut self, from: PathId, to: PathId) {
+        if let Some(source) = self.get_mut(from) {
+            source.sink.take_if(|sink| sink.path == to);
+            source.further.retain(|sink| sink.path != to);
+        }
+        if let Some(sink) = self.get_mut(to) {
+            sink.sources.retain(|source| *source != from);
+        }
+    }
+
+    /// Removes a path: nobody hears it, and it hears nobody, any more.
+    pub(crate) fn remove(&mut self, id: PathId) {
+        let Some(gone) = self.slots[id.0 as usize].take() else { return };
+        for sink in gone.sinks() {
+            self.remove_sink(id, sink.path);
+        }
+        for &source in &gone.sources {
+            self.remove_sink(source, id);
+        }
+        self.free.push(id.0);
     }
 
     #[cfg(test)]
@@ -157,5 +267,53 @@ mod tests {
         }
         assert_eq!([a, b, c].map(|id| paths[id].sibling), [Some(b), Some(c), None]);
         assert_eq!(paths.sharing(a, "192.0.2.1:1".parse().unwrap()), a);
+    }
+
+    fn heard_by(paths: &Paths, from: PathId) -> Vec<PathId> {
+        paths[from].sinks().map(|sink| sink.path).collect()
+    }
+
+    #[test]
+    fn further_sinks_come_after_the_one_of_the_answer_and_nobody_hears_twice() {
+        let mut paths = Paths::default();
+        let [a, b, c, d] = [(); 4].map(|()| paths.insert(PathKind::Rtp));
+        assert!(paths.add_sink(a, c));
+        paths.set_sink(a, b);
+        assert!(paths.add_sink(a, d) && paths.add_sink(a, b) && paths.add_sink(a, c));
+        assert_eq!(heard_by(&paths, a), [b, c, d]);
+        paths[a].sinks_mut().for_each(|sink| sink.blocked = sink.path == d);
+        paths.set_sink(a, d);
+        assert_eq!(heard_by(&paths, a), [d, c], "b was the other side, and d is now");
+        assert!(paths[a].sinks().next().unwrap().blocked, "what was forbidden stays so");
+        paths.remove_sink(a, d);
+        assert_eq!((heard_by(&paths, a), paths[a].sink), (vec![c], None));
+    }
+
+    #[test]
+    fn a_path_that_goes_is_heard_by_nobody_and_its_number_means_nothing_old() {
+        let mut paths = Paths::default();
+        let [a, b, c] = [(); 3].map(|()| paths.insert(PathKind::Rtp));
+        paths.set_sink(a, b);
+        paths.set_sink(c, b);
+        assert!(paths.add_sink(b, a) && paths.add_sink(b, c));
+        paths.remove(b);
+        assert!(heard_by(&paths, a).is_empty() && heard_by(&paths, c).is_empty());
+        assert!(paths[a].sources.is_empty() && paths[c].sources.is_empty());
+        let reused = paths.insert(PathKind::Rtp);
+        assert_eq!(reused, b);
+        assert!(heard_by(&paths, reused).is_empty() && paths[reused].sources.is_empty());
+    }
+
+    #[test]
+    fn sinks_are_bounded() {
+        let mut paths = Paths::default();
+        let from = paths.insert(PathKind::Rtp);
+        let added = (0..100)
+            .filter(|_| {
+                let to = paths.insert(PathKind::Rtp);
+                paths.add_sink(from, to)
+            })
+            .count();
+        assert_eq!(added, SINKS_MAX);
     }
 }

@@ -1,6 +1,6 @@
-//! The road of one datagram: admitted, counted, sent to its sink, or dropped for a reason.
+//! The road of one datagram: admitted, measured, tapped, sent to its sinks, or dropped for a reason.
 
-use std::net::SocketAddr;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use rtp::units::Instant;
 
@@ -8,82 +8,169 @@ use crate::{
     counters::{Counters, DropReason},
     io::{Output, SocketId},
     latch::Verdict,
-    path::{PathId, PathKind, Paths},
-    rtcp,
+    made::Made,
+    path::{Path, PathId, PathKind, Paths, Sink},
+    rtcp, silence,
 };
 
-/// Handles one datagram that arrived for `path`.
-///
-/// # Errors
-/// Why it was dropped.
-///
-/// # Cost
-/// Two paths, no search, no allocation, and of the packet itself only the first bytes are read.
-pub(crate) fn datagram(
-    paths: &mut Paths,
-    counters: &mut Counters,
-    (now, wall_ms): (Instant, u64),
-    path: PathId,
-    remote: SocketAddr,
-    packet: &[u8],
-) -> Result<Output, DropReason> {
-    let length = u16::try_from(packet.len()).ok().filter(|&length| length > 0).ok_or(DropReason::Size)?;
-    let bytes = u64::from(length);
-    let socket_half = paths.get_mut(path).ok_or(DropReason::NoSocket)?;
-    if socket_half.kind != PathKind::Opaque && !rtcp::is_version_2(packet) {
-        socket_half.received.errors += 1;
-        return Err(DropReason::NotRtp);
-    }
-    let socket_half = match socket_half.sibling {
-        None => socket_half,
-        Some(_) => {
-            let path = paths.sharing(path, remote);
-            paths.get_mut(path).ok_or(DropReason::NoSocket)?
-        }
-    };
-    match socket_half.latch.admit(remote) {
-        Verdict::Known => {}
-        Verdict::Learned => counters.addresses_learned += 1,
-        Verdict::Refused => {
-            socket_half.received.errors += 1;
-            return Err(DropReason::UnknownSource);
-        }
-    }
-    // On a multiplexed socket RTCP belongs to the other half.
-    let half = match socket_half.rtcp {
-        Some(rtcp) if rtcp::is_rtcp(packet) => paths.get_mut(rtcp).ok_or(DropReason::NoSink)?,
-        _ => socket_half,
-    };
-    half.received.packets += 1;
-    half.received.bytes += bytes;
-    half.last_packet = Some(now);
-    half.last_packet_wall_ms = wall_ms;
-    if half.kind == PathKind::Rtp {
-        half.ssrc = rtcp::rtp_ssrc(packet).or(half.ssrc);
-    }
-    let (kind, sends) = (half.kind, half.sends);
-    let sink_id = half.sink.ok_or(DropReason::NoSink)?;
-    let sink = paths.get_mut(sink_id).ok_or(DropReason::NoSink)?;
-    // RTCP flows whichever way the media does (RFC 3264 §5.1).
-    if kind != PathKind::Rtcp && !(sends && sink.receives) {
-        return Err(DropReason::Held);
-    }
-    let carrier = match sink.carrier {
-        None => &*sink,
-        Some(carrier) => paths.get(carrier).ok_or(DropReason::NoSink)?,
-    };
-    let (socket, remote) = match (carrier.local, carrier.latch.destination()) {
-        (Some(socket), Some(remote)) => (socket, remote),
-        _ => return Err(DropReason::NoDestination),
-    };
-    let sink = paths.get_mut(sink_id).ok_or(DropReason::NoSink)?;
-    sink.sent.packets += 1;
-    sink.sent.bytes += bytes;
-    counters.packets_sent += 1;
-    counters.bytes_sent += bytes;
-    Ok(transmit(socket, remote, length))
+/// What the road needs of a shard.
+pub(crate) struct Road<'a> {
+    pub(crate) paths: &'a mut Paths,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) made: &'a mut Made,
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+    pub(crate) now: Instant,
+    pub(crate) wall_ms: u64,
 }
 
-fn transmit(socket: SocketId, remote: SocketAddr, length: u16) -> Output {
-    Output::Transmit { socket, remote, range: 0..length }
+impl Road<'_> {
+    /// Handles one datagram that arrived for `path` on `socket`.
+    ///
+    /// # Errors
+    /// Why nobody got it.
+    ///
+    /// # Cost
+    /// Two paths, no search, no allocation, and of the packet itself only the first bytes are read;
+    /// one copy for each sink after the first.
+    pub(crate) fn datagram(
+        &mut self,
+        path: PathId,
+        socket: SocketId,
+        remote: SocketAddr,
+        packet: &mut [u8],
+    ) -> Result<(), DropReason> {
+        let length = u16::try_from(packet.len()).ok().filter(|&length| length > 0).ok_or(DropReason::Size)?;
+        let id = self.admit(path, remote, packet)?;
+        self.measure(id, packet, length);
+        self.tap(id, socket, remote, packet);
+        self.send(id, packet, length)
+    }
+
+    /// Sends a packet of our own to the party at `path`; false, and counted, if it cannot be sent.
+    #[cfg_attr(not(test), expect(dead_code, reason = "generated RTCP is what is sent so"))]
+    pub(crate) fn originate(&mut self, path: PathId, packet: &[u8]) -> bool {
+        let Ok((socket, remote)) = destination(self.paths, path) else { return false };
+        self.copy(path, socket, remote, packet).is_some()
+    }
+
+    /// Who sent it: the half it belongs to.
+    fn admit(&mut self, path: PathId, remote: SocketAddr, packet: &[u8]) -> Result<PathId, DropReason> {
+        let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+        if half.kind != PathKind::Opaque && !rtcp::is_version_2(packet) {
+            half.received.errors += 1;
+            return Err(DropReason::NotRtp);
+        }
+        let path = if half.sibling.is_some() { self.paths.sharing(path, remote) } else { path };
+        let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+        match half.latch.admit(remote) {
+            Verdict::Known => {}
+            Verdict::Learned => self.counters.addresses_learned += 1,
+            Verdict::Refused => {
+                half.received.errors += 1;
+                return Err(DropReason::UnknownSource);
+            }
+        }
+        // On a multiplexed socket RTCP belongs to the other half.
+        Ok(half.rtcp.filter(|_| rtcp::is_rtcp(packet)).unwrap_or(path))
+    }
+
+    /// What is known of a stream from this packet.
+    fn measure(&mut self, id: PathId, packet: &[u8], length: u16) {
+        let Some(half) = self.paths.get_mut(id) else { return };
+        half.received.packets += 1;
+        half.received.bytes += u64::from(length);
+        half.last_packet = Some(self.now);
+        half.last_packet_wall_ms = self.wall_ms;
+        if half.kind == PathKind::Rtp {
+            half.ssrc = rtcp::rtp_ssrc(packet).or(half.ssrc);
+        }
+    }
+
+    /// What the party sent goes into its recording, whoever may hear it.
+    fn tap(&mut self, id: PathId, socket: SocketId, remote: SocketAddr, packet: &[u8]) {
+        let Some(recording) = self.paths.get(id).and_then(|half| half.tap) else { return };
+        match self.made.put(packet) {
+            Some(made) => self.outputs.push_back(Output::Record { recording, socket, remote, made }),
+            None => self.counters.copies_dropped += 1,
+        }
+    }
+
+    /// To everybody who may hear it: the first from the slot it lies in, the others by a copy.
+    fn send(&mut self, id: PathId, packet: &mut [u8], length: u16) -> Result<(), DropReason> {
+        let mut first = None;
+        let mut refused = DropReason::NoSink;
+        let mut place = 0;
+        while let Some(sink) = self.paths.get(id).and_then(|half| half.sinks().nth(place).copied()) {
+            place += 1;
+            let half = self.paths.get(id).ok_or(DropReason::NoSink)?;
+            let silenced = half.kind == PathKind::Rtp && (half.gate.is_silenced() || sink.silenced);
+            match open(self.paths, half, &sink).and_then(|()| destination(self.paths, sink.path)) {
+                Err(reason) if place == 1 => refused = reason,
+                Err(_) => self.counters.sinks_missed += u64::from(first.is_some()),
+                Ok(to) if first.is_none() => first = Some((sink.path, to, silenced)),
+                Ok((socket, remote)) => {
+                    let made = self.copy(sink.path, socket, remote, packet);
+                    if let Some(made) = made.filter(|_| silenced) {
+                        silence::silence(self.made.bytes_mut(&made));
+                    }
+                }
+            }
+        }
+        let Some((path, (socket, remote), silenced)) = first else { return Err(refused) };
+        if silenced {
+            silence::silence(packet);
+        }
+        let sink = self.paths.get_mut(path).ok_or(DropReason::NoSink)?;
+        sink.sent.packets += 1;
+        sink.sent.bytes += u64::from(length);
+        self.counters.packets_sent += 1;
+        self.counters.bytes_sent += u64::from(length);
+        self.outputs.push_back(Output::Transmit { socket, remote, range: 0..length });
+        Ok(())
+    }
+
+    /// Sends a copy to the party at `path`.
+    fn copy(
+        &mut self,
+        path: PathId,
+        socket: SocketId,
+        remote: SocketAddr,
+        packet: &[u8],
+    ) -> Option<std::ops::Range<u32>> {
+        let Some(made) = self.made.put(packet) else {
+            self.counters.copies_dropped += 1;
+            return None;
+        };
+        if let Some(sink) = self.paths.get_mut(path) {
+            sink.sent.packets += 1;
+            sink.sent.bytes += packet.len() as u64;
+        }
+        self.counters.copies_sent += 1;
+        self.counters.copies_bytes += packet.len() as u64;
+        self.outputs.push_back(Output::TransmitCopy { socket, remote, made: made.clone() });
+        Some(made)
+    }
+}
+
+/// Whether what `half` sends may reach a sink.
+fn open(paths: &Paths, half: &Path, sink: &Sink) -> Result<(), DropReason> {
+    // RTCP flows whichever way the media does (RFC 3264 §5.1).
+    if half.kind == PathKind::Rtcp {
+        return Ok(());
+    }
+    if half.gate.is_blocked() || sink.blocked {
+        return Err(DropReason::Blocked);
+    }
+    let receives = paths.get(sink.path).ok_or(DropReason::NoSink)?.receives;
+    if half.sends && receives { Ok(()) } else { Err(DropReason::Held) }
+}
+
+/// From which socket, and to where, the party at `path` is sent to.
+fn destination(paths: &Paths, path: PathId) -> Result<(SocketId, SocketAddr), DropReason> {
+    let sink = paths.get(path).ok_or(DropReason::NoSink)?;
+    let carrier = match sink.carrier {
+        None => sink,
+        Some(carrier) => paths.get(carrier).ok_or(DropReason::NoSink)?,
+    };
+    carrier.local.zip(carrier.latch.destination()).ok_or(DropReason::NoDestination)
 }

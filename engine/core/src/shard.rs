@@ -10,6 +10,7 @@ mod timers;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -23,6 +24,7 @@ use crate::{
     counters::{Counters, DropReason},
     io::{Input, Output, SocketId},
     latch::Stranger,
+    made::Made,
     negotiate::Kind,
     owner::Owners,
     path::Paths,
@@ -46,6 +48,7 @@ pub struct Shard {
     owners: Owners,
     kept: Kept,
     outputs: VecDeque<Output>,
+    made: Made,
     counters: Counters,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
@@ -75,6 +78,7 @@ impl Shard {
             owners: Owners::new(limits.owners_max),
             kept: Kept::new(limits.reports_max, limits.report_lifetime),
             outputs: VecDeque::with_capacity(64),
+            made: Made::new(),
             counters: Counters::default(),
             current: None,
             timed: None,
@@ -92,6 +96,7 @@ impl Shard {
     pub fn handle_input(&mut self, now: Instant, wall_ms: u64, input: Input<'_>) {
         self.now = now;
         self.wall_ms = wall_ms;
+        self.made.clear();
         let socket = match &input {
             Input::Datagram { socket, .. } | Input::SocketOpened { socket, .. } => Some(*socket),
             _ => None,
@@ -105,6 +110,11 @@ impl Shard {
     /// The next thing to be done; `None` when the last input has no more consequences.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// The bytes that an output of the last input names.
+    pub fn made(&self, range: &Range<u32>) -> &[u8] {
+        self.made.bytes(range)
     }
 
     /// When [`Input::Tick`] is due at the latest.
@@ -147,17 +157,27 @@ impl Shard {
         self.counters.reports_live = self.kept.len() as u64;
     }
 
-    fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &[u8]) {
+    fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &mut [u8]) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += packet.len() as u64;
-        let time = (self.now, self.wall_ms);
         let result = match self.sockets.path(socket) {
-            Some(path) => relay::datagram(&mut self.paths, &mut self.counters, time, path, remote, packet),
+            Some(path) => self.road().datagram(path, socket, remote, packet),
             None => Err(DropReason::NoSocket),
         };
-        match result {
-            Ok(transmit) => self.outputs.push_back(transmit),
-            Err(reason) => self.counters.dropped(reason),
+        if let Err(reason) = result {
+            self.counters.dropped(reason);
+        }
+    }
+
+    /// The road of packets, in and out.
+    fn road(&mut self) -> relay::Road<'_> {
+        relay::Road {
+            paths: &mut self.paths,
+            counters: &mut self.counters,
+            made: &mut self.made,
+            outputs: &mut self.outputs,
+            now: self.now,
+            wall_ms: self.wall_ms,
         }
     }
 

@@ -316,6 +316,9 @@ impl Bench {
                     }
                 }
                 Output::Event(event) => assert!(event.owner.is_some(), "only owners hear of their calls"),
+                Output::TransmitCopy { .. } | Output::Record { .. } => {
+                    panic!("nobody subscribes and nothing is recorded here");
+                }
                 Output::Transmit { socket, remote, .. } => {
                     sent += 1;
                     let local = self.open.get(&socket).expect("only open sockets send");

@@ -92,9 +92,6 @@ impl Shard {
             for path in [media.rtp, media.rtcp] {
                 for other in call.legs.iter().flatten().flat_map(|leg| &leg.medias) {
                     for half in [other.rtp, other.rtcp] {
-                        if self.paths[half].sink == Some(path) {
-                            self.paths[half].sink = None;
-                        }
                         if self.paths[half].sibling == Some(path) {
                             self.paths[half].sibling = self.paths[path].sibling;
                         }
@@ -115,8 +112,8 @@ impl Shard {
         // Whoever talked to the one that went talks to who is left.
         for (party, peer) in bereft {
             for (from, to) in call.leg(party).medias.iter().zip(&call.leg(peer).medias) {
-                self.paths[from.rtp].sink = Some(to.rtp);
-                self.paths[from.rtcp].sink = Some(to.rtcp);
+                self.paths.set_sink(from.rtp, to.rtp);
+                self.paths.set_sink(from.rtcp, to.rtcp);
             }
         }
     }

@@ -435,8 +435,8 @@ fn show(media: &mut Media, pair: Option<PairId>, sockets: &mut Sockets, paths: &
 fn route(from: &Media, to: &Media, talks: bool, paths: &mut Paths) {
     for (one, other, heard) in [(from, to, talks), (to, from, true)] {
         if heard {
-            paths[one.rtp].sink = Some(other.rtp);
-            paths[one.rtcp].sink = Some(other.rtcp);
+            paths.set_sink(one.rtp, other.rtp);
+            paths.set_sink(one.rtcp, other.rtcp);
         }
         let shared = one.mux.active && one.transport == Transport::Rtp;
         paths[one.rtp].rtcp = shared.then_some(one.rtcp);

@@ -5,6 +5,7 @@ mod media;
 mod owner;
 mod property;
 mod sdp;
+mod sinks;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,6 +30,10 @@ struct Rig {
     replies: HashMap<u64, Reply>,
     events: Vec<ng::Event>,
     sent: Vec<(SocketAddr, SocketAddr)>,
+    /// Packets sent as copies: from where, to where, and what.
+    copies: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// What was recorded: where it arrived, from where, and what.
+    recorded: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     next_id: u64,
 }
 
@@ -54,6 +59,8 @@ impl Rig {
             replies: HashMap::new(),
             events: Vec::new(),
             sent: Vec::new(),
+            copies: Vec::new(),
+            recorded: Vec::new(),
             next_id: 0,
         }
     }
@@ -78,6 +85,12 @@ impl Rig {
                     assert!(self.replies.insert(id, reply).is_none(), "{id} is answered twice");
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::TransmitCopy { socket, remote, made } => {
+                    self.copies.push((self.open[&socket], remote, self.shard.made(&made).to_vec()));
+                }
+                Output::Record { socket, remote, made, .. } => {
+                    self.recorded.push((self.open[&socket], remote, self.shard.made(&made).to_vec()));
+                }
                 Output::Transmit { socket, remote, .. } => self.sent.push((self.open[&socket], remote)),
             }
         }
