@@ -108,7 +108,10 @@ impl Latch {
             Some(_) if !signalled.learn => Window::Closed,
             Some(_) if signalled.handover => Window::Always,
             Some(address)
-                if signalled.sip_source.is_none() && is_private(address.ip()) && signalled.public_side =>
+                if signalled.sip_source.is_none()
+                    && is_private(address.ip())
+                    && signalled.public_side
+                    && self.learned.is_none() =>
             {
                 Window::AnyPublic
             }
@@ -326,5 +329,15 @@ mod tests {
         assert_eq!(latch.admit(at("203.0.113.7:9998")), Verdict::Refused);
         latch.signal(said("203.0.113.8:4000"));
         assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Refused, "the peer has moved");
+    }
+
+    #[test]
+    fn a_repeated_private_description_lets_nobody_take_a_learned_peer_over() {
+        let mut latch = latch(said("10.0.0.9:4000"));
+        assert_eq!(latch.admit(at("203.0.113.1:31000")), Verdict::Learned);
+        latch.signal(said("10.0.0.9:4000"));
+        assert_eq!(latch.admit(at("203.0.113.1:31000")), Verdict::Known);
+        assert_eq!(latch.admit(at("198.18.0.66:5000")), Verdict::Refused);
+        assert_eq!(latch.destination(), Some(at("203.0.113.1:31000")));
     }
 }
