@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use rtp::units::Instant;
 
-use crate::{leg::Leg, negotiate::Exchange, timer::Deadlines};
+use crate::{leg::Leg, negotiate::Exchange, path::Gate, timer::Deadlines};
 
 /// A call of a shard; never the same for two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) waiting: VecDeque<(u64, ng::Command)>,
     /// Somebody answered.
     pub(crate) answered: bool,
+    /// What a client forbids everybody.
+    pub(crate) gate: Gate,
 }
 
 impl Call {
@@ -46,6 +48,7 @@ impl Call {
             pending: None,
             waiting: VecDeque::new(),
             answered: false,
+            gate: Gate::default(),
         }
     }
 

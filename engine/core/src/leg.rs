@@ -2,7 +2,7 @@
 
 use rtp::{sdp::Origin, units::Instant};
 
-use crate::media::Media;
+use crate::{media::Media, path::Gate};
 
 /// One party of a call.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Leg {
     pub(crate) peer: Option<usize>,
     /// Everybody it was ever in an offer and answer with.
     pub(crate) partners: Vec<usize>,
+    /// What a client forbids it alone.
+    pub(crate) gate: Gate,
     /// It sent a description itself.
     pub(crate) described: bool,
     /// It was deleted and goes at this time unless a new offer revives it.

@@ -38,22 +38,19 @@ impl Sink {
     }
 }
 
-/// What a client forbids a party, for the whole call or for the party: each is lifted alone.
+/// What a client forbids somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Gate {
-    pub(crate) call_blocked: bool,
-    pub(crate) party_blocked: bool,
-    pub(crate) call_silenced: bool,
-    pub(crate) party_silenced: bool,
+    /// Media is dropped.
+    pub(crate) blocked: bool,
+    /// Audio is replaced by silence.
+    pub(crate) silenced: bool,
 }
 
 impl Gate {
-    pub(crate) const fn is_blocked(self) -> bool {
-        self.call_blocked || self.party_blocked
-    }
-
-    pub(crate) const fn is_silenced(self) -> bool {
-        self.call_silenced || self.party_silenced
+    /// What is forbidden by the one or by the other.
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self { blocked: self.blocked || other.blocked, silenced: self.silenced || other.silenced }
     }
 }
 
@@ -74,7 +71,7 @@ pub(crate) struct Path {
     further: Vec<Sink>,
     /// Whom this half hears: everybody that has it as a sink.
     sources: Vec<PathId>,
-    /// What a client forbids this party.
+    /// What a client forbids this party, alone or with the whole call. RTCP always passes.
     pub(crate) gate: Gate,
     /// What it sends is recorded under this number.
     pub(crate) tap: Option<RecordingId>,

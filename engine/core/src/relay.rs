@@ -103,7 +103,7 @@ impl Road<'_> {
         while let Some(sink) = self.paths.get(id).and_then(|half| half.sinks().nth(place).copied()) {
             place += 1;
             let half = self.paths.get(id).ok_or(DropReason::NoSink)?;
-            let silenced = half.kind == PathKind::Rtp && (half.gate.is_silenced() || sink.silenced);
+            let silenced = half.kind == PathKind::Rtp && (half.gate.silenced || sink.silenced);
             match open(self.paths, half, &sink).and_then(|()| destination(self.paths, sink.path)) {
                 Err(reason) if place == 1 => refused = reason,
                 Err(_) => self.counters.sinks_missed += u64::from(first.is_some()),
@@ -158,7 +158,7 @@ fn open(paths: &Paths, half: &Path, sink: &Sink) -> Result<(), DropReason> {
     if half.kind == PathKind::Rtcp {
         return Ok(());
     }
-    if half.gate.is_blocked() || sink.blocked {
+    if half.gate.blocked || sink.blocked {
         return Err(DropReason::Blocked);
     }
     let receives = paths.get(sink.path).ok_or(DropReason::NoSink)?.receives;

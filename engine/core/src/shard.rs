@@ -3,6 +3,7 @@
 mod delete;
 mod ending;
 mod exchange;
+mod gate;
 mod lease;
 mod query;
 mod timers;
@@ -207,6 +208,7 @@ impl Shard {
             Command::Offer(signal) | Command::Answer(signal) => signal.call_id.as_str(),
             Command::Delete(delete) => delete.call_id.as_str(),
             Command::Query(query) => query.call_id.as_str(),
+            Command::Gate(gate) => gate.call_id.as_str(),
             Command::Lease(lease) => lease.call_id.as_str(),
             _ => "",
         };
@@ -236,6 +238,7 @@ impl Shard {
             Command::Delete(delete) => self.on_delete(id, &delete),
             Command::Query(query) => self.on_query(id, &query),
             Command::List(list) => self.on_list(id, &list),
+            Command::Gate(gate) => self.on_gate(id, &gate),
             Command::Lease(lease) => self.on_lease(id, &lease),
             Command::ReportAck(ack) => self.on_report_ack(id, &ack),
             Command::Events(_) => self.refuse(id, "Events are answered by the engine, not by a shard"),

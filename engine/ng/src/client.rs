@@ -43,6 +43,7 @@ impl Command {
             Self::Delete(_) => "delete",
             Self::Query(_) => "query",
             Self::List(_) => "list",
+            Self::Gate(gate) => gate.action.as_str(),
             Self::Lease(_) => "lease",
             Self::ReportAck(_) => "report ack",
             Self::Events(_) => "events",
@@ -56,6 +57,7 @@ impl Command {
             Self::Offer(signal) | Self::Answer(signal) => Some(&signal.call_id),
             Self::Delete(delete) => Some(&delete.call_id),
             Self::Query(query) => Some(&query.call_id),
+            Self::Gate(gate) => Some(&gate.call_id),
             Self::Lease(lease) => Some(&lease.call_id),
             Self::ReportAck(ack) => Some(&ack.call_id),
             Self::Unsupported { call_id, .. } => call_id.as_deref(),
@@ -79,6 +81,17 @@ impl Command {
             }
             Self::List(list) => {
                 fields.put_number("limit", list.limit).put_some("owner", list.owner.as_deref());
+            }
+            Self::Gate(gate) => {
+                fields
+                    .put_some("from-tag", gate.from_tag.as_deref())
+                    .put_some("label", gate.label.as_deref());
+                if let Some(address) = gate.address {
+                    fields.put("address", Value::owned(address.to_string()));
+                }
+                if gate.all {
+                    fields.put("flags", word_list(["all"]));
+                }
             }
             Self::Lease(lease) => {
                 fields

@@ -140,6 +140,9 @@ pub enum RequestError {
     /// No `to-tag` in an answer.
     #[error("No to-tag in message")]
     NoToTag,
+    /// An `address` that is none.
+    #[error("Failed to parse network address")]
+    Address,
     /// A key of our own extension is missing or out of range.
     #[error("Invalid or missing {0} in message")]
     Extension(&'static str),

@@ -7,7 +7,7 @@
 //! [`Command::datagram`] and [`Reply::parse`]. No flag string leaves this crate
 //! (`engine/adr/0005-ng-lives-in-three-rooms.md`).
 //!
-//! Supported: `ping`, `offer`, `answer`, `delete`, `query`, `list`, and our own `lease`,
+//! Supported: `ping`, `offer`, `answer`, `delete`, `query`, `list`, `block media`, `silence media` and their ends, and our own `lease`,
 //! `events` and `report ack`. Other commands of the protocol are recognised and carried by name
 //! as [`Command::Unsupported`], other options as [`Signal::unsupported`], so that the engine
 //! refuses them instead of passing them through in silence.
@@ -36,6 +36,8 @@ pub use reply::{CallList, Reply, SignalReply};
 pub use report::{
     CallReport, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
 };
-pub use request::{Command, Delete, DeleteDelay, Events, Lease, List, Ping, Query, ReportAck, Request};
+pub use request::{
+    Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
+};
 pub use signal::{Family, Ice, Learning, MessageKind, Replace, RtcpMux, Signal, TransportProtocol, Trust};
 pub use value::{Entry, Value};

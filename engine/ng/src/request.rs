@@ -1,5 +1,7 @@
 //! What a client asks: one variant per command, every key typed.
 
+use std::net::IpAddr;
+
 use crate::signal::Signal;
 
 /// A request that was understood.
@@ -32,6 +34,8 @@ pub enum Command {
     Query(Query),
     /// The names of calls.
     List(List),
+    /// Stop hearing somebody, or hear silence instead; or the end of that.
+    Gate(Box<Gate>),
     /// Renew the lease of a call.
     Lease(Lease),
     /// The kept report of an ended call was read and can go.
@@ -119,6 +123,60 @@ impl List {
 impl Default for List {
     fn default() -> Self {
         Self { limit: Self::LIMIT_DEFAULT, owner: None }
+    }
+}
+
+/// `block media`, `unblock media`, `silence media`, `unsilence media`
+///
+/// Whom it is about: everybody with `all`; else the party found by label, else by address, else by tag; without any of
+/// them the call as a whole. What is forbidden the call and what is forbidden a party are lifted each alone, except that
+/// `all` lifts both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// The call.
+    pub call_id: String,
+    /// What happens.
+    pub action: GateAction,
+    /// The party with this tag.
+    pub from_tag: Option<String>,
+    /// The party with this label.
+    pub label: Option<String>,
+    /// The party whose description names this address.
+    pub address: Option<IpAddr>,
+    /// The whole call and every party of it.
+    pub all: bool,
+}
+
+/// What a [`Gate`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GateAction {
+    /// Media of this party is dropped.
+    Block,
+    /// The end of that.
+    Unblock,
+    /// The audio of this party is replaced by silence, where its codec is G.711 or G.722.
+    Silence,
+    /// The end of that.
+    Unsilence,
+}
+
+impl GateAction {
+    /// Every action, for tables and tests.
+    pub const ALL: [Self; 4] = [Self::Block, Self::Unblock, Self::Silence, Self::Unsilence];
+
+    /// Whether it ends what another action began.
+    pub fn is_lift(self) -> bool {
+        matches!(self, Self::Unblock | Self::Unsilence)
+    }
+
+    /// The command's name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block media",
+            Self::Unblock => "unblock media",
+            Self::Silence => "silence media",
+            Self::Unsilence => "unsilence media",
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::{
     envelope::RequestError,
-    request::{Command, Delete, DeleteDelay, Events, Lease, List, Ping, Query, ReportAck, Request},
+    request::{
+        Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
+    },
     signal::Signal,
     signal_read::{SignalReader, extension_number, extension_text},
     spelling::{Warnings, is_yes, normal, words},
@@ -48,6 +50,10 @@ pub(crate) fn read(document: &Value<'_>) -> Result<Request, RequestError> {
             wait_ms: keys.number("wait-ms")?.unwrap_or(0).min(Events::WAIT_MS_MAX),
             owner: keys.owner()?,
         }),
+        "block-media" => gate(&mut keys, GateAction::Block)?,
+        "unblock-media" => gate(&mut keys, GateAction::Unblock)?,
+        "silence-media" => gate(&mut keys, GateAction::Silence)?,
+        "unsilence-media" => gate(&mut keys, GateAction::Unsilence)?,
         spelt => {
             let known = NOT_BUILT.iter().find(|known| normal(known) == spelt);
             let name = known.ok_or(RequestError::UnknownCommand)?;
@@ -64,7 +70,6 @@ pub(crate) fn read(document: &Value<'_>) -> Result<Request, RequestError> {
 /// Commands that the protocol knows and this engine has not built.
 const NOT_BUILT: &[&str] = &[
     "block DTMF",
-    "block media",
     "cli",
     "connect",
     "create",
@@ -76,7 +81,6 @@ const NOT_BUILT: &[&str] = &[
     "play DTMF",
     "play media",
     "publish",
-    "silence media",
     "start forwarding",
     "start recording",
     "statistics",
@@ -87,8 +91,6 @@ const NOT_BUILT: &[&str] = &[
     "subscribe request",
     "transform",
     "unblock DTMF",
-    "unblock media",
-    "unsilence media",
     "unsubscribe",
 ];
 
@@ -148,6 +150,38 @@ fn delete(keys: &mut Keys<'_>) -> Result<Delete, RequestError> {
         delete.keep_report = is_yes(value);
     }
     Ok(delete)
+}
+
+fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError> {
+    let mut gate = Gate {
+        call_id: keys.call_id()?,
+        action,
+        from_tag: keys.name("from-tag")?,
+        label: keys.name("label")?,
+        address: None,
+        all: keys.take_text("all") == Some("all"),
+    };
+    // Proxies send it wherever they know it; as in rtpengine 10.5 it selects nobody.
+    let _to_tag = keys.take("to-tag");
+    if gate.label.is_none() {
+        gate.label = keys.name("from-label")?;
+    }
+    if let Some(address) = keys.take_text("address") {
+        gate.address = Some(address.parse().map_err(|_| RequestError::Address)?);
+    }
+    for key in ["flags", "rtpp-flags"] {
+        let Some(value) = keys.take(key) else { continue };
+        let text = value.as_str().filter(|_| key == "rtpp-flags").unwrap_or_default();
+        for flag in words(value).filter(|_| key == "flags").chain(text.split_ascii_whitespace()) {
+            match normal(flag).as_str() {
+                "all" => gate.all = true,
+                // A tag selects its party with and without it.
+                "directional" => {}
+                _ => keys.without_effect("flags", &Value::text(flag)),
+            }
+        }
+    }
+    Ok(Command::Gate(Box::new(gate)))
 }
 
 /// The keys of a message, spelt with hyphens; each is taken once.
@@ -292,6 +326,42 @@ mod tests {
         let read = request(r#"{"command":"delete","call-id":"c","flags":["odd"],"delete-delay":-1,"x":1}"#);
         let read = read.expect("a delete");
         assert_eq!(read.warnings, ["unknown flag 'odd'", "unknown key 'x'"]);
+    }
+
+    #[test]
+    fn a_gate_names_its_party_in_every_form() {
+        let gate = |action| Gate {
+            call_id: "c".to_owned(),
+            action,
+            from_tag: Some("f".to_owned()),
+            label: None,
+            address: None,
+            all: false,
+        };
+        for action in GateAction::ALL {
+            for spelt in [action.as_str().to_owned(), action.as_str().replace(' ', "_")] {
+                let read = request(&format!(
+                    r#"{{"command":"{spelt}","call-id":"c","from-tag":"f","flags":["directional","odd"]}}"#
+                ))
+                .expect("a gate");
+                assert_eq!(read.command, Command::Gate(Box::new(gate(action))));
+                assert_eq!(read.warnings, ["unknown flag 'odd'"]);
+            }
+        }
+        for all in [r#""flags":["all"]"#, r#""flags":"all""#, r#""rtpp-flags":"all""#, r#""all":"all""#] {
+            let read = request(&format!(r#"{{"command":"block media","call-id":"c","from-tag":"f",{all}}}"#));
+            let expected = Gate { all: true, ..gate(GateAction::Block) };
+            assert_eq!(read.expect("a gate").command, Command::Gate(Box::new(expected)), "{all}");
+        }
+        let labelled =
+            request(r#"{"command":"block media","call-id":"c","from-label":"l","address":"192.0.2.1"}"#);
+        let Ok(Request { command: Command::Gate(labelled), .. }) = labelled else { panic!("a gate") };
+        assert_eq!((labelled.label.as_deref(), labelled.address), (Some("l"), "192.0.2.1".parse().ok()));
+        assert_eq!(
+            request(r#"{"command":"block media","call-id":"c","address":"nowhere"}"#),
+            Err(RequestError::Address)
+        );
+        assert_eq!(request(r#"{"command":"block media"}"#), Err(RequestError::NoCallId));
     }
 
     #[test]

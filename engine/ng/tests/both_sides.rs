@@ -4,10 +4,10 @@ use std::{borrow::Cow, net::SocketAddr};
 
 use ng::{
     CallList, CallReport, Command, Delete, DeleteDelay, Encoding, EndReason, Ended, Envelope, Event,
-    EventBatch, EventKind, Events, Family, Ice, Learning, Lease, LegReport, List, MediaReport, MediaStatus,
-    MessageKind, Ping, Query, Replace, Reply, ReportAck, Request, RtcpMux, Signal, SignalReply,
-    StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals, TransportProtocol,
-    Trust, Value,
+    EventBatch, EventKind, Events, Family, Gate, GateAction, Ice, Learning, Lease, LegReport, List,
+    MediaReport, MediaStatus, MessageKind, Ping, Query, Replace, Reply, ReportAck, Request, RtcpMux, Signal,
+    SignalReply, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
+    TransportProtocol, Trust, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -114,6 +114,17 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(call_id, from_tag, to_tag)| Command::Query(Query { call_id, from_tag, to_tag })),
         (0_usize..1_000_000, option::of(name()))
             .prop_map(|(limit, owner)| Command::List(List { limit, owner })),
+        (
+            name(),
+            prop::sample::select(&GateAction::ALL[..]),
+            proptest::option::of(name()),
+            proptest::option::of(name()),
+            any::<Option<std::net::IpAddr>>(),
+            any::<bool>()
+        )
+            .prop_map(|(call_id, action, from_tag, label, address, all)| {
+                Command::Gate(Box::new(Gate { call_id, action, from_tag, label, address, all }))
+            }),
         (name(), name(), number(), number()).prop_map(|(call_id, owner, epoch, lease_ms)| Command::Lease(
             Lease { call_id, owner, epoch, lease_ms }
         )),

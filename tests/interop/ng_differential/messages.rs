@@ -133,6 +133,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "delete", messages: deletes },
     Scenario { name: "query", messages: queries },
     Scenario { name: "missing", messages: missing_keys },
+    Scenario { name: "gates", messages: gates },
     Scenario { name: "broken-sdp", messages: broken_sdp },
     Scenario { name: "garbage", messages: garbage },
 ];
@@ -486,6 +487,32 @@ fn missing_keys() -> Vec<Message> {
         Draft(Vec::new()).set("command", "query").in_json("query"),
         Draft(Vec::new()).set("x", "y").named("no-command"),
         Draft(Vec::new()).set("command", "dance").named("unknown-command"),
+    ]
+}
+
+/// Whom nobody hears for now: how the party is named, and what is answered when it is not there.
+fn gates() -> Vec<Message> {
+    let on = |command, name| Draft::new(command, "gates").named(name);
+    let of = |command, name, key, value: &str| Draft::new(command, "gates").set(key, value).named(name);
+    vec![
+        offer("gates", &sdp("m=audio 4000 RTP/AVP 0|")).set("label", "caller").named("offer"),
+        answer("gates", &sdp("m=audio 4002 RTP/AVP 0|")).named("answer"),
+        on("block media", "block"),
+        on("unblock media", "unblock"),
+        on("silence media", "silence"),
+        on("unsilence media", "unsilence"),
+        of("block media", "block-label", "label", "caller"),
+        of("unblock media", "unblock-label", "label", "caller"),
+        of("block media", "block-no-label", "label", "nobody"),
+        of("block media", "block-address", "address", "192.0.2.1"),
+        of("unblock media", "unblock-no-address", "address", "192.0.2.99"),
+        of("silence media", "silence-bad-address", "address", "nowhere"),
+        of("silence media", "silence-tag", "from-tag", "alice"),
+        of("unsilence media", "unsilence-no-tag", "from-tag", "nobody"),
+        Draft::new("block media", "gates").list("flags", &["all", "directional"]).named("block-all"),
+        Draft::new("unblock media", "gates").list("flags", &["all"]).in_json("unblock-all"),
+        Draft::new("block media", "no-such-call").named("block-unknown"),
+        Draft(Vec::new()).set("command", "silence media").named("silence-no-call"),
     ]
 }
 

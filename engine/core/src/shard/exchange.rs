@@ -8,7 +8,7 @@ use std::{
 use ng::{Learning, Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
-use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, is_foreign};
+use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, gate, is_foreign};
 use crate::{
     call::{Call, CallKey},
     io::{OpenError, Output, SocketId},
@@ -302,6 +302,7 @@ impl Shard {
         }
         let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
         timers.set(&mut call.deadlines, key, Timer::Remove, removal);
+        gate::apply(call, paths);
         let lease_ms = signal.lease_ms;
         // The check reckons the right deadline itself, from what is in force now.
         self.on_activity_check(key);

@@ -1,0 +1,120 @@
+//! Whom nobody hears for now, and who is heard as silence.
+
+use ng::{Gate as Request, GateAction};
+
+use super::*;
+
+const VOICE: [u8; 160] = [0x11; 160];
+const SILENCE: [u8; 160] = [0xff; 160];
+
+fn gate(action: GateAction) -> Request {
+    Request { call_id: "c".into(), action, from_tag: None, label: None, address: None, all: false }
+}
+
+fn of_a(action: GateAction) -> Request {
+    Request { from_tag: Some("A".into()), ..gate(action) }
+}
+
+fn obey(rig: &mut Rig, request: Request) {
+    assert_eq!(rig.command(Command::Gate(Box::new(request))), Reply::Ok { warning: None });
+}
+
+/// What the other side gets of what is said from here.
+fn heard(rig: &mut Rig, from: &str, to_port: u16) -> Option<Vec<u8>> {
+    let mut packet = vec![0x80, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+    packet.extend(VOICE);
+    let socket = *rig.open.iter().find(|(_, local)| local.port() == to_port).expect("an open port").0;
+    rig.sent.clear();
+    rig.input(Input::Datagram { socket, remote: from.parse().unwrap(), packet: &mut packet });
+    rig.sent.pop().map(|_| packet[12..].to_vec())
+}
+
+/// What B gets of A, and A of B.
+fn both(rig: &mut Rig, (toward_b, toward_a): (u16, u16)) -> [Option<Vec<u8>>; 2] {
+    [heard(rig, A, toward_a), heard(rig, B, toward_b)]
+}
+
+fn voice() -> Option<Vec<u8>> {
+    Some(VOICE.to_vec())
+}
+
+fn silence() -> Option<Vec<u8>> {
+    Some(SILENCE.to_vec())
+}
+
+#[test]
+fn a_call_or_a_party_is_blocked_and_silenced_and_each_is_lifted_alone() {
+    let mut rig = Rig::new();
+    let ports = established(&mut rig);
+    for (request, during, lifted) in [
+        (gate(GateAction::Block), [None, None], gate(GateAction::Unblock)),
+        (of_a(GateAction::Block), [None, voice()], of_a(GateAction::Unblock)),
+        (gate(GateAction::Silence), [silence(), silence()], gate(GateAction::Unsilence)),
+        (of_a(GateAction::Silence), [silence(), voice()], of_a(GateAction::Unsilence)),
+    ] {
+        obey(&mut rig, request.clone());
+        assert_eq!(both(&mut rig, ports), during, "{request:?}");
+        obey(&mut rig, lifted);
+        assert_eq!(both(&mut rig, ports), [voice(), voice()], "{request:?} and its end");
+    }
+    assert_eq!(rig.drops(DropReason::Blocked), 3);
+}
+
+#[test]
+fn lifting_the_call_leaves_a_party_and_lifting_all_leaves_nobody() {
+    let mut rig = Rig::new();
+    let ports = established(&mut rig);
+    obey(&mut rig, gate(GateAction::Block));
+    obey(&mut rig, of_a(GateAction::Block));
+    obey(&mut rig, of_a(GateAction::Unblock));
+    assert_eq!(both(&mut rig, ports), [None, None], "the call is still blocked");
+    obey(&mut rig, of_a(GateAction::Block));
+    obey(&mut rig, gate(GateAction::Unblock));
+    assert_eq!(both(&mut rig, ports), [None, voice()], "the party is still blocked");
+    obey(&mut rig, Request { all: true, ..gate(GateAction::Unblock) });
+    assert_eq!(both(&mut rig, ports), [voice(), voice()]);
+    obey(&mut rig, Request { all: true, ..of_a(GateAction::Block) });
+    assert_eq!(both(&mut rig, ports), [None, None], "with `all` a tag selects nobody");
+}
+
+#[test]
+fn a_blocked_party_stays_blocked_through_a_re_offer_and_rtcp_passes() {
+    let mut rig = Rig::new();
+    let (toward_b, toward_a) = established(&mut rig);
+    obey(&mut rig, of_a(GateAction::Block));
+    assert_eq!(established(&mut rig), (toward_b, toward_a));
+    assert_eq!(heard(&mut rig, A, toward_a), None);
+    let report = [0x80, 200, 0, 1, 0, 0, 0, 1];
+    assert!(rig.packet("198.51.100.1:4001", toward_a + 1, &report).is_some());
+}
+
+#[test]
+fn a_party_is_found_by_label_or_by_address_and_nobody_by_what_nobody_has() {
+    let mut rig = Rig::new();
+    let toward_b = rig.offer(Signal { label: Some("caller".into()), ..from_a(sdp(A, "")) }).port();
+    let ports = (toward_b, rig.answer(to_b(sdp(B, ""))).port());
+    let address: SocketAddr = B.parse().unwrap();
+    let caller = Request { label: Some("caller".into()), ..gate(GateAction::Block) };
+    obey(&mut rig, caller.clone());
+    assert_eq!(both(&mut rig, ports), [None, voice()]);
+    obey(&mut rig, Request { action: GateAction::Unblock, ..caller });
+    obey(&mut rig, Request { address: Some(address.ip()), ..gate(GateAction::Block) });
+    assert_eq!(both(&mut rig, ports), [voice(), None]);
+    for (request, text) in [
+        (Request { call_id: "other".into(), ..gate(GateAction::Block) }, "Unknown call-ID"),
+        (
+            Request { label: Some("x".into()), ..gate(GateAction::Block) },
+            "No monologue matching the given label",
+        ),
+        (
+            Request { address: "192.0.2.99".parse().ok(), ..gate(GateAction::Block) },
+            "Failed to match address to any tag",
+        ),
+        (
+            Request { from_tag: Some("x".into()), ..gate(GateAction::Block) },
+            "From-tag given, but no such tag exists",
+        ),
+    ] {
+        assert_eq!(rig.command(Command::Gate(Box::new(request))), Reply::Error(text.into()));
+    }
+}
