@@ -150,7 +150,7 @@ impl Engine {
                 core: config.cpus.as_ref().map(|cores| cores[usize::from(index)]),
                 choice: config.driver,
                 options: Options { sockets_max, ..Options::default() },
-                shard: shard_config(config, index, port_seed),
+                shard: shard_config(config, index, port_seed, &instance),
                 seed: seed()?,
             };
             let (worker, kind) = plan.start(hatch.clone(), ended.clone())?;
@@ -304,7 +304,7 @@ fn unavailable(interfaces: &Interfaces) -> Vec<(IpAddr, io::Error)> {
 }
 
 /// What the shard of a worker is told.
-fn shard_config(config: &Config, index: u16, port_seed: u64) -> ShardConfig {
+fn shard_config(config: &Config, index: u16, port_seed: u64, instance: &str) -> ShardConfig {
     let ports = PortRange {
         min: config.port_min,
         max: config.port_max,
@@ -313,6 +313,7 @@ fn shard_config(config: &Config, index: u16, port_seed: u64) -> ShardConfig {
         seed: port_seed,
     };
     let mut shard = ShardConfig::new(config.interfaces.clone(), ports);
+    shard.marker = instance.to_owned();
     shard.tos = config.tos;
     shard.limits = Limits {
         // Calls fall on shards by a hash, so that each may carry its share, rounded up.

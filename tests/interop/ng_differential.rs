@@ -18,7 +18,6 @@ use messages::{Message, SCENARIOS};
 
 /// Where we answer otherwise, and why: the message's name (`scenario/message`), the reason.
 const DEVIATIONS: &[(&str, &str)] = &[
-    ("attributes/loop-protect", "not built yet: refused by name"),
     ("broken-sdp/empty", "an offer of nothing is `ok` without SDP there; here it is missing its SDP"),
     ("forked/query-early", FORKED),
     ("forked/delete-two", "the report is of the party that goes, not of the one that stays"),

@@ -11,6 +11,9 @@ pub struct ShardConfig {
     pub interfaces: Interfaces,
     /// This shard's part of the port range, on each address.
     pub ports: PortRange,
+    /// What marks our descriptions where a client asks for `loop-protect`; the same for all shards of an engine, and no
+    /// other engine's.
+    pub marker: String,
     /// DSCP byte of outgoing packets where a call names none.
     pub tos: u8,
     /// Counts and times.
@@ -20,7 +23,7 @@ pub struct ShardConfig {
 impl ShardConfig {
     /// These interfaces and ports, everything else at its default.
     pub fn new(interfaces: Interfaces, ports: PortRange) -> Self {
-        Self { interfaces, ports, tos: 0, limits: Limits::default() }
+        Self { interfaces, ports, marker: "tollgate".to_owned(), tos: 0, limits: Limits::default() }
     }
 }
 

@@ -41,6 +41,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Shard {
     limits: Limits,
+    marker: String,
     tos: u8,
     calls: Calls,
     sockets: Sockets,
@@ -65,12 +66,13 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 impl Shard {
     /// A shard without calls. `seed` decides what chance decides.
     pub fn new(config: ShardConfig, seed: u64) -> Self {
-        let ShardConfig { interfaces, mut ports, tos, limits } = config;
+        let ShardConfig { interfaces, mut ports, marker, tos, limits } = config;
         // The range is divided by the seed all shards share; only an undivided one takes this shard's.
         if ports.shards <= 1 {
             ports.seed ^= seed;
         }
         Self {
+            marker,
             tos,
             calls: Calls::default(),
             sockets: Sockets::new(interfaces, &ports),

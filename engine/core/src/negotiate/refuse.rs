@@ -28,9 +28,6 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
         }
     };
     refused.extend(secure.map(|name| format!("transport-protocol={name}")));
-    if signal.loop_protect {
-        refused.push("loop-protect".to_owned());
-    }
     (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn description(
     sdp: &Sdp,
     signal: &Signal,
     outgoing: &[Outgoing],
+    marker: &str,
     identity: &mut Identity,
 ) -> Result<Vec<u8>, LineError> {
     let mut out = sdp.clone();
@@ -64,9 +65,27 @@ pub(crate) fn description(
         let direction = attribute.value.is_none() && Direction::from_name(attribute.name).is_some();
         !(bundle || (direction && !original) || (strip_ice && refuse::is_ice(line)))
     });
+    if signal.loop_protect {
+        out.session.append_attribute(MARK, Some(marker))?;
+    }
     identify(&mut out, signal, address, identity)?;
     Ok(out.to_bytes())
 }
+
+/// Whether a description has been through here before, on a client's way in a circle: it bears our mark, and the client
+/// wants such a one left alone (`loop-protect`).
+pub(crate) fn comes_back(sdp: &Sdp, signal: &Signal, marker: &str) -> bool {
+    let ours = |line: &Line| {
+        line.attribute().is_some_and(|attribute| attribute.name == MARK && attribute.value == Some(marker))
+    };
+    signal.loop_protect
+        && std::iter::once(&sdp.session)
+            .chain(sdp.media.iter().map(|media| &media.section))
+            .any(|section| section.lines().iter().any(ours))
+}
+
+/// The attribute that says through which engine a description went, by the name that rtpengine gave it.
+const MARK: &str = "rtpengine";
 
 fn media(
     media: &mut MediaSection,

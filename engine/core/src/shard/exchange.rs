@@ -32,6 +32,9 @@ impl Shard {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
+        if rewrite::comes_back(&sdp, &signal, &self.marker) {
+            return self.reply(id, Reply::Signal(SignalReply { sdp: signal.sdp, warning: None }));
+        }
         let key = match self.calls.by_name(&signal.call_id) {
             Some(key) => key,
             None if kind == Kind::Answer => return self.refuse(id, Reply::UNKNOWN_CALL),
@@ -222,7 +225,7 @@ impl Shard {
 
     /// Every socket is open: addresses, routes and the description that goes out.
     fn commit(&mut self, key: CallKey) -> Result<Vec<u8>, &'static str> {
-        let Self { calls, sockets, paths, timers, .. } = self;
+        let Self { calls, sockets, paths, timers, marker, .. } = self;
         let (now, wall_ms) = (self.now, self.wall_ms);
         let call = calls.get_mut(key).expect("the exchange belongs to a call that is there");
         let exchange = call.pending.take().expect("the exchange is the one whose sockets opened");
@@ -287,7 +290,7 @@ impl Shard {
         }
         let identity = &mut call.leg_mut(sender).identity;
         let written =
-            rewrite::description(sdp, signal, &outgoing, identity).map_err(|_| "Error rewriting SDP");
+            rewrite::description(sdp, signal, &outgoing, marker, identity).map_err(|_| "Error rewriting SDP");
 
         if let Some(owner) = &signal.owner {
             call.owner.get_or_insert_with(|| owner.clone());

@@ -243,3 +243,20 @@ fn answers_may_have_more_or_fewer_sections() {
         rig.assert_clean();
     }
 }
+
+#[test]
+fn a_description_that_comes_back_in_a_circle_is_left_alone_where_asked() {
+    let mut rig = Rig::new();
+    let protected = |sdp: Vec<u8>| Signal { loop_protect: true, ..from_a(sdp) };
+    let shown = rig.offer(protected(sdp(A, ""))).sdp().to_owned();
+    let mark = shown.find("a=rtpengine:tollgate\r\n").expect("a mark");
+    assert!(mark < shown.find("m=").unwrap(), "of the session: {shown}");
+    let back = Signal { call_id: "further".into(), ..protected(shown.clone().into_bytes()) };
+    assert_eq!(rig.offer(back).sdp(), shown);
+    assert_eq!(rig.query("further"), Reply::Error("Unknown call-id".into()), "no call was made of it");
+    let unasked = Signal { call_id: "unasked".into(), ..from_a(shown.clone().into_bytes()) };
+    assert_ne!(rig.offer(unasked).sdp(), shown);
+    let foreign = Signal { call_id: "foreign".into(), ..protected(sdp(A, "a=rtpengine:other\r\n")) };
+    let shown = rig.offer(foreign);
+    assert_eq!(shown.lines("a=rtpengine:"), ["a=rtpengine:tollgate", "a=rtpengine:other"]);
+}
