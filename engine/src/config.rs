@@ -1,6 +1,7 @@
 //! What the engine is told at its start: raw as written, then checked.
 
 mod cores;
+mod import;
 mod network;
 mod raw;
 
@@ -11,6 +12,7 @@ use driver::Choice;
 use engine_core::Interfaces;
 use thiserror::Error;
 
+pub use import::Import;
 pub(crate) use network::Peers;
 pub use raw::RawConfig;
 

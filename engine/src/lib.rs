@@ -13,5 +13,5 @@ mod run;
 mod throttle;
 mod worker;
 
-pub use config::{Config, ConfigError, RawConfig};
+pub use config::{Config, ConfigError, Import, RawConfig};
 pub use run::{Engine, RunError, run};

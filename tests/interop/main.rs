@@ -8,6 +8,7 @@ mod durable;
 mod first_provider;
 mod hostile;
 mod kamailio;
+mod moving_over;
 mod ng_differential;
 mod paid_answered;
 mod paid_carriers;

@@ -5,13 +5,19 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use engine::{Config, RawConfig};
+use engine::{Config, Import, RawConfig};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Configuration file (TOML) with the flags' names as keys; flags and environment win over it
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Configuration file of rtpengine, instead of our own; what is not taken over is named on standard error
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    config_file: Option<PathBuf>,
+    /// Section of that file
+    #[arg(long, value_name = "NAME", default_value = "rtpengine", requires = "config_file")]
+    config_section: String,
     /// Check the configuration and end
     #[arg(long)]
     check: bool,
@@ -72,13 +78,20 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn config(options: Options) -> anyhow::Result<Config> {
-    let file = match &options.config {
-        Some(path) => {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("the file {}", path.display()))?;
-            RawConfig::from_toml(&text).with_context(|| path.display().to_string())?
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("the file {}", path.display()))
+    };
+    let file = match (&options.config, &options.config_file) {
+        (Some(path), _) => RawConfig::from_toml(&read(path)?).with_context(|| path.display().to_string())?,
+        (None, Some(path)) => {
+            let import = Import::from_rtpengine(&read(path)?, &options.config_section)
+                .with_context(|| path.display().to_string())?;
+            for note in import.notes {
+                eprintln!("{}: {note}", path.display());
+            }
+            import.settings
         }
-        None => RawConfig::default(),
+        (None, None) => RawConfig::default(),
     };
     let flags = RawConfig {
         interface: options.interface,

@@ -1,0 +1,209 @@
+//! The configuration file of rtpengine, read as our settings: what is taken over, and what is not and why.
+
+use std::net::SocketAddr;
+
+use super::{ConfigError, RawConfig};
+
+/// What a file of rtpengine came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Import {
+    /// Its settings that are ours too.
+    pub settings: RawConfig,
+    /// A line for each setting that is not taken over, with the reason.
+    pub notes: Vec<String>,
+}
+
+impl Import {
+    /// Reads one section of a file; rtpengine's own is `rtpengine`.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`], naming the line: neither a section, a comment nor `key = value`, a value that is none of its
+    /// kind, or a file without that section.
+    pub fn from_rtpengine(text: &str, section: &str) -> Result<Self, ConfigError> {
+        let mut import = Self::default();
+        let mut here = false;
+        let mut found = false;
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                here = name == section;
+                found |= here;
+                continue;
+            }
+            let refuse = |reason: &str| ConfigError::File(format!("line {number}: {reason}"));
+            let (key, value) =
+                line.split_once('=').ok_or_else(|| refuse("neither a section nor `key = value`"))?;
+            if here {
+                import.set(key.trim(), value.trim()).map_err(|reason| refuse(&reason))?;
+            }
+        }
+        if !found {
+            return Err(ConfigError::File(format!("has no section [{section}]")));
+        }
+        Ok(import)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let settings = &mut self.settings;
+        match key {
+            "interface" if value == "any" => self.notes.push(
+                "interface = any is not taken over: name the addresses, so that media is reachable where you mean it"
+                    .to_owned(),
+            ),
+            "interface" => {
+                settings.interface.extend(value.split(';').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()));
+            }
+            "listen-ng" => settings.listen_ng.extend(
+                value.split(';').map(|one| listener(one.trim())).collect::<Result<Vec<_>, _>>()?,
+            ),
+            "port-min" => settings.port_min = Some(number(key, value)?),
+            "port-max" => settings.port_max = Some(number(key, value)?),
+            "timeout" => settings.timeout = Some(number(key, value)?),
+            "silent-timeout" => settings.silent_timeout = Some(number(key, value)?),
+            "delete-delay" => settings.delete_delay = Some(number(key, value)?),
+            "tos" => settings.tos = Some(number(key, value)?),
+            "num-threads" => settings.workers = Some(number(key, value)?),
+            "max-sessions" => match number::<i64>(key, value)? {
+                limit if limit > 0 => settings.max_sessions = usize::try_from(limit).ok(),
+                _ => self.notes.push(format!("{key} = {value} is not taken over: there is always a limit")),
+            },
+            "log-level" => settings.log = Some(log(number(key, value)?).to_owned()),
+            _ => {
+                let reason = NOT_TAKEN.iter().find(|(keys, _)| keys.split(' ').any(|known| known == key));
+                let reason = reason.map_or("no setting of rtpengine 10.5 that is known here", |(_, reason)| reason);
+                self.notes.push(format!("{key} is not taken over: {reason}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A port alone is one of every address of this machine, a name at most this machine's own.
+fn listener(text: &str) -> Result<String, String> {
+    let full = match text.rsplit_once(':') {
+        Some(("localhost", port)) => format!("127.0.0.1:{port}"),
+        Some(_) => text.to_owned(),
+        None => format!("0.0.0.0:{text}"),
+    };
+    match full.parse::<SocketAddr>() {
+        Ok(address) => Ok(address.to_string()),
+        Err(_) => Err(format!("listen-ng: `{text}` is not [address:]port")),
+    }
+}
+
+fn number<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{key}: `{value}` is out of range or no number"))
+}
+
+/// Levels of syslog (RFC 5424 §6.2.1), of which we have five.
+fn log(level: u8) -> &'static str {
+    match level {
+        0..=3 => "error",
+        4 => "warn",
+        5 | 6 => "info",
+        _ => "debug",
+    }
+}
+
+/// Settings of rtpengine 10.5 that stay behind, by the reason.
+const NOT_TAKEN: &[(&str, &str)] = &[
+    ("table no-fallback iptables-chain", "there is no kernel module, and none is needed"),
+    (
+        "foreground pidfile log-stderr log-facility split-logs no-log-timestamps",
+        "the service manager does this",
+    ),
+    (
+        "listen-tcp listen-udp listen-tcp-ng listen-cli listen-http listen-https https-cert https-key http-threads",
+        "NG is answered over UDP alone",
+    ),
+    ("final-timeout offer-timeout max-load max-cpu max-bandwidth", "not built yet"),
+    (
+        "endpoint-learning sip-source",
+        "a stranger's address is never learned; see the flags of a message for what a client may widen",
+    ),
+    ("recording-dir recording-method recording-format", "recording is not built yet"),
+    (
+        "dtls-passive dtls-rsa-key-size dtls-cert-cipher dtls-mtu dtls-ciphers dtls-signature debug-srtp log-srtp-keys",
+        "encrypted media is not built yet, and keys are never logged",
+    ),
+    (
+        "redis redis-write redis-num-threads redis-expires no-redis-required redis-allowed-errors redis-disable-time \
+         redis-cmd-timeout redis-connect-timeout redis-delete-async redis-delete-async-interval subscribe-keyspace \
+         active-switchover",
+        "calls are not kept in Redis",
+    ),
+    (
+        "scheduling priority idle-scheduling idle-priority thread-stack poller-per-thread",
+        "workers need no tuning",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Import {
+        Import::from_rtpengine(text, "rtpengine").expect("a file of rtpengine")
+    }
+
+    #[test]
+    fn what_both_have_is_taken_over() {
+        let import = read(
+            "# a comment\n[rtpengine]\ninterface = pub/192.0.2.1!198.51.100.1;priv/10.0.0.1\nlisten-ng = localhost:2223\n\
+             port-min=20000\nport-max = 20100\ntimeout = 30\nsilent-timeout = 600\ndelete-delay = 0\ntos = 0\nnum-threads = 2\n\
+             max-sessions = 10\nlog-level = 7\n\n[other]\nport-min = 1\n",
+        );
+        assert_eq!(import.notes, Vec::<String>::new());
+        let expected = RawConfig {
+            interface: vec!["pub/192.0.2.1!198.51.100.1".into(), "priv/10.0.0.1".into()],
+            listen_ng: vec!["127.0.0.1:2223".into()],
+            port_min: Some(20_000),
+            port_max: Some(20_100),
+            timeout: Some(30),
+            silent_timeout: Some(600),
+            delete_delay: Some(0),
+            tos: Some(0),
+            workers: Some(2),
+            max_sessions: Some(10),
+            log: Some("debug".into()),
+            ..RawConfig::default()
+        };
+        assert_eq!(import.settings, expected);
+        expected.check().expect("sound");
+    }
+
+    #[test]
+    fn what_stays_behind_is_named_with_its_reason() {
+        let import = read(
+            "[rtpengine]\ninterface = any\ntable = 0\nmax-sessions = -1\nredis = 127.0.0.1:6379/5\nodd = 1\n",
+        );
+        assert_eq!(import.settings, RawConfig::default());
+        let beginnings = ["interface = any", "table ", "max-sessions = -1", "redis ", "odd "];
+        assert_eq!(import.notes.len(), beginnings.len());
+        for (note, beginning) in import.notes.iter().zip(beginnings) {
+            assert!(note.starts_with(beginning) && note.contains("not taken over: "), "{note}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_such_file_is_refused_with_its_line() {
+        for (text, part) in [
+            ("", "no section [rtpengine]"),
+            ("[other]\ntos = 1\n", "no section [rtpengine]"),
+            ("[rtpengine]\nhello\n", "line 2: "),
+            ("[rtpengine]\n\ntos = 300\n", "line 3: tos"),
+            ("[rtpengine]\nlisten-ng = somewhere:2223\n", "line 2: listen-ng"),
+        ] {
+            let error = Import::from_rtpengine(text, "rtpengine").expect_err(text).to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_every_address() {
+        assert_eq!(listener("2223").as_deref(), Ok("0.0.0.0:2223"));
+        assert_eq!(listener("[::1]:2223").as_deref(), Ok("[::1]:2223"));
+    }
+}
