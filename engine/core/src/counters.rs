@@ -64,7 +64,7 @@ pub struct Counters {
     pub copies_sent: u64,
     /// Their bytes.
     pub copies_bytes: u64,
-    /// Copies and packets of our own that found no room, dropped.
+    /// Copies and packets of our own that found no room, or a party of which nobody knows where it is.
     pub copies_dropped: u64,
     /// Sinks that did not get a datagram which others got.
     pub sinks_missed: u64,

@@ -49,7 +49,10 @@ impl Road<'_> {
     /// Sends a packet of our own to the party at `path`; false, and counted, if it cannot be sent.
     #[cfg_attr(not(test), expect(dead_code, reason = "generated RTCP is what is sent so"))]
     pub(crate) fn originate(&mut self, path: PathId, packet: &[u8]) -> bool {
-        let Ok((socket, remote)) = destination(self.paths, path) else { return false };
+        let Ok((socket, remote)) = destination(self.paths, path) else {
+            self.counters.copies_dropped += 1;
+            return false;
+        };
         self.copy(path, socket, remote, packet).is_some()
     }
 
@@ -100,13 +103,18 @@ impl Road<'_> {
         let mut first = None;
         let mut refused = DropReason::NoSink;
         let mut place = 0;
+        let mut missed = 0;
         while let Some(sink) = self.paths.get(id).and_then(|half| half.sinks().nth(place).copied()) {
             place += 1;
             let half = self.paths.get(id).ok_or(DropReason::NoSink)?;
             let silenced = half.kind == PathKind::Rtp && (half.gate.silenced || sink.silenced);
             match open(self.paths, half, &sink).and_then(|()| destination(self.paths, sink.path)) {
-                Err(reason) if place == 1 => refused = reason,
-                Err(_) => self.counters.sinks_missed += u64::from(first.is_some()),
+                Err(reason) => {
+                    missed += 1;
+                    if place == 1 {
+                        refused = reason;
+                    }
+                }
                 Ok(to) if first.is_none() => first = Some((sink.path, to, silenced)),
                 Ok((socket, remote)) => {
                     let made = self.copy(sink.path, socket, remote, packet);
@@ -117,6 +125,7 @@ impl Road<'_> {
             }
         }
         let Some((path, (socket, remote), silenced)) = first else { return Err(refused) };
+        self.counters.sinks_missed += missed;
         if silenced {
             silence::silence(packet);
         }

@@ -62,6 +62,11 @@ fn a_way_that_is_blocked_or_silenced_says_nothing_about_the_other() {
     on_way(&mut rig, c, true, false);
     assert_eq!(remotes(&mut rig, toward_a), (Some(B.parse().unwrap()), vec![]));
     assert_eq!(rig.shard.counters().sinks_missed, 1);
+    let b = rig.shard.paths[a].sinks().next().unwrap().path;
+    on_way(&mut rig, b, true, false);
+    on_way(&mut rig, c, false, false);
+    assert_eq!(remotes(&mut rig, toward_a), (Some(C.parse().unwrap()), vec![]));
+    assert_eq!(rig.shard.counters().sinks_missed, 2, "the first sink is no exception");
 }
 
 #[test]
@@ -97,4 +102,5 @@ fn a_packet_of_our_own_goes_where_the_party_is_and_nowhere_if_it_is_nowhere() {
     assert_eq!((remote, &packet[..]), (C.parse().unwrap(), &b"report"[..]));
     let nowhere = rig.shard.paths.insert(crate::path::PathKind::Rtcp);
     assert!(!rig.shard.road().originate(nowhere, b"report"));
+    assert_eq!(rig.shard.counters().copies_dropped, 1);
 }
