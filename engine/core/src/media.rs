@@ -20,6 +20,10 @@ pub(crate) struct Media {
     /// Where this party said it is; `None` before its first description.
     pub(crate) endpoint: Option<SocketAddr>,
     pub(crate) direction: Direction,
+    /// What the last offer or answer left of it, of either side.
+    pub(crate) direction_told: Direction,
+    /// Its name in descriptions that go to this party (RFC 5888).
+    pub(crate) mid: Option<String>,
     /// Port 0: refused by this party.
     pub(crate) refused: bool,
     pub(crate) mux: Mux,
@@ -78,6 +82,8 @@ impl Media {
             transport,
             endpoint: None,
             direction: Direction::SendRecv,
+            direction_told: Direction::SendRecv,
+            mid: None,
             refused: false,
             mux: Mux::default(),
             rtp: paths.insert(first),

@@ -73,10 +73,10 @@ fn media_status(index: u32, media: &Media, created_s: u64, sockets: &Sockets, pa
     if paths[media.rtp].latch.signalled().is_some() || media.selected.is_none() {
         flags.push(Cow::Borrowed("initialized"));
     }
-    if media.direction.receives() {
+    if media.direction_told.receives() {
         flags.push(Cow::Borrowed("send"));
     }
-    if media.direction.sends() {
+    if media.direction_told.sends() {
         flags.push(Cow::Borrowed("recv"));
     }
     if media.mux.active {

@@ -82,11 +82,11 @@ pub(crate) fn describe(media: &mut Media, index: usize, exchange: &Exchange, pat
     let plan = exchange.sections[index];
     let section = &exchange.sdp.media[index];
     media.kind.clone_from(&section.media().kind);
-    media.protocol.clone_from(&section.media().proto);
     media.become_transport(plan.transport, paths);
     media.endpoint = Some(plan.endpoint);
     media.refused = section.media().port == 0;
     media.direction = direction(&exchange.sdp, index);
+    media.direction_told = media.direction;
 }
 
 /// The direction of a section, hold by the unspecified address included.
@@ -112,7 +112,9 @@ pub(crate) fn multiplex(
             sender.mux.offered_by = written;
             sender.mux.accept = asked.accept || asked.demux;
             sender.mux.reject = asked.reject;
-            let offered = asked.offer || asked.require || (written && !asked.demux);
+            // Whoever talks that way already is not talked out of it.
+            let follows = written || (receiver.mux.active && receiver.mux.offered_to);
+            let offered = asked.offer || asked.require || (follows && !asked.demux);
             receiver.mux.offered_to = offered;
             if asked.require {
                 receiver.mux.active = true;
@@ -130,12 +132,47 @@ pub(crate) fn multiplex(
     }
 }
 
-/// The profile of a section that goes out.
-pub(crate) fn protocol(kind: Kind, signal: &Signal, sent: &str, receiver: &Media) -> String {
-    match (kind, signal.transport_protocol) {
-        (Kind::Offer, Some(TransportProtocol::RtpAvp)) => "RTP/AVP".to_owned(),
-        (Kind::Offer, Some(TransportProtocol::RtpAvpf)) => "RTP/AVPF".to_owned(),
-        (Kind::Answer, Some(TransportProtocol::Accept)) | (Kind::Offer, _) => sent.to_owned(),
-        (Kind::Answer, _) => receiver.protocol.clone(),
+/// The profiles of both sides of a section. What a client asked for towards one side stays until
+/// the other side offers another profile, or the client asks anew.
+pub(crate) fn protocols(
+    kind: Kind,
+    signal: &Signal,
+    sent: &str,
+    transport: Transport,
+    from: &mut Media,
+    to: &mut Media,
+) {
+    if from.protocol != sent {
+        sent.clone_into(&mut from.protocol);
+        let accepted = signal.transport_protocol == Some(TransportProtocol::Accept);
+        if kind == Kind::Offer || accepted || to.transport != transport {
+            sent.clone_into(&mut to.protocol);
+        }
+    }
+    if let (Transport::Rtp, Some(asked @ (TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf))) =
+        (transport, signal.transport_protocol)
+    {
+        asked.as_str().clone_into(&mut to.protocol);
+    }
+}
+
+/// `mid` of both sides (RFC 5888): an answer bears what its offer bore, a side that was told one keeps it.
+pub(crate) fn name(
+    kind: Kind,
+    signal: &Signal,
+    index: usize,
+    section: &rtp::sdp::MediaSection,
+    from: &mut Media,
+    to: &mut Media,
+) {
+    if kind == Kind::Answer {
+        return;
+    }
+    let written = section.section.attribute("mid").and_then(|attribute| attribute.value);
+    if let Some(mid) = written {
+        from.mid = Some(mid.to_owned());
+    }
+    if to.mid.is_none() {
+        to.mid = from.mid.clone().or_else(|| signal.generate_mid.then(|| (index + 1).to_string()));
     }
 }

@@ -17,6 +17,8 @@ use crate::{leg::Identity, media::Transport};
 pub(crate) struct Outgoing {
     pub(crate) transport: Transport,
     pub(crate) protocol: String,
+    /// Its name towards the reader.
+    pub(crate) mid: Option<String>,
     /// Where the reader sends RTP; of a refused section only the address counts.
     pub(crate) local: SocketAddr,
     pub(crate) rtcp_port: u16,
@@ -38,8 +40,7 @@ pub(crate) fn description(
     let mut out = sdp.clone();
     let strip_ice = signal.ice == Some(ng::Ice::Remove);
     for (index, section) in outgoing.iter().enumerate() {
-        let number = index + 1;
-        media(&mut out.media[index], section, signal, number)?;
+        media(&mut out.media[index], section, signal)?;
         if strip_ice && section.transport != Transport::Foreign {
             out.media[index].section.retain(|line| !refuse::is_ice(line));
         }
@@ -55,6 +56,9 @@ pub(crate) fn description(
         (None, None) => None,
     };
     if let Some(address) = address {
+        if let Some(connection) = sdp.session.connection() {
+            keep_foreign(&mut out, outgoing, &connection)?;
+        }
         connection(&mut out.session, address, signal)?;
     }
     let original = signal.original_sendrecv;
@@ -87,12 +91,7 @@ pub(crate) fn comes_back(sdp: &Sdp, signal: &Signal, marker: &str) -> bool {
 /// The attribute that says through which engine a description went, by the name that rtpengine gave it.
 const MARK: &str = "rtpengine";
 
-fn media(
-    media: &mut MediaSection,
-    outgoing: &Outgoing,
-    signal: &Signal,
-    number: usize,
-) -> Result<(), LineError> {
+fn media(media: &mut MediaSection, outgoing: &Outgoing, signal: &Signal) -> Result<(), LineError> {
     let transport = outgoing.transport;
     if transport == Transport::Foreign {
         return Ok(());
@@ -103,7 +102,6 @@ fn media(
     }
     let refused = media.media().port == 0;
     let codecs = if transport == Transport::Rtp && !refused { codec::lines(media)? } else { Vec::new() };
-    let mid = media.section.attribute("mid").and_then(|a| a.value).map(str::to_owned);
     let ptime = media.section.find_attribute("ptime").map(|index| media.section.lines()[index].clone());
     let rtp = transport == Transport::Rtp;
     let ends = rtp && media.section.has_attribute("end-of-candidates");
@@ -113,21 +111,19 @@ fn media(
             "rtcp" | "ptime" => true,
             "rtcp-mux" | "setup" | "end-of-candidates" => rtp,
             "rtpmap" | "fmtp" | "rtcp-fb" => rtp && codec::belongs(line),
-            "mid" => !refused,
+            "mid" => true,
             name => {
                 attribute.value.is_none() && Direction::from_name(name).is_some() && !signal.original_sendrecv
             }
         };
         !owned
     });
+    let section = &mut media.section;
+    if let Some(mid) = &outgoing.mid {
+        section.append_attribute("mid", Some(mid))?;
+    }
     if refused {
         return Ok(());
-    }
-    let section = &mut media.section;
-    match mid {
-        Some(mid) => section.append_attribute("mid", Some(&mid))?,
-        None if signal.generate_mid => section.append_attribute("mid", Some(&number.to_string()))?,
-        None => {}
     }
     codecs.into_iter().for_each(|line| section.append(line));
     if !signal.original_sendrecv {
@@ -156,6 +152,16 @@ fn media(
         ..media.media().clone()
     };
     media.set_media(fields)
+}
+
+/// Sections that are not ours stay where the session's `c=` sent their packets.
+fn keep_foreign(out: &mut Sdp, outgoing: &[Outgoing], connection: &Connection) -> Result<(), LineError> {
+    for (section, media) in outgoing.iter().zip(&mut out.media) {
+        if section.transport == Transport::Foreign && media.section.connection().is_none() {
+            media.section.set_connection(connection)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts our address in place of the section's `c=`, if it has one. Hold by the unspecified

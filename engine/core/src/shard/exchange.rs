@@ -15,8 +15,8 @@ use crate::{
     latch::{Signalled, is_private},
     media::{Media, ShownPair, Transport},
     negotiate::{
-        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, protocol, refuse,
-        rewrite,
+        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
+        refuse, rewrite,
     },
     path::{PathId, Paths},
     socket::{PairId, Sockets},
@@ -148,11 +148,7 @@ impl Shard {
                 continue;
             }
             let receiver_at = call.leg(receiver).medias[index].endpoint;
-            let to_receiver = signal
-                .address_family
-                .map(|family| family == ng::Family::Ip4)
-                .or_else(|| receiver_at.map(|at| at.is_ipv4()))
-                .unwrap_or_else(|| plan.endpoint.is_ipv4());
+            let to_receiver = is_ipv4_wanted(&signal, receiver_at, plan);
             let mut request = PairRequest {
                 key,
                 tos,
@@ -245,15 +241,18 @@ impl Shard {
         let mut outgoing = Vec::with_capacity(exchange.sections.len());
         for (index, plan) in exchange.sections.iter().enumerate() {
             let [from, to] = both(call, sender, receiver);
+            let interface = to.interface.clone();
             let talks = from.peer == Some(receiver);
             let (from, to) = (&mut from.medias[index], &mut to.medias[index]);
-            let proto = protocol(kind, signal, &sdp.media[index].media().proto, to);
+            let receiver_at = to.endpoint;
+            protocols(kind, signal, &sdp.media[index].media().proto, plan.transport, from, to);
             describe(from, index, &exchange, paths);
             to.become_transport(plan.transport, paths);
             if kind == Kind::Offer {
-                to.protocol.clone_from(&proto);
                 to.kind.clone_from(&from.kind);
             }
+            to.direction_told = from.direction_told.reversed();
+            name(kind, signal, index, &sdp.media[index], from, to);
             let written = sdp.media[index].section.has_attribute("rtcp-mux");
             let (rtcp_mux, one_port) = multiplex(kind, signal, written, from, to);
             show(from, plan.sender_pair, sockets, paths);
@@ -267,13 +266,15 @@ impl Shard {
             signal_latches(from, plan, signal, advertised.map(|at| at.ip()), sockets, paths);
             let interfaces = sockets.interfaces();
             let fallback = || {
-                let chosen = interfaces.choose(None, plan.endpoint.is_ipv4());
+                let ipv4 = is_ipv4_wanted(signal, receiver_at, plan);
+                let chosen = interfaces.choose(interface.as_deref(), ipv4);
                 SocketAddr::new(interfaces.get(chosen).advertised, 0)
             };
-            let local = advertised.unwrap_or_else(fallback);
+            let local = plan.receiver_pair.and(advertised).unwrap_or_else(fallback);
             outgoing.push(rewrite::Outgoing {
                 transport: plan.transport,
-                protocol: proto,
+                protocol: to.protocol.clone(),
+                mid: to.mid.clone(),
                 local,
                 rtcp_port: if one_port { local.port() } else { local.port().saturating_add(1) },
                 rtcp_mux,
@@ -337,6 +338,9 @@ fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), S
     if let Some(text) = refuse::description(&sdp, signal.ice == Some(ng::Ice::Remove)) {
         return Err(text);
     }
+    if signal.trust == Trust::SipSource && signal.received_from.is_none() {
+        return Err("Incomplete SDP specification".to_owned());
+    }
     let source = signal.received_from.filter(|_| signal.trust == Trust::SipSource);
     let section = |index: usize| {
         let media = &sdp.media[index];
@@ -360,6 +364,15 @@ fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), S
     };
     let sections = (0..sdp.media.len()).map(section).collect::<Result<_, _>>()?;
     Ok((sdp, sections))
+}
+
+/// The address family of what the receiver is shown: as asked; else its own; else the sender's.
+fn is_ipv4_wanted(signal: &Signal, receiver_at: Option<SocketAddr>, plan: &SectionPlan) -> bool {
+    signal
+        .address_family
+        .map(|family| family == ng::Family::Ip4)
+        .or_else(|| receiver_at.map(|at| at.is_ipv4()))
+        .unwrap_or_else(|| plan.endpoint.is_ipv4())
 }
 
 /// What the pairs of one exchange have in common.
