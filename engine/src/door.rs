@@ -258,7 +258,9 @@ impl Door {
                 self.finish(asker, &Reply::Pong { instance });
             }
             Command::Events(events) => self.poll(now_ns, asker, events),
-            Command::Unsupported { name, .. } => self.finish(asker, &Reply::not_supported(&[name])),
+            command @ (Command::Unsupported { .. } | Command::Statistics | Command::Cli(_)) => {
+                self.finish(asker, &Reply::not_supported(&[command.name().to_owned()]));
+            }
             Command::List(list) => {
                 let id = self.start(now_ns, asker, Some(list.limit));
                 for shard in 0..self.shards {

@@ -40,7 +40,7 @@ pub(crate) fn of_call(
         tags: parties().map(|(index, leg)| tag_status(call, index, leg, sockets, paths)).collect(),
         totals,
         owner: call.owner.clone(),
-        ended: None,
+        ..CallReport::default()
     }
 }
 
@@ -64,6 +64,7 @@ fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &P
             .zip(&leg.medias)
             .map(|(index, media)| media_status(index, media, leg.created_s, sockets, paths))
             .collect(),
+        ..TagStatus::default()
     }
 }
 
@@ -100,6 +101,7 @@ fn media_status(index: u32, media: &Media, created_s: u64, sockets: &Sockets, pa
         codec: None,
         streams: streams.collect(),
         flags,
+        ..MediaStatus::default()
     }
 }
 
@@ -125,6 +127,7 @@ fn stream_status(path: &Path, created_s: u64, local: std::net::SocketAddr, mux: 
         flags,
         stats: path.received,
         ssrc: path.ssrc,
+        ..StreamStatus::default()
     }
 }
 

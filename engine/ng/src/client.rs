@@ -7,11 +7,12 @@ use thiserror::Error;
 use crate::{
     bencode,
     envelope::{Encoding, Envelope},
-    json,
-    reply::{CallList, Reply, SignalReply},
+    json, party_write,
+    reply::{CallList, Explained, Reply, SignalReply},
     report_value,
     request::{Command, Delete, DeleteDelay},
-    signal::{Family, Ice, Learning, MessageKind, Signal, Trust},
+    signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, Trust},
+    statistics::{StatisticsReply, read_sections},
     value::{Fields, Value},
 };
 
@@ -47,6 +48,16 @@ impl Command {
             Self::Lease(_) => "lease",
             Self::ReportAck(_) => "report ack",
             Self::Events(_) => "events",
+            Self::StartRecording(_) => "start recording",
+            Self::StopRecording(_) => "stop recording",
+            Self::PauseRecording(_) => "pause recording",
+            Self::SubscribeRequest(_) => "subscribe request",
+            Self::SubscribeAnswer(_) => "subscribe answer",
+            Self::Unsubscribe(_) => "unsubscribe",
+            Self::Publish(_) => "publish",
+            Self::Connect(_) => "connect",
+            Self::Statistics => "statistics",
+            Self::Cli(_) => "cli",
             Self::Unsupported { name, .. } => name,
         }
     }
@@ -60,8 +71,16 @@ impl Command {
             Self::Gate(gate) => Some(&gate.call_id),
             Self::Lease(lease) => Some(&lease.call_id),
             Self::ReportAck(ack) => Some(&ack.call_id),
+            Self::StartRecording(recording)
+            | Self::StopRecording(recording)
+            | Self::PauseRecording(recording) => Some(&recording.call_id),
+            Self::SubscribeRequest(request) => Some(&request.signal.call_id),
+            Self::SubscribeAnswer(answer) => Some(&answer.signal.call_id),
+            Self::Unsubscribe(unsubscribe) => Some(&unsubscribe.call_id),
+            Self::Publish(publish) => Some(&publish.signal.call_id),
+            Self::Connect(connect) => Some(&connect.signal.call_id),
             Self::Unsupported { call_id, .. } => call_id.as_deref(),
-            Self::Ping(_) | Self::List(_) | Self::Events(_) => None,
+            Self::Ping(_) | Self::List(_) | Self::Events(_) | Self::Statistics | Self::Cli(_) => None,
         }
     }
 
@@ -72,7 +91,7 @@ impl Command {
             Self::Ping(ping) => {
                 fields.put_some("owner", ping.owner.as_deref());
             }
-            Self::Offer(signal) | Self::Answer(signal) => put_signal(signal, &mut fields),
+            Self::Offer(signal) | Self::Answer(signal) => put_signal(signal, &mut fields, &[]),
             Self::Delete(delete) => put_delete(delete, &mut fields),
             Self::Query(query) => {
                 fields
@@ -109,15 +128,18 @@ impl Command {
                     .put_number("wait-ms", events.wait_ms)
                     .put_some("owner", events.owner.as_deref());
             }
-            Self::Unsupported { .. } => {}
+            other => party_write::put(other, &mut fields),
         }
         fields.done()
     }
 }
 
-fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>) {
+/// Writes the tags and options; `more` flags stand beside those of the signal.
+pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: &[(bool, &'static str)]) {
+    if !signal.from_tag.is_empty() {
+        fields.put_text("from-tag", &signal.from_tag);
+    }
     fields
-        .put_text("from-tag", &signal.from_tag)
         .put_some("to-tag", signal.to_tag.as_deref())
         .put_some("via-branch", signal.via_branch.as_deref())
         .put_some("label", signal.label.as_deref())
@@ -151,23 +173,56 @@ fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>) {
             (mux.reject, "reject"),
         ],
     );
-    put_words(
-        fields,
-        "flags",
-        &[
-            (signal.trust == Trust::SipSource, "SIP-source-address"),
-            (signal.asymmetric, "asymmetric"),
-            (signal.strict_source, "strict-source"),
-            (signal.media_handover, "media-handover"),
-            (signal.port_latching == Some(true), "port-latching"),
-            (signal.port_latching == Some(false), "no-port-latching"),
-            (signal.generate_mid, "generate-mid"),
-            (signal.rtcp_attribute == Some(true), "full-rtcp-attribute"),
-            (signal.rtcp_attribute == Some(false), "no-rtcp-attribute"),
-            (signal.original_sendrecv, "original-sendrecv"),
-            (signal.loop_protect, "loop-protect"),
-        ],
-    );
+    let mut flags = more.to_vec();
+    flags.extend([
+        (signal.trust == Trust::SipSource, "SIP-source-address"),
+        (signal.asymmetric, "asymmetric"),
+        (signal.strict_source, "strict-source"),
+        (signal.media_handover, "media-handover"),
+        (signal.port_latching == Some(true), "port-latching"),
+        (signal.port_latching == Some(false), "no-port-latching"),
+        (signal.generate_mid, "generate-mid"),
+        (signal.rtcp_attribute == Some(true), "full-rtcp-attribute"),
+        (signal.rtcp_attribute == Some(false), "no-rtcp-attribute"),
+        (signal.original_sendrecv, "original-sendrecv"),
+        (signal.loop_protect, "loop-protect"),
+        (signal.reset, "reset"),
+        (signal.early_media, "early-media"),
+        (signal.generate_rtcp, "generate-RTCP"),
+        (signal.unidirectional, "unidirectional"),
+        (signal.static_codecs, "static-codecs"),
+        (signal.explain, "explain"),
+        (signal.recording.exclude, "exclude-recording"),
+        (signal.recording.discard, "discard-recording"),
+        (signal.recording.skip_db, "skip-recording-db"),
+    ]);
+    put_words(fields, "flags", &flags);
+    fields
+        .put_some("set-label", signal.set_label.as_deref())
+        .put_some("to-label", signal.to_label.as_deref())
+        .put_some("interface", signal.interface.as_deref())
+        .put_some(
+            "alias-key",
+            signal.alias_key.map(|key| match key {
+                AliasKey::Sdp => "SDP",
+                AliasKey::Address => "address",
+            }),
+        )
+        .put_some("record-call", signal.record_call.map(|on| if on { "on" } else { "off" }));
+    party_write::put_options(&signal.recording, fields);
+    if let DeleteDelay::Seconds(seconds) = signal.delete_delay {
+        fields.put_number("delete-delay", seconds);
+    }
+    if signal.tcp_media_reject {
+        fields.put_text("tcp-media", "reject");
+    }
+    if signal.learn_strict {
+        fields.put_text("learn", "strict");
+    }
+    if !signal.media_networks.is_empty() {
+        let networks = signal.media_networks.iter().map(|network| Value::owned(network.to_string()));
+        fields.put("media-networks", Value::List(networks.collect()));
+    }
     match signal.direction.as_slice() {
         [] => {}
         names if names.iter().all(|name| !name.is_empty()) => {
@@ -239,7 +294,7 @@ fn put_delete<'a>(delete: &'a Delete, fields: &mut Fields<'a>) {
     put_optional(fields, "keep-report", delete.keep_report.then_some(1));
 }
 
-fn put_words<'a>(fields: &mut Fields<'a>, key: &'a str, words: &[(bool, &'static str)]) {
+pub(crate) fn put_words<'a>(fields: &mut Fields<'a>, key: &'a str, words: &[(bool, &'static str)]) {
     let mut chosen = words.iter().filter(|(chosen, _)| *chosen).map(|(_, word)| *word).peekable();
     if chosen.peek().is_some() {
         fields.put(key, word_list(chosen));
@@ -252,7 +307,7 @@ fn put_optional<'a>(fields: &mut Fields<'a>, key: &'a str, number: Option<impl T
     }
 }
 
-fn word_list<'a>(words: impl IntoIterator<Item = &'a str>) -> Value<'a> {
+pub(crate) fn word_list<'a>(words: impl IntoIterator<Item = &'a str>) -> Value<'a> {
     Value::List(words.into_iter().map(Value::text).collect())
 }
 
@@ -293,6 +348,12 @@ impl Reply {
             "ok" if tree.get("sdp").is_some() => Some(Self::Signal(SignalReply {
                 sdp: tree.get("sdp")?.as_bytes()?.to_vec(),
                 warning: text("warning"),
+                from_tags: names(tree.get("from-tags"))?,
+                to_tag: text("to-tag"),
+                explain: match tree.get("explain") {
+                    Some(lines) => lines.items()?.iter().map(Explained::read).collect::<Option<_>>()?,
+                    None => Vec::new(),
+                },
             })),
             "ok" if tree.get("calls").is_some() => Some(Self::List(CallList {
                 calls: names(tree.get("calls"))?,
@@ -302,6 +363,10 @@ impl Reply {
             "ok" if tree.get("tags").is_some() => {
                 report_value::report(tree).map(|report| Self::Report(Box::new(report)))
             }
+            "ok" if let Some(sections) = tree.get("statistics") => {
+                Some(Self::Statistics(StatisticsReply { sections: read_sections(sections) }))
+            }
+            "ok" if tree.get("response").is_some() => Some(Self::Cli(text("response")?)),
             "ok" => Some(Self::Ok { warning: text("warning") }),
             _ => None,
         }

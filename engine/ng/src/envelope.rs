@@ -7,6 +7,7 @@ use crate::{
     json::{self, JsonError},
     request::Request,
     request_read,
+    templates::Templates,
     value::Value,
 };
 
@@ -71,8 +72,16 @@ pub fn split_cookie(datagram: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     }
 }
 
-/// Reads one document: how it is written, and what it asks.
+/// Reads one document: how it is written, and what it asks. There are no presets.
 pub fn read_document(document: &[u8]) -> (Encoding, Result<Request, RequestError>) {
+    read_document_with(document, &Templates::default())
+}
+
+/// Reads one document, with the presets that it may name.
+pub fn read_document_with(
+    document: &[u8],
+    templates: &Templates,
+) -> (Encoding, Result<Request, RequestError>) {
     let encoding = match document.first() {
         None => return (Encoding::Bencode, Err(RequestError::NoPayload)),
         Some(b'd') => Encoding::Bencode,
@@ -92,7 +101,7 @@ pub fn read_document(document: &[u8]) -> (Encoding, Result<Request, RequestError
             JsonError::Value => RequestError::Bencode,
         }),
     };
-    (encoding, tree.and_then(|tree| request_read::read(&tree)))
+    (encoding, tree.and_then(|tree| request_read::read(&tree, templates)))
 }
 
 /// A datagram that gets no reply: there is no cookie to reply to.

@@ -18,6 +18,11 @@ mod client;
 mod envelope;
 mod event;
 pub mod json;
+mod options;
+mod party;
+mod party_read;
+mod party_write;
+mod quality_value;
 mod reply;
 mod report;
 mod report_value;
@@ -27,17 +32,30 @@ mod rtpp_flags;
 mod signal;
 mod signal_read;
 mod spelling;
+mod statistics;
+mod subscription;
+mod templates;
 mod value;
 
 pub use client::ReplyError;
-pub use envelope::{Encoding, Envelope, FrameError, RequestError, read_document, split_cookie};
+pub use envelope::{
+    Encoding, Envelope, FrameError, RequestError, read_document, read_document_with, split_cookie,
+};
 pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport};
-pub use reply::{CallList, Reply, SignalReply};
+pub use party::{All, Recording, RecordingOptions, Selector};
+pub use reply::{CallList, Explained, Reply, SignalReply};
 pub use report::{
-    CallReport, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
+    CallReport, MediaStatus, MosAverage, MosSample, Offender, SsrcQuality, SsrcReport, StreamCounters,
+    StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
 };
 pub use request::{
-    Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
+    Cli, Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
 };
-pub use signal::{Family, Ice, Learning, MessageKind, Replace, RtcpMux, Signal, TransportProtocol, Trust};
+pub use signal::{
+    AliasKey, Family, Ice, Learning, MessageKind, Network, NetworkError, Replace, RtcpMux, Signal,
+    TransportProtocol, Trust,
+};
+pub use statistics::{Stat, StatisticsReply};
+pub use subscription::{Connect, Publish, SubscribeAnswer, SubscribeRequest, Unsubscribe};
+pub use templates::Templates;
 pub use value::{Entry, Value};

@@ -5,6 +5,7 @@ use crate::{
     event::EventBatch,
     report::CallReport,
     report_value,
+    statistics::{StatisticsReply, put_sections},
     value::{Fields, Value},
 };
 
@@ -29,6 +30,10 @@ pub enum Reply {
     List(CallList),
     /// `events`
     Events(EventBatch),
+    /// `statistics`
+    Statistics(StatisticsReply),
+    /// `cli`: what the line printed.
+    Cli(String),
     /// Refused; the text is what clients compare.
     Error(String),
     /// Refused because the engine is full; only for a client that said it knows this result.
@@ -105,7 +110,18 @@ impl Reply {
                 return fields.done();
             }
             Self::Signal(signal) => {
-                fields.put("sdp", Value::text(&signal.sdp)).put_some("warning", signal.warning.as_deref());
+                fields.put("sdp", Value::text(&signal.sdp));
+                if let [from_tag] = signal.from_tags.as_slice() {
+                    fields.put_text("from-tag", from_tag);
+                }
+                if !signal.from_tags.is_empty() {
+                    fields.put("from-tags", names(&signal.from_tags));
+                }
+                fields.put_some("to-tag", signal.to_tag.as_deref());
+                if !signal.explain.is_empty() {
+                    fields.put("explain", Value::List(signal.explain.iter().map(Explained::value).collect()));
+                }
+                fields.put_some("warning", signal.warning.as_deref());
             }
             Self::Ok { warning } => {
                 fields.put_some("warning", warning.as_deref());
@@ -116,6 +132,12 @@ impl Reply {
                 if !list.ended.is_empty() {
                     fields.put("ended", names(&list.ended));
                 }
+            }
+            Self::Statistics(statistics) => {
+                fields.put("statistics", put_sections(&statistics.sections));
+            }
+            Self::Cli(text) => {
+                fields.put_text("response", text);
             }
             Self::Events(batch) => report_value::put_events(batch, &mut fields),
         }
@@ -141,6 +163,47 @@ pub struct SignalReply {
     pub sdp: Vec<u8>,
     /// Something the client may want to log.
     pub warning: Option<String>,
+    /// Whom a `subscribe request` lets one hear.
+    pub from_tags: Vec<String>,
+    /// The tag of the party that a `subscribe request` made.
+    pub to_tag: Option<String>,
+    /// Why each line was changed; only where it was asked.
+    pub explain: Vec<Explained>,
+}
+
+/// Why one line of a description was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Explained {
+    /// Number of the line, from 1: in the description that came, or for an added line in the one that goes.
+    pub line: u32,
+    /// The line that came; `None` if it was added.
+    pub was: Option<String>,
+    /// The line that goes; `None` if it was removed.
+    pub now: Option<String>,
+    /// Why.
+    pub why: String,
+}
+
+impl Explained {
+    fn value(&self) -> Value<'_> {
+        let mut fields = Fields::default();
+        fields
+            .put_number("line", self.line)
+            .put_some("was", self.was.as_deref())
+            .put_some("now", self.now.as_deref())
+            .put_text("why", &self.why);
+        fields.done()
+    }
+
+    pub(crate) fn read(value: &Value<'_>) -> Option<Self> {
+        let text = |key| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            line: value.get("line")?.as_unsigned()?.try_into().ok()?,
+            was: text("was"),
+            now: text("now"),
+            why: text("why").unwrap_or_default(),
+        })
+    }
 }
 
 /// The answer to `list`.
@@ -203,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_reply_beyond_a_datagram_is_an_error_instead_of_silence() {
-        let signal = SignalReply { sdp: vec![b'x'; Reply::DATAGRAM_BYTES_MAX], warning: None };
+        let signal = SignalReply { sdp: vec![b'x'; Reply::DATAGRAM_BYTES_MAX], ..SignalReply::default() };
         assert_eq!(sent(&Reply::Signal(signal)), Reply::Error("Reply exceeds a datagram".to_owned()));
         assert_eq!(sent(&Reply::Error("x".repeat(70_000))), Reply::Error(String::new()));
     }

@@ -15,8 +15,14 @@ pub struct CallReport {
     pub last_signal_s: u64,
     /// The parties, in order of appearance.
     pub tags: Vec<TagStatus>,
+    /// What is known of each synchronisation source, as Kamailio and OpenSIPS read quality.
+    pub ssrcs: Vec<SsrcReport>,
     /// Everything received, summed.
     pub totals: Totals,
+    /// The call is being recorded.
+    pub recording: bool,
+    /// Who sent to the call without leave.
+    pub offenders: Vec<Offender>,
     /// Who drives the call.
     pub owner: Option<String>,
     /// Why and when the call ended; `None` while it lives.
@@ -34,6 +40,10 @@ pub struct TagStatus {
     pub label: Option<String>,
     /// Wall clock at creation, seconds since the Unix epoch.
     pub created_s: u64,
+    /// Text noted with the party.
+    pub metadata: Option<String>,
+    /// Words such as `blocked`, `silenced`, `recording`.
+    pub flags: Vec<Cow<'static, str>>,
     /// The parties it hears.
     pub subscriptions: Vec<Subscription>,
     /// The parties that hear it.
@@ -76,6 +86,10 @@ pub struct MediaStatus {
     pub streams: Vec<StreamStatus>,
     /// Words such as `initialized`, `send`, `recv`.
     pub flags: Vec<Cow<'static, str>>,
+    /// Synchronisation sources that came from the party.
+    pub ingress_ssrcs: Vec<u32>,
+    /// Synchronisation sources that went to it.
+    pub egress_ssrcs: Vec<u32>,
 }
 
 /// One socket of a media section.
@@ -93,8 +107,77 @@ pub struct StreamStatus {
     pub flags: Vec<Cow<'static, str>>,
     /// What was received.
     pub stats: StreamCounters,
+    /// What was sent; `None` leaves it out.
+    pub stats_out: Option<StreamCounters>,
     /// The stream's synchronisation source, once a packet named it.
     pub ssrc: Option<u32>,
+}
+
+/// What is known of one synchronisation source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SsrcReport {
+    /// The source.
+    pub ssrc: u32,
+    /// Packets received; `None` leaves packets and bytes out.
+    pub received: Option<(u64, u64)>,
+    /// Packets lost.
+    pub lost: u64,
+    /// Its quality, once there is a sample.
+    pub quality: Option<Box<SsrcQuality>>,
+}
+
+/// The quality of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SsrcQuality {
+    /// Over all samples.
+    pub average: MosAverage,
+    /// The worst.
+    pub lowest: MosSample,
+    /// The best.
+    pub highest: MosSample,
+    /// Seconds between the entries of [`SsrcQuality::progression`].
+    pub interval_s: u32,
+    /// Samples in order of time, thinned out.
+    pub progression: Vec<MosSample>,
+}
+
+/// The average quality of one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MosAverage {
+    /// The average; its time is not written.
+    pub sample: MosSample,
+    /// Over how many samples.
+    pub samples: u64,
+}
+
+/// The quality of one source at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MosSample {
+    /// Mean opinion score times ten, from 10 to 50; 0 where it is not known.
+    pub mos_x10: u8,
+    /// Round trip from end to end, microseconds.
+    pub round_trip_us: u32,
+    /// The part of it that lies between us and the sender, microseconds.
+    pub round_trip_leg_us: u32,
+    /// Jitter, milliseconds.
+    pub jitter_ms: u32,
+    /// Packets lost, per cent.
+    pub loss_percent: u8,
+    /// Wall clock, seconds since the Unix epoch.
+    pub reported_at_s: u64,
+}
+
+/// Somebody who sent to a call without leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Offender {
+    /// From where.
+    pub address: SocketAddr,
+    /// How often.
+    pub packets: u64,
+    /// Wall clock of the first, milliseconds since the Unix epoch.
+    pub first_ms: u64,
+    /// Wall clock of the last, milliseconds since the Unix epoch.
+    pub last_ms: u64,
 }
 
 /// Packets, bytes and errors of a stream.

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport},
+    quality_value,
     report::{
         CallReport, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus,
         Totals,
@@ -25,7 +26,7 @@ pub(crate) fn put_report<'a>(report: &'a CallReport, fields: &mut Fields<'a>) {
         .put_number("created", report.created_us / MICROSECONDS)
         .put_number("created_us", report.created_us % MICROSECONDS)
         .put_number("last signal", report.last_signal_s)
-        .put("SSRC", Value::Dictionary(Vec::new()));
+        .put("SSRC", quality_value::ssrcs(&report.ssrcs));
     let mut tags = Fields::default();
     let mut untagged = 0;
     for tag in &report.tags {
@@ -41,6 +42,12 @@ pub(crate) fn put_report<'a>(report: &'a CallReport, fields: &mut Fields<'a>) {
     let mut totals = Fields::default();
     totals.put("RTP", counters_value(report.totals.rtp)).put("RTCP", counters_value(report.totals.rtcp));
     fields.put("totals", totals.done()).put_some("owner", report.owner.as_deref());
+    if report.recording {
+        fields.put_number("recording", 1);
+    }
+    if !report.offenders.is_empty() {
+        fields.put("offenders", list(&report.offenders, quality_value::offender));
+    }
     if let Some(ended) = &report.ended {
         let mut inner = Fields::default();
         put_ended(ended, &mut inner);
@@ -58,12 +65,18 @@ pub(crate) fn report(value: &Value<'_>) -> Option<CallReport> {
             .saturating_mul(MICROSECONDS)
             .saturating_add(number(value, "created_us").unwrap_or(0)),
         last_signal_s: number(value, "last signal").unwrap_or(0),
+        ssrcs: quality_value::read_ssrcs(value.get("SSRC"))?,
         tags: tags.collect::<Option<_>>()?,
         totals: Totals {
             rtp: read_counters(totals.and_then(|totals| totals.get("RTP"))),
             rtcp: read_counters(totals.and_then(|totals| totals.get("RTCP"))),
         },
         owner: text(value, "owner"),
+        recording: number(value, "recording") == Some(1),
+        offenders: read_list(
+            value.get("offenders").or(Some(&Value::List(Vec::new()))),
+            quality_value::read_offender,
+        )?,
         ended: value.get("ended").and_then(read_ended),
     })
 }
@@ -75,9 +88,13 @@ fn tag_value(tag: &TagStatus) -> Value<'_> {
         .put_some("via-branch", tag.via_branch.as_deref())
         .put_some("label", tag.label.as_deref())
         .put_number("created", tag.created_s)
+        .put_some("metadata", tag.metadata.as_deref())
         .put("subscriptions", list(&tag.subscriptions, subscription_value))
         .put("subscribers", list(&tag.subscribers, subscription_value))
         .put("medias", list(&tag.medias, media_value));
+    if !tag.flags.is_empty() {
+        fields.put("flags", list(&tag.flags, |flag| Value::text(flag.as_ref())));
+    }
     fields.done()
 }
 
@@ -90,6 +107,8 @@ fn read_tag(value: &Value<'_>) -> Option<TagStatus> {
         subscriptions: read_list(value.get("subscriptions"), read_subscription)?,
         subscribers: read_list(value.get("subscribers"), read_subscription)?,
         medias: read_list(value.get("medias"), read_media)?,
+        metadata: text(value, "metadata"),
+        flags: read_flags(value),
     })
 }
 
@@ -116,6 +135,11 @@ fn media_value(media: &MediaStatus) -> Value<'_> {
         .put_some("codec", media.codec.as_deref())
         .put("streams", list(&media.streams, stream_value))
         .put("flags", list(&media.flags, |flag| Value::text(flag.as_ref())));
+    for (key, ssrcs) in [("ingress SSRCs", &media.ingress_ssrcs), ("egress SSRCs", &media.egress_ssrcs)] {
+        if !ssrcs.is_empty() {
+            fields.put(key, list(ssrcs, |ssrc| Value::integer(*ssrc)));
+        }
+    }
     fields.done()
 }
 
@@ -127,7 +151,14 @@ fn read_media(value: &Value<'_>) -> Option<MediaStatus> {
         codec: text(value, "codec"),
         streams: read_list(value.get("streams"), read_stream)?,
         flags: read_flags(value),
+        ingress_ssrcs: read_ssrc_list(value, "ingress SSRCs"),
+        egress_ssrcs: read_ssrc_list(value, "egress SSRCs"),
     })
+}
+
+fn read_ssrc_list(value: &Value<'_>, key: &str) -> Vec<u32> {
+    let items = value.get(key).and_then(Value::items).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_unsigned()?.try_into().ok()).collect()
 }
 
 fn stream_value(stream: &StreamStatus) -> Value<'_> {
@@ -147,6 +178,9 @@ fn stream_value(stream: &StreamStatus) -> Value<'_> {
         fields.put_number("SSRC", ssrc);
     }
     fields.put("stats", counters_value(stream.stats));
+    if let Some(sent) = stream.stats_out {
+        fields.put("stats_out", counters_value(sent));
+    }
     fields.done()
 }
 
@@ -161,6 +195,7 @@ fn read_stream(value: &Value<'_>) -> Option<StreamStatus> {
         flags: read_flags(value),
         ssrc: number(value, "SSRC").and_then(|ssrc| ssrc.try_into().ok()),
         stats: read_counters(value.get("stats")),
+        stats_out: value.get("stats_out").map(|sent| read_counters(Some(sent))),
     })
 }
 

@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::signal::Signal;
+use crate::{
+    party::Recording,
+    signal::Signal,
+    subscription::{Connect, Publish, SubscribeAnswer, SubscribeRequest, Unsubscribe},
+};
 
 /// A request that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,26 @@ pub enum Command {
     ReportAck(ReportAck),
     /// Events since a sequence number, waiting for one if there is none.
     Events(Events),
+    /// A recording starts, or goes on.
+    StartRecording(Box<Recording>),
+    /// It ends.
+    StopRecording(Box<Recording>),
+    /// It pauses.
+    PauseRecording(Box<Recording>),
+    /// What a party sends is described for somebody who wants to hear it.
+    SubscribeRequest(Box<SubscribeRequest>),
+    /// The hearer's description.
+    SubscribeAnswer(SubscribeAnswer),
+    /// The hearer hears no more.
+    Unsubscribe(Unsubscribe),
+    /// A party that only sends.
+    Publish(Publish),
+    /// Two parties are connected without descriptions.
+    Connect(Box<Connect>),
+    /// The engine's counters.
+    Statistics,
+    /// A line for the command line of the engine.
+    Cli(Cli),
     /// A command of the protocol that this engine has not built.
     Unsupported {
         /// Its name, spelt with blanks as in the protocol's documentation.
@@ -178,6 +202,18 @@ impl GateAction {
             Self::Unsilence => "unsilence media",
         }
     }
+}
+
+/// `cli`: a line for the command line of the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cli {
+    /// The line. At most [`Cli::LINE_BYTES_MAX`].
+    pub line: String,
+}
+
+impl Cli {
+    /// A longer line is refused.
+    pub const LINE_BYTES_MAX: usize = 1024;
 }
 
 /// `lease`: renews the lease of a live call without a new offer.

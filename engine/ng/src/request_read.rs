@@ -2,24 +2,26 @@
 
 use crate::{
     envelope::RequestError,
+    party_read,
     request::{
         Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
     },
     signal::Signal,
     signal_read::{SignalReader, extension_number, extension_text},
     spelling::{Warnings, is_yes, normal, words},
+    templates::Templates,
     value::Value,
 };
 
 /// Reads a whole message. Missing keys are reported in the order in which the reference daemon
 /// looks for them, since clients see the first only.
-pub(crate) fn read(document: &Value<'_>) -> Result<Request, RequestError> {
+pub(crate) fn read(document: &Value<'_>, templates: &Templates) -> Result<Request, RequestError> {
     let mut keys = Keys::new(document);
     let name = keys.take_text("command").ok_or(RequestError::NoCommand)?;
     let command = match normal(name).as_str() {
         "ping" => Command::Ping(Ping { owner: keys.owner()? }),
-        "offer" => Command::Offer(Box::new(signal(&mut keys, false)?)),
-        "answer" => Command::Answer(Box::new(signal(&mut keys, true)?)),
+        "offer" => Command::Offer(Box::new(signal(&mut keys, templates, false)?)),
+        "answer" => Command::Answer(Box::new(signal(&mut keys, templates, true)?)),
         "delete" => Command::Delete(Box::new(delete(&mut keys)?)),
         "query" => Command::Query(Query {
             call_id: keys.call_id()?,
@@ -55,6 +57,9 @@ pub(crate) fn read(document: &Value<'_>) -> Result<Request, RequestError> {
         "silence-media" => gate(&mut keys, GateAction::Silence)?,
         "unsilence-media" => gate(&mut keys, GateAction::Unsilence)?,
         spelt => {
+            if let Some(command) = party_read::read(spelt, &mut keys, templates)? {
+                return Ok(Request { command, warnings: keys.finish() });
+            }
             let known = NOT_BUILT.iter().find(|known| normal(known) == spelt);
             let name = known.ok_or(RequestError::UnknownCommand)?;
             let call_id = keys.name("call-id")?;
@@ -70,32 +75,22 @@ pub(crate) fn read(document: &Value<'_>) -> Result<Request, RequestError> {
 /// Commands that the protocol knows and this engine has not built.
 const NOT_BUILT: &[&str] = &[
     "block DTMF",
-    "cli",
-    "connect",
     "create",
     "create answer",
     "inject start",
     "inject stop",
     "mesh",
-    "pause recording",
     "play DTMF",
     "play media",
-    "publish",
     "start forwarding",
-    "start recording",
-    "statistics",
     "stop forwarding",
     "stop media",
-    "stop recording",
-    "subscribe answer",
-    "subscribe request",
     "transform",
     "unblock DTMF",
-    "unsubscribe",
 ];
 
-fn signal(keys: &mut Keys<'_>, answer: bool) -> Result<Signal, RequestError> {
-    let sdp = keys.take("sdp").and_then(Value::as_bytes).ok_or(RequestError::NoSdp)?;
+fn signal(keys: &mut Keys<'_>, templates: &Templates, answer: bool) -> Result<Signal, RequestError> {
+    let sdp = keys.sdp()?;
     let call_id = keys.call_id()?;
     let from_tag = keys.name("from-tag")?.ok_or(RequestError::NoFromTag)?;
     let to_tag = keys.name("to-tag")?;
@@ -103,13 +98,8 @@ fn signal(keys: &mut Keys<'_>, answer: bool) -> Result<Signal, RequestError> {
         return Err(RequestError::NoToTag);
     }
     let mut reader = SignalReader::default();
-    for (key, value) in std::mem::take(&mut keys.entries) {
-        match key.as_str() {
-            "via-branch" => reader.signal.via_branch = name("via-branch", value)?,
-            _ => reader.option(&key, value, &mut keys.warnings)?,
-        }
-    }
-    Ok(Signal { call_id, from_tag, to_tag, sdp: sdp.to_vec(), ..reader.signal })
+    reader.message(keys, templates)?;
+    Ok(Signal { call_id, from_tag, to_tag, sdp, ..reader.signal })
 }
 
 fn delete(keys: &mut Keys<'_>) -> Result<Delete, RequestError> {
@@ -185,9 +175,9 @@ fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError
 }
 
 /// The keys of a message, spelt with hyphens; each is taken once.
-struct Keys<'v> {
-    entries: Vec<(String, &'v Value<'v>)>,
-    warnings: Warnings,
+pub(crate) struct Keys<'v> {
+    pub(crate) entries: Vec<(String, &'v Value<'v>)>,
+    pub(crate) warnings: Warnings,
 }
 
 impl<'v> Keys<'v> {
@@ -219,7 +209,7 @@ impl<'v> Keys<'v> {
         keys
     }
 
-    fn take(&mut self, key: &str) -> Option<&'v Value<'v>> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<&'v Value<'v>> {
         let index = self.entries.iter().position(|(known, _)| known == key)?;
         Some(self.entries.remove(index).1)
     }
@@ -228,11 +218,16 @@ impl<'v> Keys<'v> {
         self.take(key)?.as_str()
     }
 
-    fn call_id(&mut self) -> Result<String, RequestError> {
+    /// The description.
+    pub(crate) fn sdp(&mut self) -> Result<Vec<u8>, RequestError> {
+        Ok(self.take("sdp").and_then(Value::as_bytes).ok_or(RequestError::NoSdp)?.to_vec())
+    }
+
+    pub(crate) fn call_id(&mut self) -> Result<String, RequestError> {
         self.name("call-id")?.ok_or(RequestError::NoCallId)
     }
 
-    fn name(&mut self, key: &'static str) -> Result<Option<String>, RequestError> {
+    pub(crate) fn name(&mut self, key: &'static str) -> Result<Option<String>, RequestError> {
         self.take(key).map_or(Ok(None), |value| name(key, value))
     }
 
@@ -261,7 +256,7 @@ impl<'v> Keys<'v> {
 
 /// A call-id, tag or branch. What is no text counts as absent; what is longer than any peer's
 /// is refused, since the engine keeps it for as long as the call lives.
-fn name(key: &'static str, value: &Value<'_>) -> Result<Option<String>, RequestError> {
+pub(crate) fn name(key: &'static str, value: &Value<'_>) -> Result<Option<String>, RequestError> {
     match value.as_str() {
         Some(text) if text.len() > Signal::NAME_BYTES_MAX => Err(RequestError::Extension(key)),
         text => Ok(text.map(str::to_owned)),

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::{party::RecordingOptions, request::DeleteDelay};
+
 /// The body of an `offer` or an `answer`.
 ///
 /// In an `answer`, `from_tag` is still the offerer's tag and `to_tag` the answerer's.
@@ -17,6 +19,12 @@ pub struct Signal {
     pub via_branch: Option<String>,
     /// Name given to the offerer's side, shown by `query`.
     pub label: Option<String>,
+    /// Name given to the party that this makes (`set-label`).
+    pub set_label: Option<String>,
+    /// Name of the other party (`to-label`).
+    pub to_label: Option<String>,
+    /// By what a new tag is known to be a party that is there already.
+    pub alias_key: Option<AliasKey>,
     /// The SDP, byte for byte. May be empty: the engine refuses that.
     pub sdp: Vec<u8>,
     /// What of the session description is rewritten besides addresses and ports.
@@ -61,6 +69,33 @@ pub struct Signal {
     pub supports_load_limit: bool,
     /// Whether the SIP message was a request or a response.
     pub sip_message: Option<MessageKind>,
+    /// `Some(true)` starts a recording with this description, `Some(false)` ends it.
+    pub record_call: Option<bool>,
+    /// Where a recording goes, and the text noted with the call (`metadata`).
+    pub recording: RecordingOptions,
+    /// How long the call stays revivable once it is deleted.
+    pub delete_delay: DeleteDelay,
+    /// What was learned of the peer's capabilities is forgotten, as after a transfer.
+    pub reset: bool,
+    /// Media flow before the answer.
+    pub early_media: bool,
+    /// RTCP is consumed and written anew.
+    pub generate_rtcp: bool,
+    /// Media flow one way only.
+    pub unidirectional: bool,
+    /// The codecs of the first exchange stay.
+    pub static_codecs: bool,
+    /// The one logical interface, where there is one side only (`publish`, `subscribe request`).
+    pub interface: Option<String>,
+    /// Sections over TCP are rejected instead of passed on (`tcp-media=reject`).
+    pub tcp_media_reject: bool,
+    /// Where the peer's media may come from (`media-networks`). At most
+    /// [`Signal::MEDIA_NETWORKS_MAX`].
+    pub media_networks: Vec<Network>,
+    /// Only known addresses are learned, whatever `endpoint-learning` says (`learn=strict`).
+    pub learn_strict: bool,
+    /// Say with the answer why each line of the description was changed.
+    pub explain: bool,
     /// Names whoever drives this call.
     pub owner: Option<String>,
     /// Incarnation of the owner; a smaller one than seen before is refused.
@@ -77,6 +112,8 @@ pub struct Signal {
 impl Signal {
     /// Longest call-id, tag, branch or owner.
     pub const NAME_BYTES_MAX: usize = 1024;
+    /// A message names no more networks than this; the rest is not read.
+    pub const MEDIA_NETWORKS_MAX: usize = 64;
 }
 
 /// What of the session description is rewritten besides addresses and ports (`replace`).
@@ -97,6 +134,80 @@ pub struct Replace {
     /// A zero address (old-style hold) is replaced too.
     pub zero_address: bool,
 }
+
+/// By what a new tag is known to be a party that is there already (`alias-key`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AliasKey {
+    /// The same description (`SDP`).
+    Sdp,
+    /// The same first media endpoint (`address`, `endpoint`).
+    Address,
+}
+
+/// Addresses that share a prefix, written `192.0.2.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// The network of an address, `None` if the prefix is longer than the address.
+    pub fn new(address: IpAddr, prefix: u8) -> Option<Self> {
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        (prefix <= longest).then_some(Self { address, prefix })
+    }
+
+    /// An address of the network, as it was written.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many leading bits are shared.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether an address belongs to it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let differ = ours.to_bits() ^ theirs.to_bits();
+                differ.checked_shr(32 - u32::from(self.prefix)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                let differ = ours.to_bits() ^ theirs.to_bits();
+                differ.checked_shr(128 - u32::from(self.prefix)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = NetworkError;
+
+    /// `address/prefix`, or one address.
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.trim().parse().map_err(|_| NetworkError)?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(longest), |prefix| prefix.trim().parse().map_err(|_| NetworkError))?;
+        Self::new(address, prefix).ok_or(NetworkError)
+    }
+}
+
+/// A text that names no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("not a network: expected address/prefix")]
+pub struct NetworkError;
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

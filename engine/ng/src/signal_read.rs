@@ -4,9 +4,14 @@ use std::net::IpAddr;
 
 use crate::{
     envelope::RequestError,
+    options::{Fate, fate},
+    party_read,
+    request::DeleteDelay,
+    request_read::{self, Keys},
     rtpp_flags::{self, Item},
-    signal::{Family, Ice, Learning, MessageKind, Signal, TransportProtocol, Trust},
+    signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, TransportProtocol, Trust},
     spelling::{Warnings, clip, is_yes, normal, words},
+    templates::Templates,
     value::Value,
 };
 
@@ -15,6 +20,8 @@ use crate::{
 pub(crate) struct SignalReader {
     pub(crate) signal: Signal,
     profile: Option<Profile>,
+    /// The command chooses parties by keys of its own, which were read before.
+    about_parties: bool,
 }
 
 /// A transport put together from the words of `rtpp-flags`.
@@ -25,10 +32,59 @@ struct Profile {
     dtls: bool,
 }
 
+/// Keys by which a command chooses parties, and the flags of the same use.
+const PARTY_KEYS: &[&str] = &["address", "all", "from-tags", "to-call-id", "to-call-ID"];
+const PARTY_FLAGS: &[&str] = &["all", "bidirectional", "directional"];
+const PARTY_PREFIXES: &[&str] = &["all-", "from-tags-"];
+
+/// Keys whose values may be written as flags behind their name.
+const FLAT_LISTS: &[&str] = &[
+    "replace",
+    "rtcp-mux",
+    "endpoint-learning",
+    "OSRTP",
+    "ICE",
+    "address-family",
+    "transport-protocol",
+    "media-networks",
+    "tcp-media",
+    "supports",
+];
+
 /// More options that are not built than this are not listed.
 const UNSUPPORTED_MAX: usize = 32;
 
 impl SignalReader {
+    /// A reader for a command that chooses parties.
+    pub(crate) fn about_parties() -> Self {
+        Self { about_parties: true, ..Self::default() }
+    }
+
+    /// Reads what is left of a message, the presets it names before its own keys.
+    pub(crate) fn message(&mut self, keys: &mut Keys<'_>, templates: &Templates) -> Result<(), RequestError> {
+        for name in party_read::named_templates(keys) {
+            match templates.get(&name) {
+                Some(text) => {
+                    self.rtpp_flags(text, &mut keys.warnings)?;
+                    // A list of the message takes the place of the preset's.
+                    self.profile = None;
+                }
+                None => keys.warnings.push("unknown template", &name),
+            }
+        }
+        let preset = std::mem::take(&mut self.signal.direction);
+        for (key, value) in std::mem::take(&mut keys.entries) {
+            match key.as_str() {
+                "via-branch" => self.signal.via_branch = request_read::name("via-branch", value)?,
+                _ => self.option(&key, value, &mut keys.warnings)?,
+            }
+        }
+        if self.signal.direction.is_empty() {
+            self.signal.direction = preset;
+        }
+        Ok(())
+    }
+
     /// Reads one key of the message, spelt with hyphens.
     pub(crate) fn option(
         &mut self,
@@ -87,7 +143,33 @@ impl SignalReader {
             },
             // A number outside a byte asks for the default.
             "TOS" => signal.tos = value.as_integer().and_then(|tos| u8::try_from(tos).ok()),
-            "label" | "from-label" => signal.label = value.as_str().map(str::to_owned),
+            "label" | "from-label" => signal.label = request_read::name("label", value)?,
+            "set-label" => signal.set_label = request_read::name("set-label", value)?,
+            "to-label" => signal.to_label = request_read::name("to-label", value)?,
+            "interface" => signal.interface = request_read::name("interface", value)?,
+            "alias-key" => match value.as_str() {
+                Some("SDP" | "sdp") => signal.alias_key = Some(AliasKey::Sdp),
+                Some("address" | "endpoint") => signal.alias_key = Some(AliasKey::Address),
+                _ => warn(warnings, key, value),
+            },
+            "delete-delay" => match value.as_integer().map(u32::try_from) {
+                Some(Ok(seconds)) => signal.delete_delay = DeleteDelay::Seconds(seconds),
+                // A negative number asks for the default.
+                Some(Err(_)) => {}
+                None => warn(warnings, key, value),
+            },
+            "tcp-media" => match value.as_str() {
+                Some("reject") => signal.tcp_media_reject = true,
+                Some("pass") => signal.tcp_media_reject = false,
+                _ => warn(warnings, key, value),
+            },
+            "learn" => match value.as_str() {
+                Some("strict") => signal.learn_strict = true,
+                _ => warn(warnings, key, value),
+            },
+            "media-networks" => self.media_networks(value, warnings),
+            "explain" => signal.explain = is_yes(value),
+            "template" => {}
             "sip-message-type" => match value.as_str().map(normal).as_deref() {
                 Some("sip-request") => signal.sip_message = Some(MessageKind::Request),
                 Some("sip-reply") => signal.sip_message = Some(MessageKind::Response),
@@ -97,10 +179,20 @@ impl SignalReader {
             "epoch" => signal.epoch = Some(extension_number("epoch", value)?),
             "lease-ms" => signal.lease_ms = Some(extension_number("lease-ms", value)?),
             "keep-report" => signal.keep_report = is_yes(value),
-            "record-call" if matches!(value.as_str(), Some("no" | "off")) => {}
-            _ if is_without_effect(key) => {}
-            _ if is_not_built(key) => self.unsupported(key, value),
-            _ => warnings.push("unknown key", key),
+            "record-call" => match value.as_str() {
+                Some("no" | "off" | "0") => signal.record_call = Some(false),
+                Some("yes" | "on" | "1") => signal.record_call = Some(true),
+                _ if value.as_integer().is_some() => signal.record_call = Some(is_yes(value)),
+                _ => warn(warnings, key, value),
+            },
+            _ if party_read::recording_option(&mut signal.recording, key, value) => {}
+            _ if self.about_parties && PARTY_KEYS.contains(&key) => {}
+            _ => match fate(key) {
+                Fate::NoEffect => {}
+                Fate::Ignored => warnings.push("not built, ignored:", key),
+                Fate::Refused => self.unsupported(key, value),
+                Fate::Unknown => warnings.push("unknown key", key),
+            },
         }
         Ok(())
     }
@@ -127,16 +219,34 @@ impl SignalReader {
             "original-sendrecv" => signal.original_sendrecv = true,
             "loop-protect" => signal.loop_protect = true,
             "keep-report" => signal.keep_report = true,
-            _ if is_without_effect(&flag) => {}
-            _ if is_not_built(&flag) => self.list_unsupported(flag),
-            _ => return self.prefixed_flag(&flag, warnings),
+            "reset" => signal.reset = true,
+            "early-media" => signal.early_media = true,
+            "generate-RTCP" => signal.generate_rtcp = true,
+            "unidirectional" => signal.unidirectional = true,
+            "static-codecs" => signal.static_codecs = true,
+            "explain" => signal.explain = true,
+            "record-call" | "start-recording" => signal.record_call = Some(true),
+            "exclude-recording" => signal.recording.exclude = true,
+            "discard-recording" => signal.recording.discard = true,
+            "skip-recording-db" => signal.recording.skip_db = true,
+            _ if self.about_parties && PARTY_FLAGS.contains(&flag.as_str()) => {}
+            _ => match fate(&flag) {
+                Fate::NoEffect => {}
+                Fate::Ignored => warnings.push("not built, ignored:", &flag),
+                Fate::Refused => self.list_unsupported(flag),
+                Fate::Unknown => return self.prefixed_flag(&flag, warnings),
+            },
         }
         Ok(())
     }
 
     /// A list option flattened into a flag: `replace-origin`.
     fn prefixed_flag(&mut self, flag: &str, warnings: &mut Warnings) -> Result<(), RequestError> {
-        for key in ["replace", "rtcp-mux", "endpoint-learning", "OSRTP", "ICE", "address-family"] {
+        let party = self.about_parties && PARTY_PREFIXES.iter().any(|prefix| flag.starts_with(prefix));
+        if party {
+            return Ok(());
+        }
+        for key in FLAT_LISTS {
             let word = flag.strip_prefix(key).and_then(|rest| rest.strip_prefix('-'));
             if let Some(word) = word {
                 return self.option(key, &Value::text(word), warnings);
@@ -240,6 +350,16 @@ impl SignalReader {
         true
     }
 
+    fn media_networks(&mut self, value: &Value<'_>, warnings: &mut Warnings) {
+        let networks = &mut self.signal.media_networks;
+        for word in words(value) {
+            match word.parse() {
+                Ok(network) if networks.len() < Signal::MEDIA_NETWORKS_MAX => networks.push(network),
+                _ => warnings.push("unknown value of 'media-networks'", word),
+            }
+        }
+    }
+
     fn rtcp_mux(&mut self, word: &str) -> bool {
         let mux = &mut self.signal.rtcp_mux;
         match word {
@@ -326,124 +446,6 @@ pub(crate) fn extension_text(key: &'static str, value: &Value<'_>) -> Result<Str
 /// Number of one of our own keys.
 pub(crate) fn extension_number(key: &'static str, value: &Value<'_>) -> Result<u64, RequestError> {
     value.as_unsigned().ok_or(RequestError::Extension(key))
-}
-
-/// Options that change nothing for plain RTP relayed as it comes: obsolete ones, and those that
-/// only govern what other, refused options would start.
-fn is_without_effect(option: &str) -> bool {
-    const EXACT: &[&str] = &[
-        "allow-asymmetric-codecs",
-        "allow-no-codec-media",
-        "allow-transcoding",
-        "asymmetric-codecs",
-        "DTLS",
-        "DTLS-fingerprint",
-        "DTLS-reverse",
-        "debug",
-        "directional",
-        "discard-recording",
-        "drop-traffic-stop",
-        "early-media",
-        "exclude-recording",
-        "from-tags",
-        "ICE-lite",
-        "metadata",
-        "no-jitter-buffer",
-        "no-passthrough",
-        "no-redis-update",
-        "no-tls-id",
-        "passthrough",
-        "provisional",
-        "recording-dir",
-        "recording-file",
-        "recording-pattern",
-        "recrypt",
-        "reject-ICE",
-        "reorder-codecs",
-        "reset",
-        "reuse-codecs",
-        "SDES",
-        "SIP-code",
-        "sip-code",
-        "skip-recording-db",
-        "static-codecs",
-        "symmetric-codecs",
-        "to-tag",
-        "trickle-ICE",
-        "unidirectional",
-    ];
-    const PREFIXES: &[&str] = &["DTLS-", "ICE-lite-", "SDES-"];
-    EXACT.contains(&option) || PREFIXES.iter().any(|prefix| option.starts_with(prefix))
-}
-
-/// Options that the protocol knows, that change what a party gets, and that are not built here.
-fn is_not_built(option: &str) -> bool {
-    const EXACT: &[&str] = &[
-        "all",
-        "always-transcode",
-        "audio-player",
-        "block-DTMF",
-        "block-egress",
-        "block-short",
-        "bundle",
-        "codec",
-        "DTMF-delay",
-        "DTMF-log-dest",
-        "DTMF-security",
-        "DTMF-security-trigger",
-        "DTMF-security-trigger-end",
-        "delay-buffer",
-        "delete-delay",
-        "detect-DTMF",
-        "drop-traffic",
-        "drop-traffic-start",
-        "extmap",
-        "force-transcoding",
-        "fragment",
-        "frequencies",
-        "frequency",
-        "generate-RTCP",
-        "inactive",
-        "inject-DTMF",
-        "interface",
-        "media-echo",
-        "mix",
-        "moh",
-        "NAT-wait",
-        "new-branch",
-        "out-interface",
-        "pierce-NAT",
-        "ptime",
-        "ptime-reverse",
-        "RTCP-mirror",
-        "record-call",
-        "recording-announcement",
-        "sdp-attr",
-        "set-label",
-        "single-codec",
-        "start-recording",
-        "T.38",
-        "T38",
-        "template",
-        "to-label",
-        "transcode",
-        "volume",
-        "WebRTC",
-        "webrtc",
-        "xmlrpc-callback",
-    ];
-    const PREFIXES: &[&str] = &[
-        "bundle-",
-        "codec-",
-        "DTMF-security-",
-        "extmap-",
-        "media-echo-",
-        "sdp-attr-",
-        "T.38-",
-        "T38-",
-        "transcode-",
-    ];
-    EXACT.contains(&option) || PREFIXES.iter().any(|prefix| option.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -558,8 +560,8 @@ mod tests {
     #[test]
     fn options_that_are_not_built_are_carried_by_name() {
         let (signal, warnings) = offer(
-            r#""codec":{"strip":["all"],"offer":["PCMA"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],"template":"x",
-               "flags":["codec-transcode-opus","generate RTCP","record-call","OSRTP-offer","trickle-ICE","OSRTP-accept"]"#,
+            r#""codec":{"strip":["all"],"offer":["PCMA"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],
+               "flags":["codec-transcode-opus","media-echo-blackhole","inactive","OSRTP-offer","trickle-ICE","OSRTP-accept"]"#,
         );
         assert_eq!(
             signal.unsupported,
@@ -568,10 +570,9 @@ mod tests {
                 "codec-offer",
                 "T.38",
                 "ptime",
-                "template=x",
                 "codec-transcode-opus",
-                "generate-RTCP",
-                "record-call",
+                "media-echo-blackhole",
+                "inactive",
                 "OSRTP-offer"
             ]
         );

@@ -3,11 +3,13 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use ng::{
-    CallList, CallReport, Command, Delete, DeleteDelay, Encoding, EndReason, Ended, Envelope, Event,
-    EventBatch, EventKind, Events, Family, Gate, GateAction, Ice, Learning, Lease, LegReport, List,
-    MediaReport, MediaStatus, MessageKind, Ping, Query, Replace, Reply, ReportAck, Request, RtcpMux, Signal,
-    SignalReply, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus, Totals,
-    TransportProtocol, Trust, Value,
+    AliasKey, All, CallList, CallReport, Cli, Command, Connect, Delete, DeleteDelay, Encoding, EndReason,
+    Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate, GateAction, Ice,
+    Learning, Lease, LegReport, List, MediaReport, MediaStatus, MessageKind, MosAverage, MosSample, Network,
+    Offender, Ping, Publish, Query, Recording, RecordingOptions, Replace, Reply, ReportAck, Request, RtcpMux,
+    Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters,
+    StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Totals,
+    TransportProtocol, Trust, Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -55,6 +57,30 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn wider()(
+        set_label in option::of(name()),
+        to_label in option::of(name()),
+        interface in option::of(name()),
+        alias_key in option::of(select(vec![AliasKey::Sdp, AliasKey::Address])),
+        record_call in any::<Option<bool>>(),
+        recording in recording_options(),
+        delay in option::of(any::<u32>()),
+        bits in any::<[bool; 8]>(),
+        media_networks in vec((any::<std::net::IpAddr>(), 0_u8..=32), 0..3),
+    ) -> Signal {
+        let [reset, early_media, generate_rtcp, unidirectional, static_codecs, tcp_media_reject, learn_strict, explain] = bits;
+        let media_networks = media_networks.into_iter().filter_map(|(address, prefix)| Network::new(address, prefix));
+        Signal {
+            set_label, to_label, interface, alias_key, record_call, recording, reset, early_media, generate_rtcp,
+            unidirectional, static_codecs, tcp_media_reject, learn_strict, explain,
+            delete_delay: delay.map_or(DeleteDelay::Default, DeleteDelay::Seconds),
+            media_networks: media_networks.collect(),
+            ..Signal::default()
+        }
+    }
+}
+
+prop_compose! {
     fn signal()(
         names in names(),
         replace in replace(),
@@ -75,6 +101,7 @@ prop_compose! {
         bits in any::<[bool; 7]>(),
         latching in any::<(Option<bool>, Option<bool>, Option<u8>)>(),
         sip_message in option::of(select(vec![MessageKind::Request, MessageKind::Response])),
+        wider in wider(),
     ) -> Signal {
         let [asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect, load] = bits;
         let (port_latching, rtcp_attribute, tos) = latching;
@@ -82,7 +109,10 @@ prop_compose! {
             replace, rtcp_mux, direction, address_family, transport_protocol, received_from, media_address, trust,
             ice, learning, asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect,
             supports_load_limit: load, port_latching, rtcp_attribute, tos, sip_message,
-            ..names
+            call_id: names.call_id, from_tag: names.from_tag, to_tag: names.to_tag, via_branch: names.via_branch,
+            label: names.label, sdp: names.sdp, owner: names.owner, epoch: names.epoch, lease_ms: names.lease_ms,
+            keep_report: names.keep_report,
+            ..wider
         }
     }
 }
@@ -101,6 +131,45 @@ prop_compose! {
         let [fatal, fast, honour_to_tag, keep_report] = bits;
         let delay = delay.map_or(DeleteDelay::Default, DeleteDelay::Seconds);
         Delete { call_id, from_tag, to_tag, via_branch, fatal, fast, honour_to_tag, keep_report, delay, owner, epoch }
+    }
+}
+
+prop_compose! {
+    fn selector()(
+        call_id in name(),
+        from_tag in option::of(name()),
+        to_tag in option::of(name()),
+        label in option::of(name()),
+        to_label in option::of(name()),
+        via_branch in option::of(name()),
+        address in option::of(any::<std::net::IpAddr>()),
+        directional in any::<bool>(),
+        all in select(All::ALL.to_vec()),
+    ) -> (String, Selector) {
+        (call_id, Selector { from_tag, to_tag, label, to_label, via_branch, address, directional, all })
+    }
+}
+
+prop_compose! {
+    fn recording_options()(texts in any::<[bool; 5]>(), text in name(), bits in any::<[bool; 3]>()) -> RecordingOptions {
+        let [metadata, destination, file, directory, pattern] = texts.map(|some| some.then(|| text.clone()));
+        let [exclude, discard, skip_db] = bits;
+        RecordingOptions { metadata, destination, file, directory, pattern, exclude, discard, skip_db }
+    }
+}
+
+/// Tags that no generated party has, each once.
+fn tags() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::hash_set("[0-9]{20}", 0..3).prop_map(|tags| tags.into_iter().collect())
+}
+
+/// The tags of a selector are those of the message.
+fn of_signal(selector: Selector, signal: &Signal) -> Selector {
+    Selector {
+        from_tag: Some(signal.from_tag.clone()),
+        to_tag: signal.to_tag.clone(),
+        via_branch: signal.via_branch.clone(),
+        ..selector
     }
 }
 
@@ -132,6 +201,37 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(call_id, owner, epoch)| Command::ReportAck(ReportAck { call_id, owner, epoch })),
         (number(), 0..=Events::WAIT_MS_MAX, option::of(name()))
             .prop_map(|(since, wait_ms, owner)| Command::Events(Events { since, wait_ms, owner })),
+        (selector(), recording_options(), 0_usize..3).prop_map(|((call_id, selector), options, which)| {
+            let recording = Recording { call_id, selector, options };
+            [Command::StartRecording, Command::StopRecording, Command::PauseRecording][which](Box::new(
+                recording,
+            ))
+        }),
+        (signal(), selector(), tags()).prop_map(|(signal, (_, selector), from_tags)| {
+            Command::SubscribeRequest(Box::new(SubscribeRequest {
+                selector: of_signal(selector, &signal),
+                from_tags,
+                signal: Box::new(Signal { sdp: Vec::new(), label: None, to_label: None, ..signal }),
+            }))
+        }),
+        signal().prop_map(|signal| Command::SubscribeAnswer(SubscribeAnswer { signal: Box::new(signal) })),
+        signal().prop_map(|signal| Command::Publish(Publish { signal: Box::new(signal) })),
+        (name(), name(), option::of(name())).prop_map(|(call_id, to_tag, from_tag)| Command::Unsubscribe(
+            Unsubscribe { call_id, to_tag, from_tag }
+        )),
+        (signal(), selector(), tags(), option::of(name()), any::<bool>()).prop_map(
+            |(signal, (_, selector), from_tags, to_call_id, bidirectional)| Command::Connect(Box::new(
+                Connect {
+                    bidirectional: bidirectional || !selector.directional,
+                    selector: of_signal(selector, &signal),
+                    from_tags,
+                    to_call_id,
+                    signal: Box::new(Signal { sdp: Vec::new(), label: None, to_label: None, ..signal }),
+                }
+            ))
+        ),
+        Just(Command::Statistics),
+        name().prop_map(|line| Command::Cli(Cli { line })),
         Just(Command::Unsupported { name: "play media".to_owned(), call_id: Some("c".to_owned()) }),
     ]
 }
@@ -162,7 +262,9 @@ prop_compose! {
         stats in counters(),
         ssrc in any::<Option<u32>>(),
     ) -> StreamStatus {
-        StreamStatus { local, endpoint, advertised_endpoint, last_packet_s, flags, stats, ssrc }
+        StreamStatus {
+            local, endpoint, advertised_endpoint, last_packet_s, flags, stats, ssrc, stats_out: ssrc.map(|_| stats),
+        }
     }
 }
 
@@ -184,12 +286,45 @@ prop_compose! {
         let subscriptions: Vec<_> = others.into_iter().map(|(tag, kind)| Subscription { tag, kind }).collect();
         let media = MediaStatus {
             index: 1, kind: "audio".to_owned(), protocol: "RTP/AVP".to_owned(), codec, streams,
-            flags: vec![Cow::Borrowed("send")],
+            flags: vec![Cow::Borrowed("send")], ingress_ssrcs: vec![1], egress_ssrcs: vec![2, 3],
         };
         TagStatus {
-            tag, via_branch, label, created_s, subscribers: subscriptions.clone(), subscriptions, medias: vec![media],
+            tag, via_branch, label, created_s, metadata: None, flags: vec![Cow::Borrowed("blocked")], subscribers: subscriptions.clone(), subscriptions, medias: vec![media],
         }
     }
+}
+
+fn sample() -> impl Strategy<Value = MosSample> {
+    (0_u8..=50, any::<[u32; 3]>(), 0_u8..=100, number()).prop_map(
+        |(mos_x10, times, loss_percent, reported_at_s)| {
+            let [round_trip_us, round_trip_leg_us, jitter_ms] = times;
+            MosSample { mos_x10, round_trip_us, round_trip_leg_us, jitter_ms, loss_percent, reported_at_s }
+        },
+    )
+}
+
+prop_compose! {
+    fn ssrc()(
+        ssrc in any::<u32>(),
+        received in option::of((number(), number())),
+        lost in number(),
+        samples in option::of((number(), vec(sample(), 3..6))),
+    ) -> SsrcReport {
+        let quality = samples.map(|(samples, entries)| Box::new(SsrcQuality {
+            average: MosAverage { sample: MosSample { reported_at_s: 0, ..entries[0] }, samples },
+            lowest: entries[1],
+            highest: entries[2],
+            interval_s: 7,
+            progression: entries,
+        }));
+        // The loss is written with the quality only.
+        SsrcReport { ssrc, received, lost: if quality.is_some() { lost } else { 0 }, quality }
+    }
+}
+
+fn offender() -> impl Strategy<Value = Offender> {
+    (any::<SocketAddr>().prop_map(plain), number(), number(), number())
+        .prop_map(|(address, packets, first_ms, last_ms)| Offender { address, packets, first_ms, last_ms })
 }
 
 prop_compose! {
@@ -201,11 +336,16 @@ prop_compose! {
         rtcp in counters(),
         owner in option::of(name()),
         ended in option::of(ended()),
+        ssrcs in vec(ssrc(), 0..3),
+        recording in any::<bool>(),
+        offenders in vec(offender(), 0..3),
     ) -> CallReport {
         for (index, tag) in tags.iter_mut().enumerate() {
             tag.tag.push_str(&index.to_string());
         }
-        CallReport { created_us, last_signal_s, tags, totals: Totals { rtp, rtcp }, owner, ended }
+        CallReport {
+            created_us, last_signal_s, tags, totals: Totals { rtp, rtcp }, owner, ended, ssrcs, recording, offenders,
+        }
     }
 }
 
@@ -224,11 +364,41 @@ fn event() -> impl Strategy<Value = Event> {
     )
 }
 
+fn explained() -> impl Strategy<Value = Explained> {
+    (any::<u32>(), option::of(name()), option::of(name()), name())
+        .prop_map(|(line, was, now, why)| Explained { line, was, now, why })
+}
+
+fn stat() -> impl Strategy<Value = Stat> {
+    let leaf = prop_oneof![any::<i64>().prop_map(Stat::Number), name().prop_map(Stat::Text)];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Stat::List),
+            vec((name().prop_map(Cow::Owned), inner), 0..3).prop_map(Stat::Section),
+        ]
+    })
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         option::of(name()).prop_map(|instance| Reply::Pong { instance }),
-        ("[ -~\r\n]{0,40}", option::of(name()))
-            .prop_map(|(sdp, warning)| Reply::Signal(SignalReply { sdp: sdp.into_bytes(), warning })),
+        (
+            "[ -~\r\n]{0,40}",
+            option::of(name()),
+            vec(name(), 0..3),
+            option::of(name()),
+            vec(explained(), 0..3)
+        )
+            .prop_map(|(sdp, warning, from_tags, to_tag, explain)| Reply::Signal(SignalReply {
+                sdp: sdp.into_bytes(),
+                warning,
+                from_tags,
+                to_tag,
+                explain,
+            })),
+        vec((name().prop_map(Cow::Owned), stat()), 0..4)
+            .prop_map(|sections| Reply::Statistics(StatisticsReply { sections })),
+        name().prop_map(Reply::Cli),
         option::of(name()).prop_map(|warning| Reply::Ok { warning }),
         report().prop_map(|report| Reply::Report(Box::new(report))),
         (vec(name(), 0..4), vec(name(), 0..4))

@@ -21,6 +21,7 @@ fixtures! {
     answer = "answer",
     query_before_the_answer_with_an_untagged_party = "query-early",
     query_with_packets_and_codec = "query",
+    query_with_quality_from_rtcp = "query-quality",
     query_with_a_rejected_section_and_ipv6 = "query-rejected-section",
     list = "list",
     delete_with_statistics = "delete",

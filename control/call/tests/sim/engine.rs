@@ -71,7 +71,7 @@ impl ModelEngine {
                 call.heard.push((is_answer, String::from_utf8_lossy(&signal.sdp).into_owned()));
                 let mut sdp = signal.sdp.clone();
                 sdp.extend_from_slice(b"a=engine\r\n");
-                Reply::Signal(SignalReply { sdp, warning: None })
+                Reply::Signal(SignalReply { sdp, ..SignalReply::default() })
             }
             Command::Delete(delete) => match self.calls.get_mut(&delete.call_id) {
                 Some(call) => {
@@ -123,9 +123,9 @@ fn report(ended: Option<Ended>) -> CallReport {
                 last_packet_s: 0,
                 flags: vec!["RTP".into()],
                 stats: StreamCounters { packets, bytes: packets * 172, errors: 0 },
-                ssrc: None,
+                ..StreamStatus::default()
             }],
-            flags: Vec::new(),
+            ..MediaStatus::default()
         }],
         ..TagStatus::default()
     };

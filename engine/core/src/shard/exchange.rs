@@ -33,7 +33,7 @@ impl Shard {
             Err(text) => return self.refuse(id, &text),
         };
         if rewrite::comes_back(&sdp, &signal, &self.marker) {
-            return self.reply(id, Reply::Signal(SignalReply { sdp: signal.sdp, warning: None }));
+            return self.reply(id, Reply::Signal(SignalReply { sdp: signal.sdp, ..SignalReply::default() }));
         }
         let key = match self.calls.by_name(&signal.call_id) {
             Some(key) => key,
@@ -90,7 +90,7 @@ impl Shard {
                     return;
                 }
                 match self.commit(key) {
-                    Ok(sdp) => self.reply(id, Reply::Signal(SignalReply { sdp, warning: None })),
+                    Ok(sdp) => self.reply(id, Reply::Signal(SignalReply { sdp, ..SignalReply::default() })),
                     Err(text) => self.refuse(id, text),
                 }
             }
