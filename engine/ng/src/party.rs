@@ -7,8 +7,7 @@ use std::net::IpAddr;
 /// Without tag, label and address it is the whole call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selector {
-    /// The party with this tag. Blocking and unblocking look at it only with
-    /// [`directional`](Self::directional).
+    /// The party with this tag.
     pub from_tag: Option<String>,
     /// The party that hears, as the sink of a gate.
     pub to_tag: Option<String>,
@@ -20,18 +19,10 @@ pub struct Selector {
     pub address: Option<IpAddr>,
     /// The branch of the party.
     pub via_branch: Option<String>,
-    /// One party is meant, not the whole call (flag `directional`).
+    /// One party is meant (flag `directional`); rtpengine 10.5 takes a tag for that with and without it.
     pub directional: bool,
     /// Everyone, or every connection of a kind (key and flag `all`).
     pub all: All,
-}
-
-impl Selector {
-    /// Whether no party is named, so that the whole call is meant.
-    pub fn is_whole_call(&self) -> bool {
-        let by_tag = self.directional && self.from_tag.is_some();
-        !by_tag && self.label.is_none() && self.address.is_none()
-    }
 }
 
 /// Which connections of the chosen party a command is about (`all`).
