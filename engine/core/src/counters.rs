@@ -19,11 +19,13 @@ pub enum DropReason {
     Blocked,
     /// The datagram is empty or longer than 65535 bytes.
     Size,
+    /// We failed on it, and ended its call.
+    Fault,
 }
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoSocket,
         Self::UnknownSource,
         Self::NotRtp,
@@ -32,6 +34,7 @@ impl DropReason {
         Self::Held,
         Self::Blocked,
         Self::Size,
+        Self::Fault,
     ];
 
     /// Its name as a metric's label.
@@ -45,6 +48,7 @@ impl DropReason {
             Self::Held => "held",
             Self::Blocked => "blocked",
             Self::Size => "size",
+            Self::Fault => "fault",
         }
     }
 }

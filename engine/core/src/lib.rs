@@ -29,6 +29,7 @@ mod report;
 mod rtcp;
 mod shard;
 mod silence;
+pub mod sim;
 mod socket;
 mod timer;
 

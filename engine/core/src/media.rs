@@ -6,6 +6,7 @@ use rtp::sdp::Direction;
 
 use crate::{
     path::{PathId, PathKind, Paths},
+    sim::{self, Way},
     socket::PairId,
 };
 
@@ -98,6 +99,7 @@ impl Media {
         if self.transport == transport {
             return;
         }
+        sim::seen(Way::MediaChanged);
         self.transport = transport;
         let (first, second) = match transport {
             Transport::Rtp => (PathKind::Rtp, PathKind::Rtcp),

@@ -31,6 +31,7 @@ use crate::{
     path::Paths,
     relay,
     report::Kept,
+    sim::{self, Fault, Way},
     socket::Sockets,
     timer::Timers,
 };
@@ -164,7 +165,10 @@ impl Shard {
         self.counters.packets_received += 1;
         self.counters.bytes_received += packet.len() as u64;
         let result = match self.sockets.path(socket) {
-            Some(path) => self.road().datagram(path, socket, remote, packet),
+            Some(path) => {
+                sim::trip(Fault::Datagram);
+                self.road().datagram(path, socket, remote, packet)
+            }
             None => Err(DropReason::NoSocket),
         };
         if let Err(reason) = result {
@@ -196,6 +200,7 @@ impl Shard {
             && call.pending.is_some()
         {
             if call.waiting.len() < self.limits.waiting_max {
+                sim::seen(Way::Waited);
                 call.waiting.push_back((id, command));
             } else {
                 self.refuse(id, "Too many commands for this call at once");
@@ -233,6 +238,7 @@ impl Shard {
                 return self.refuse(id, text);
             }
         }
+        sim::trip(Fault::Command);
         match command {
             Command::Ping(_) => self.reply(id, Reply::Pong { instance: None }),
             Command::Offer(signal) => self.on_signal(id, Kind::Offer, signal),

@@ -9,6 +9,7 @@ use crate::{
     io::{Output, SocketId},
     path::PathId,
     ports::{PortRange, Ports},
+    sim::{self, Way},
 };
 
 /// An RTP socket and the RTCP socket on the port after it.
@@ -115,6 +116,7 @@ impl Sockets {
             (State::Opening, false) => self.freed(id),
             (State::Abandoned, open) => {
                 if open {
+                    sim::seen(Way::PairAbandoned);
                     outputs.push_back(Output::CloseSocket { socket: id });
                 }
                 self.freed(id);

@@ -3,7 +3,11 @@
 use ng::{Delete, Signal};
 
 use super::Kind;
-use crate::{call::Call, leg::Leg};
+use crate::{
+    call::Call,
+    leg::Leg,
+    sim::{self, Way},
+};
 
 /// The two parties of an offer or answer: whose description it is, and for whom.
 ///
@@ -27,6 +31,7 @@ pub(crate) fn parties(
     if call.legs.len() + missing > legs_max && call.parties().count() + missing > legs_max {
         return Err("Too many parties in this call");
     }
+    sim::seen(if known.is_some() { Way::OffererKnown } else { Way::OffererNew });
     let offerer = known.unwrap_or_else(|| insert(call, wall_ms, Some(&signal.from_tag), None));
     let other = other_side(call, kind, signal, offerer, wall_ms);
     match kind {
@@ -40,6 +45,7 @@ pub(crate) fn parties(
 fn other_side(call: &mut Call, kind: Kind, signal: &Signal, offerer: usize, wall_ms: u64) -> usize {
     let to_tag = signal.to_tag.as_deref();
     if let Some(found) = to_tag.and_then(|tag| call.by_tag(tag)) {
+        sim::seen(Way::OtherByTag);
         return found;
     }
     let branch = signal.via_branch.as_deref();
@@ -66,15 +72,21 @@ fn other_side(call: &mut Call, kind: Kind, signal: &Signal, offerer: usize, wall
             if let Some(tag) = to_tag
                 && call.leg(found).tag.is_none()
             {
+                sim::seen(Way::OtherUntagged);
                 call.leg_mut(found).tag = Some(tag.to_owned());
                 return found;
             }
             if to_tag.is_none() || call.leg(found).tag.is_none() {
+                sim::seen(if branch.is_some() { Way::OtherByBranch } else { Way::OtherPeer });
                 return found;
             }
+            sim::seen(Way::OtherForked);
             insert(call, wall_ms, to_tag, branch)
         }
-        None => insert(call, wall_ms, to_tag, branch),
+        None => {
+            sim::seen(if kind == Kind::Answer { Way::OtherForked } else { Way::OtherNew });
+            insert(call, wall_ms, to_tag, branch)
+        }
     }
 }
 

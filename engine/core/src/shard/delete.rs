@@ -5,7 +5,13 @@ use std::time::Duration;
 use ng::{DeleteDelay, EndReason, Reply};
 
 use super::{OTHER_OWNER, Shard, is_foreign};
-use crate::{call::CallKey, negotiate::dialogue, report, timer::Timer};
+use crate::{
+    call::CallKey,
+    negotiate::dialogue,
+    report,
+    sim::{self, Way},
+    timer::Timer,
+};
 
 /// How long parties that were due to go wait for an exchange to finish.
 const REMOVE_RETRY: Duration = Duration::from_millis(100);
@@ -26,6 +32,11 @@ impl Shard {
             return self.refuse(id, OTHER_OWNER);
         }
         let gone = dialogue::deleted(call, delete);
+        sim::seen(match gone.len() {
+            0 => Way::DeleteNobody,
+            count if count == call.parties().count() => Way::DeleteAll,
+            _ => Way::DeleteParty,
+        });
         if gone.is_empty() && call.parties().next().is_some() {
             return self.not_found(id, delete);
         }
@@ -35,6 +46,9 @@ impl Shard {
             DeleteDelay::Default if call.owner.is_some() => Duration::ZERO,
             DeleteDelay::Default => self.limits.delete_delay,
         };
+        if !delay.is_zero() {
+            sim::seen(Way::DeleteLater);
+        }
         let mut report = report::of_call(call, &self.sockets, &self.paths, |index| gone.contains(&index));
         let gone_at = self.now + delay;
         let call = self.calls.get_mut(key).expect("it was there a line ago");
@@ -63,6 +77,7 @@ impl Shard {
         let Some(call) = self.calls.get_mut(key) else { return };
         // An exchange that waits for its sockets names parties by index, and may be about to revive them.
         if call.pending.is_some() {
+            sim::seen(Way::DeleteWhilePending);
             self.timers.set(&mut call.deadlines, key, Timer::Remove, Some(self.now + REMOVE_RETRY));
             return;
         }
@@ -111,6 +126,7 @@ impl Shard {
         }
         // Whoever talked to the one that went talks to who is left.
         for (party, peer) in bereft {
+            sim::seen(Way::PeerBereft);
             for (from, to) in call.leg(party).medias.iter().zip(&call.leg(peer).medias) {
                 self.paths.set_sink(from.rtp, to.rtp);
                 self.paths.set_sink(from.rtcp, to.rtcp);

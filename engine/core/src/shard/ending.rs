@@ -10,9 +10,11 @@ use ng::{EndReason, Ended};
 use super::Shard;
 use crate::{
     call::CallKey,
+    counters::DropReason,
     event,
     io::{Output, SocketId},
     report,
+    sim::{self, Fault, Way},
 };
 
 impl Shard {
@@ -41,6 +43,8 @@ impl Shard {
             )));
         }
         if call.keep_report {
+            sim::seen(Way::ReportKept);
+            sim::trip(Fault::Report);
             let mut report = report::of_call(call, &self.sockets, &self.paths, |_| true);
             report.ended = Some(ended);
             self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
@@ -68,6 +72,9 @@ impl Shard {
     /// Ends the call that a panic struck, and answers the command that was being handled.
     pub(super) fn on_fault(&mut self, socket: Option<SocketId>) {
         self.counters.faults += 1;
+        if self.counters.packets_received > self.counters.packets_sent + self.counters.drops_total() {
+            self.counters.dropped(DropReason::Fault);
+        }
         let (id, key) = self.current.take().unzip();
         let timed = self.timed.take();
         let key = key.flatten().or(timed).or_else(|| socket.and_then(|socket| self.sockets.call(socket)));

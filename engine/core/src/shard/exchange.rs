@@ -19,6 +19,7 @@ use crate::{
         refuse, rewrite,
     },
     path::{PathId, Paths},
+    sim::{self, Fault, Way},
     socket::{PairId, Sockets},
     timer::Timer,
 };
@@ -52,6 +53,7 @@ impl Shard {
             }
         };
         self.current = Some((id, Some(key)));
+        sim::trip(Fault::Prepare);
         let result = self.prepare(id, key, kind, signal, sdp, sections);
         self.settle(id, key, result);
     }
@@ -182,6 +184,7 @@ impl Shard {
         let Self { calls, sockets, outputs, .. } = self;
         let call = calls.get_mut(key).expect("the pair belongs to a call that is there");
         let exchange = call.pending.as_mut().expect("the pair is one that the call waits for");
+        sim::seen(Way::PairRetried);
         exchange.attempts_left = exchange.attempts_left.checked_sub(1).ok_or(Reply::OUT_OF_PORTS)?;
         let tos = exchange.signal.tos.unwrap_or(self.tos);
         let medias = call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias);
@@ -207,11 +210,13 @@ impl Shard {
             }
         }
         if call.parties().all(|(_, leg)| !leg.described) {
+            sim::seen(Way::RolledBackCall);
             // A call that never was leaves neither event nor report.
             call.owner = None;
             call.keep_report = false;
             return self.end_call(key, ng::EndReason::Fault);
         }
+        sim::seen(Way::RolledBackExchange);
         // Parties that were only there for this exchange; nobody could name them later to delete them.
         let strays = call.parties().filter(|(_, leg)| !leg.described && leg.partners.is_empty());
         for index in strays.map(|(index, _)| index).collect::<Vec<_>>() {
@@ -236,6 +241,7 @@ impl Shard {
         let elders: Vec<[PathId; 2]> = first
             .map(|first| call.leg(first).medias.iter().map(|media| [media.rtp, media.rtcp]).collect())
             .unwrap_or_default();
+        sim::trip(Fault::Commit);
         associate(call, kind, sender, receiver);
 
         let mut outgoing = Vec::with_capacity(exchange.sections.len());
@@ -257,6 +263,7 @@ impl Shard {
             let (rtcp_mux, one_port) = multiplex(kind, signal, written, from, to);
             show(from, plan.sender_pair, sockets, paths);
             if let Some([rtp, rtcp]) = elders.get(index) {
+                sim::seen(Way::ForkShares);
                 paths.share(*rtp, from.rtp);
                 paths.share(*rtcp, from.rtcp);
             }
@@ -284,6 +291,7 @@ impl Shard {
         // Sections that this description leaves out are refused by it (RFC 3264 §8.2 asks for port 0; peers differ).
         if kind == Kind::Offer {
             for media in call.leg_mut(sender).medias.iter_mut().skip(outgoing.len()) {
+                sim::seen(Way::SectionsLeftOut);
                 media.refused = true;
                 media.direction = Direction::Inactive;
                 hold(media, paths);
@@ -302,7 +310,9 @@ impl Shard {
         call.keep_report |= signal.keep_report;
         // Whoever offers or answers revives what was deleted.
         for index in [sender, receiver] {
-            call.leg_mut(index).gone_at = None;
+            if call.leg_mut(index).gone_at.take().is_some() {
+                sim::seen(Way::Revived);
+            }
         }
         let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
         timers.set(&mut call.deadlines, key, Timer::Remove, removal);
@@ -401,12 +411,15 @@ impl PairRequest<'_> {
         let media = &mut leg.medias[index];
         let latched = media.selected.filter(|_| self.latching);
         if let Some(pair) = latched.or_else(|| media.pair_for(peer, interface)) {
+            sim::seen(if latched.is_some() { Way::PairLatched } else { Way::PairReused });
             return Some(pair);
         }
         let opening = &*self.opening;
         if let Some(surplus) = media.oldest_surplus(self.pairs_max, |pair| opening.contains(&pair)) {
+            sim::seen(Way::PairSurplus);
             sockets.release(surplus, self.outputs);
         }
+        sim::seen(Way::PairNew);
         let pair = sockets.open_pair(self.key, interface, self.tos, self.outputs)?;
         media.pairs.push(ShownPair { pair, interface, peer });
         self.opening.push(pair);

@@ -3,7 +3,13 @@
 use ng::EndReason;
 
 use super::{REPORT_INTERVAL, Shard};
-use crate::{call::CallKey, event, io::Output, timer::Timer};
+use crate::{
+    call::CallKey,
+    event,
+    io::Output,
+    sim::{self, Fault},
+    timer::Timer,
+};
 
 /// Deadlines handled at once; those of more calls come with the next tick, after media had its turn.
 pub(super) const DUE_AT_ONCE: usize = 64;
@@ -14,6 +20,7 @@ impl Shard {
         for _deadline in 0..DUE_AT_ONCE {
             let Some((key, timer)) = self.timers.due(self.now) else { break };
             self.timed = Some(key);
+            sim::trip(Fault::Deadline);
             match timer {
                 Timer::Lease => {
                     self.counters.leases_ended += 1;

@@ -1,0 +1,135 @@
+//! What a simulation needs of our inside: faults on demand, and which ways were gone.
+//!
+//! Without the feature `sim` nothing but the names is left: no state, no branch. With it the state is
+//! of the thread, so that simulations on several threads do not meet.
+
+/// Where a fault can be asked for: in the midst of the work that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fault {
+    /// A datagram whose socket is known.
+    Datagram,
+    /// A command, after its call was found.
+    Command,
+    /// An offer or answer whose call was made, before it asks for sockets.
+    Prepare,
+    /// An offer or answer whose sockets are open, half written into the call.
+    Commit,
+    /// A deadline that passed.
+    Deadline,
+    /// The final report of a call that ends.
+    Report,
+}
+
+impl Fault {
+    /// Every place.
+    pub const ALL: [Self; 6] =
+        [Self::Datagram, Self::Command, Self::Prepare, Self::Commit, Self::Deadline, Self::Report];
+}
+
+/// Declares the ways once: variant, and what a table calls it.
+macro_rules! ways {
+    ($($name:ident $text:literal,)*) => {
+        /// A way through the machines of a call that is worth being gone by some test.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(missing_docs, reason = "each says in `as_str` what it is")]
+        pub enum Way { $($name,)* }
+
+        impl Way {
+            /// Every way.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// What it is.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+ways! {
+    OffererNew "dialogue: offerer made",
+    OffererKnown "dialogue: offerer found by tag",
+    OtherByTag "dialogue: other side found by tag",
+    OtherByBranch "dialogue: other side found by branch",
+    OtherUntagged "dialogue: untagged other side gets its tag",
+    OtherPeer "dialogue: other side is the one it talks to",
+    OtherNew "dialogue: other side made",
+    OtherForked "dialogue: a further party answers",
+    ForkShares "dialogue: forked party shares the first one's sockets",
+    Revived "dialogue: deleted party revived",
+    SectionsLeftOut "dialogue: sections left out of a re-offer",
+    DeleteAll "delete: everybody",
+    DeleteParty "delete: one party and whom it leaves alone",
+    DeleteNobody "delete: tags match nobody",
+    DeleteLater "delete: after a delay",
+    DeleteWhilePending "delete: parties due while sockets open",
+    PeerBereft "delete: whoever is left talks to another",
+    PairReused "ports: pair of the same endpoint reused",
+    PairLatched "ports: pair kept by port latching",
+    PairNew "ports: new pair",
+    PairSurplus "ports: oldest pair given up",
+    PairRetried "ports: port in use, another one",
+    PairAbandoned "ports: opened after nobody wanted it",
+    RolledBackCall "exchange: undone with its call",
+    RolledBackExchange "exchange: undone, call stays",
+    Waited "exchange: command waited for sockets",
+    MediaChanged "media: section changed its transport",
+    ReportKept "report: final report kept",
+}
+
+#[cfg(feature = "sim")]
+mod state {
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
+
+    use super::{Fault, Way};
+
+    thread_local! {
+        static ARMED: Cell<Option<Fault>> = const { Cell::new(None) };
+        static SEEN: RefCell<BTreeMap<Way, u64>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    /// What an asked-for panic says, so that a panic hook can be silent about it.
+    pub const INJECTED: &str = "fault asked for by a simulation";
+
+    /// Lets the next work of this kind on this thread panic; `None` takes that back.
+    pub fn arm(fault: Option<Fault>) {
+        ARMED.set(fault);
+    }
+
+    /// Whether a fault that was asked for has not happened yet.
+    pub fn is_armed() -> bool {
+        ARMED.get().is_some()
+    }
+
+    /// The ways gone on this thread since the last call of this.
+    pub fn take_ways() -> BTreeMap<Way, u64> {
+        SEEN.take()
+    }
+
+    pub(crate) fn trip(fault: Fault) {
+        if ARMED.get() == Some(fault) {
+            ARMED.set(None);
+            std::panic::panic_any(INJECTED);
+        }
+    }
+
+    pub(crate) fn seen(way: Way) {
+        SEEN.with_borrow_mut(|seen| *seen.entry(way).or_default() += 1);
+    }
+}
+
+#[cfg(feature = "sim")]
+pub use state::{INJECTED, arm, is_armed, take_ways};
+#[cfg(feature = "sim")]
+pub(crate) use state::{seen, trip};
+
+/// Panics if a simulation asked for it.
+#[cfg(not(feature = "sim"))]
+#[inline(always)]
+pub(crate) const fn trip(_: Fault) {}
+
+/// Counts a way for a simulation.
+#[cfg(not(feature = "sim"))]
+#[inline(always)]
+pub(crate) const fn seen(_: Way) {}
