@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod packet;
+pub mod quality;
 pub mod rtcp;
 pub mod sdp;
 pub mod stats;

@@ -1,7 +1,8 @@
-//! Counting one received stream: loss, duplicates, reordering, jitter, in constant memory.
+//! Counting one received stream: loss and its runs, duplicates, reordering, jitter, in constant memory.
 //!
 //! Supported: extended sequence numbers with restarts (RFC 3550 A.1), loss and
-//! report blocks (A.3), interarrival jitter (A.8). Every packet counts from
+//! report blocks (A.3), interarrival jitter (A.8), runs of loss, packets too late
+//! for an assumed jitter buffer ([`crate::quality`]). Every packet counts from
 //! the first: whether a sender may be believed is decided before it gets here,
 //! so the probation of A.1 has no place.
 //!
@@ -10,6 +11,7 @@
 
 use std::time::Duration;
 
+use crate::quality::{LossRuns, Losses, Playout};
 use crate::rtcp::ReportBlock;
 use crate::units::{ClockRate, ExtSeq, Instant, RtpTime, SeqNo, Ssrc};
 
@@ -27,6 +29,8 @@ pub struct Arrival {
     /// The clock of its payload type; `None`, for an unknown type or a
     /// telephone-event whose timestamp stands still, leaves jitter alone.
     pub clock_rate: Option<ClockRate>,
+    /// Its marker bit: a talk spurt begins (RFC 3551 §4.1).
+    pub marker: bool,
     /// Its size in bytes, in whatever sense the owner counts.
     pub bytes: usize,
 }
@@ -59,8 +63,14 @@ pub struct StreamStats {
     strays: u64,
     ssrc_changes: u64,
     restarts: u64,
+    /// Packets too late for the assumed jitter buffer.
+    late: u64,
     /// Loss of segments that ended.
     lost_before: u64,
+    /// The same with its runs, and with what was too late.
+    losses_before: Losses,
+    /// Jitter of segments that ended.
+    jitter_before: Deviations,
     last_arrival: Option<Instant>,
     segment: Option<Segment>,
     prior_expected: u64,
@@ -82,16 +92,12 @@ impl StreamStats {
         self.packets += 1;
         self.bytes += arrival.bytes as u64;
         self.last_arrival = Some(arrival.at);
-        let order = match &mut self.segment {
+        let (order, distance) = match &mut self.segment {
             Some(segment) if segment.ssrc == arrival.ssrc => segment.place(arrival.seq),
-            Some(_) => {
-                self.ssrc_changes += 1;
+            segment => {
+                self.ssrc_changes += u64::from(segment.is_some());
                 self.start_segment(Segment::new(arrival.ssrc, arrival.seq));
-                Order::First
-            }
-            None => {
-                self.start_segment(Segment::new(arrival.ssrc, arrival.seq));
-                Order::First
+                (Order::First, 0)
             }
         };
         match order {
@@ -104,7 +110,13 @@ impl StreamStats {
         if let Some(segment) = &mut self.segment
             && !matches!(order, Order::Duplicate | Order::Stray)
         {
-            segment.observe_transit(arrival);
+            let late = segment.observe_transit(arrival);
+            self.late += u64::from(late);
+            match order {
+                Order::Next => segment.runs.advance(distance, !late),
+                Order::Late => segment.runs.fill(distance, !late),
+                Order::First | Order::Duplicate | Order::Stray => {}
+            }
         }
         order
     }
@@ -155,6 +167,19 @@ impl StreamStats {
         self.lost_before + self.segment.as_ref().map_or(0, Segment::lost)
     }
 
+    /// What was expected, and what was not there to be played: lost, or too late for the assumed
+    /// jitter buffer, over all segments.
+    pub fn losses(&self) -> Losses {
+        self.segment
+            .as_ref()
+            .map_or(self.losses_before, |segment| self.losses_before.and(segment.runs.losses()))
+    }
+
+    /// Packets that arrived, but too late for the assumed jitter buffer.
+    pub const fn late(&self) -> u64 {
+        self.late
+    }
+
     /// Packets seen before, told within the last 64 sequence numbers.
     pub const fn duplicates(&self) -> u64 {
         self.duplicates
@@ -195,14 +220,37 @@ impl StreamStats {
         self.segment.as_ref().map_or(0, Segment::jitter_ticks)
     }
 
+    /// Interarrival jitter of the current segment.
+    pub fn jitter(&self) -> Duration {
+        Duration::from_nanos(self.segment.as_ref().map_or(0, Segment::jitter_ns))
+    }
+
+    /// The largest it has been, in any segment.
+    pub fn jitter_max(&self) -> Duration {
+        Duration::from_nanos(self.deviations().max)
+    }
+
+    /// The mean difference of transit times of consecutive packets, which is what jitter estimates.
+    pub fn jitter_mean(&self) -> Duration {
+        let all = self.deviations();
+        Duration::from_nanos(all.sum.checked_div(all.samples).unwrap_or(0))
+    }
+
     /// When the last packet arrived.
     pub const fn last_arrival(&self) -> Option<Instant> {
         self.last_arrival
     }
 
+    fn deviations(&self) -> Deviations {
+        let segment = self.segment.as_ref();
+        segment.map_or(self.jitter_before, |segment| self.jitter_before.and(segment.jitter()))
+    }
+
     fn start_segment(&mut self, segment: Segment) {
         if let Some(ended) = self.segment.replace(segment) {
             self.lost_before += ended.lost();
+            self.jitter_before = self.jitter_before.and(ended.jitter());
+            self.losses_before = self.losses_before.and(ended.runs.losses());
         }
         (self.prior_expected, self.prior_received) = (0, 0);
         self.last_sr = None;
@@ -218,6 +266,7 @@ impl StreamStats {
         // The stray before this one was the new segment's first, and is none any more.
         let mut started = Segment::new(segment.ssrc, seq.wrapping_add(u16::MAX));
         started.place(seq);
+        started.runs.advance(1, true);
         self.strays -= 2;
         self.restarts += 1;
         let last_sr = self.last_sr;
@@ -245,6 +294,33 @@ struct Segment {
     transit: Option<u32>,
     /// 16 times the jitter.
     jitter_scaled: u64,
+    /// The largest that was.
+    jitter_scaled_max: u64,
+    /// Differences of transit times summed, in ticks, and how many.
+    deviation_ticks: u64,
+    deviations: u64,
+    /// The clock of all these; 0 before a packet had one.
+    hz: u32,
+    playout: Playout,
+    runs: LossRuns,
+}
+
+/// Jitter over some time, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Deviations {
+    sum: u64,
+    samples: u64,
+    max: u64,
+}
+
+impl Deviations {
+    fn and(self, more: Self) -> Self {
+        Self {
+            sum: self.sum.saturating_add(more.sum),
+            samples: self.samples + more.samples,
+            max: self.max.max(more.max),
+        }
+    }
 }
 
 impl Segment {
@@ -259,52 +335,81 @@ impl Segment {
             restart_at: None,
             transit: None,
             jitter_scaled: 0,
+            jitter_scaled_max: 0,
+            deviation_ticks: 0,
+            deviations: 0,
+            hz: 0,
+            playout: Playout::default(),
+            runs: LossRuns::new(),
         }
     }
 
-    /// Finds the place of a packet in the order and counts it if it is new.
-    fn place(&mut self, seq: SeqNo) -> Order {
+    /// Finds the place of a packet in the order and its distance from the highest; counts it if it is new.
+    fn place(&mut self, seq: SeqNo) -> (Order, u64) {
         let ext = self.highest.nearest(seq);
         if ext > self.highest {
             let ahead = ext.0 - self.highest.0;
             if ahead >= DROPOUT_MAX {
-                return Order::Stray;
+                return (Order::Stray, 0);
             }
             self.restart_at = None;
             self.seen =
                 u32::try_from(ahead).ok().and_then(|ahead| self.seen.checked_shl(ahead)).unwrap_or(0) | 1;
             self.highest = ext;
             self.received += 1;
-            return Order::Next;
+            return (Order::Next, ahead);
         }
         let behind = self.highest.0 - ext.0;
         if behind > MISORDER_MAX {
-            return Order::Stray;
+            return (Order::Stray, 0);
         }
         self.restart_at = None;
         if behind < u64::from(u64::BITS) {
             let bit = 1 << behind;
             if self.seen & bit != 0 {
-                return Order::Duplicate;
+                return (Order::Duplicate, behind);
             }
             self.seen |= bit;
         } else if ext > self.base && self.lost() == 0 {
             // Too far back to remember, but nothing is missing that it could be.
-            return Order::Duplicate;
+            return (Order::Duplicate, behind);
         }
         self.base = self.base.min(ext);
         self.received += 1;
-        Order::Late
+        (Order::Late, behind)
     }
 
     /// RFC 3550 A.8, with the jitter scaled by 16 so that rounding does not pile up.
-    fn observe_transit(&mut self, arrival: &Arrival) {
-        let Some(clock_rate) = arrival.clock_rate else { return };
-        let transit = clock_rate.ticks_at(arrival.at).0.wrapping_sub(arrival.timestamp.0);
+    /// Returns whether the packet came too late to be played.
+    fn observe_transit(&mut self, arrival: &Arrival) -> bool {
+        let Some(clock_rate) = arrival.clock_rate else { return false };
+        let hz = clock_rate.hz();
+        if self.hz != hz {
+            self.change_clock(hz);
+        }
+        let arrived = clock_rate.ticks_at(arrival.at).0;
+        let transit = arrived.wrapping_sub(arrival.timestamp.0);
         if let Some(before) = self.transit.replace(transit) {
             let difference = u64::from(transit.wrapping_sub(before).cast_signed().unsigned_abs());
             self.jitter_scaled = self.jitter_scaled + difference - ((self.jitter_scaled + 8) >> 4);
+            self.jitter_scaled_max = self.jitter_scaled_max.max(self.jitter_scaled);
+            self.deviation_ticks = self.deviation_ticks.saturating_add(difference);
+            self.deviations += 1;
         }
+        self.playout.is_late(arrived, transit, hz, arrival.marker)
+    }
+
+    /// Transit times of two clocks have nothing to do with each other; what was measured is kept.
+    fn change_clock(&mut self, hz: u32) {
+        if self.hz != 0 {
+            self.transit = None;
+            self.playout.reset();
+            for ticks in [&mut self.jitter_scaled, &mut self.jitter_scaled_max, &mut self.deviation_ticks] {
+                let new = u128::from(*ticks) * u128::from(hz) / u128::from(self.hz);
+                *ticks = u64::try_from(new).unwrap_or(u64::MAX);
+            }
+        }
+        self.hz = hz;
     }
 
     fn expected(&self) -> u64 {
@@ -322,6 +427,23 @@ impl Segment {
     fn jitter_ticks(&self) -> u32 {
         u32::try_from(self.jitter_scaled >> 4).unwrap_or(u32::MAX)
     }
+
+    fn jitter_ns(&self) -> u64 {
+        self.nanoseconds(self.jitter_scaled >> 4)
+    }
+
+    fn jitter(&self) -> Deviations {
+        Deviations {
+            sum: self.nanoseconds(self.deviation_ticks),
+            samples: self.deviations,
+            max: self.nanoseconds(self.jitter_scaled_max >> 4),
+        }
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        let nanos = u128::from(ticks) * u128::from(NANOS_PER_SECOND);
+        u64::try_from(nanos.checked_div(u128::from(self.hz)).unwrap_or(0)).unwrap_or(u64::MAX)
+    }
 }
 
 /// A duration in 1/65536 s, saturating: 32 bits of the NTP short format (RFC 3550 §4).
@@ -329,6 +451,7 @@ fn ntp_short(span: Duration) -> u32 {
     u32::try_from((span.as_nanos() << 16) / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// Numbers in one cycle of the sequence number.
 const CYCLE: u64 = 1 << 16;
 /// From this step ahead on, a packet is a jump and not a gap (`MAX_DROPOUT` of RFC 3550 A.1: a minute of 50 packets a second).
@@ -349,6 +472,7 @@ mod tests {
             seq: SeqNo(seq),
             timestamp: RtpTime(0),
             clock_rate: None,
+            marker: false,
             bytes: 172,
         }
     }
@@ -365,6 +489,30 @@ mod tests {
         assert_eq!((stats.packets(), stats.bytes(), stats.lost()), (1000, 172_000, 0));
         assert_eq!((stats.duplicates(), stats.reordered(), stats.strays(), stats.restarts()), (0, 0, 0, 0));
         assert_eq!(stats.highest_seq(), Some(ExtSeq(65_999)));
+    }
+
+    #[test]
+    fn loss_comes_in_runs_and_what_is_too_late_counts_as_lost() {
+        let mut stats = StreamStats::new();
+        let send = |stats: &mut StreamStats, seq: u16, delay_ms: u64, marker: bool| {
+            stats.on_packet(&Arrival {
+                at: Instant::from_millis(1000 + u64::from(seq) * 20 + delay_ms),
+                timestamp: RtpTime(u32::from(seq) * 160),
+                clock_rate: Some(ClockRate::HZ_8000),
+                marker,
+                ..arrival(7, seq)
+            });
+        };
+        for seq in (0..100).filter(|seq| !(50..53).contains(seq)) {
+            send(&mut stats, seq, if seq == 70 { 90 } else { 10 }, false);
+        }
+        assert_eq!(stats.losses(), Losses { expected: 100, lost: 4, runs: 2 });
+        assert_eq!((stats.lost(), stats.late()), (3, 1));
+        assert!(stats.jitter_max() > stats.jitter() && stats.jitter_mean() < stats.jitter_max());
+        send(&mut stats, 100, 500, true);
+        assert_eq!(stats.late(), 1, "a talk spurt begins where it begins");
+        stats.on_packet(&arrival(8, 9));
+        assert_eq!(stats.losses(), Losses { expected: 102, lost: 4, runs: 2 });
     }
 
     #[test]
@@ -503,6 +651,7 @@ mod tests {
                     seq: SeqNo(*seq),
                     timestamp: RtpTime(*timestamp),
                     clock_rate: ClockRate::new(*hz),
+                    marker: false,
                     bytes: 1,
                 });
                 stats.report_block(Instant::from_nanos(*at));

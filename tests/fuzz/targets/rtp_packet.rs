@@ -54,6 +54,7 @@ fn many_packets(data: &[u8]) {
             seq: SeqNo(u16::from_be_bytes([s0, s1])),
             timestamp: rtp::units::RtpTime(u32::from_be_bytes([t0, t1, t2, t3])),
             clock_rate: ClockRate::new(u32::from(flags >> 2) * 1000),
+            marker: gap & 1 != 0,
             bytes: 1,
         });
         if flags & 1 != 0 {
@@ -61,5 +62,7 @@ fn many_packets(data: &[u8]) {
         }
     }
     assert_eq!(stats.packets(), data.len() as u64 / 8);
+    let losses = stats.losses();
+    assert!(losses.runs <= losses.lost && losses.lost <= losses.expected);
     assert!(stats.duplicates() + stats.reordered() + stats.strays() <= stats.packets());
 }
