@@ -45,6 +45,8 @@ pub struct Config {
     pub sessions_max: usize,
     /// Filter of log lines, as `tracing` filters are written.
     pub log: String,
+    /// Presets of options that a message may name.
+    pub templates: ng::Templates,
     /// Who besides this machine is answered over NG.
     pub(crate) peers: Peers,
 }

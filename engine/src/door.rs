@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply};
+use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply, Templates};
 
 use cache::{Known, ReplyCache, RequestKey};
 pub(crate) use counters::DoorCounters;
@@ -26,6 +26,8 @@ pub(crate) use udp::{DoorMail, DoorThread, Hatch, hatch};
 /// Everything the door knows.
 pub(crate) struct Door {
     shards: usize,
+    /// Presets that a message may name.
+    templates: Templates,
     /// A keyed hash, so that nobody outside can choose the shard of a call.
     placement: RandomState,
     cache: ReplyCache,
@@ -106,6 +108,7 @@ impl Door {
     pub(crate) fn new(shards: usize, instance: String) -> Self {
         Self {
             shards,
+            templates: Templates::default(),
             placement: RandomState::new(),
             cache: ReplyCache::new(),
             epochs: Epochs::new(),
@@ -117,6 +120,11 @@ impl Door {
             outputs: VecDeque::new(),
             counters: DoorCounters::default(),
         }
+    }
+
+    /// The same with presets that a message may name.
+    pub(crate) fn with_templates(self, templates: Templates) -> Self {
+        Self { templates, ..self }
     }
 
     /// A datagram of somebody who may ask came to a listener.
@@ -150,7 +158,7 @@ impl Door {
         };
         *self.unanswered.entry(from.ip()).or_default() += 1;
         self.counters.requests += 1;
-        let (encoding, request) = ng::read_document(document);
+        let (encoding, request) = ng::read_document_with(document, &self.templates);
         let asker = Asker { key, listener, from, cookie: cookie.into(), encoding };
         match request {
             Ok(request) => {

@@ -159,7 +159,7 @@ impl Engine {
         }
 
         let mail = workers.iter().map(|worker| worker.mail.clone()).collect();
-        let door = Door::new(workers.len(), instance.clone());
+        let door = Door::new(workers.len(), instance.clone()).with_templates(config.templates.clone());
         let door_ended = ended.clone();
         let panicked = move || {
             let ending = Ending::Thread { name: "ng-door".to_owned(), reason: "a panic".to_owned() };

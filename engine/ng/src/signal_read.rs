@@ -256,7 +256,8 @@ impl SignalReader {
         Ok(())
     }
 
-    fn rtpp_flags(&mut self, text: &str, warnings: &mut Warnings) -> Result<(), RequestError> {
+    /// All options in one text.
+    pub(crate) fn rtpp_flags(&mut self, text: &str, warnings: &mut Warnings) -> Result<(), RequestError> {
         for item in rtpp_flags::parse(text) {
             match item {
                 Item::Word(word) => {

@@ -369,13 +369,16 @@ fn explained() -> impl Strategy<Value = Explained> {
         .prop_map(|(line, was, now, why)| Explained { line, was, now, why })
 }
 
+/// Each name once, since of repeated ones JSON keeps the last.
+fn sections(stat: impl Strategy<Value = Stat>) -> impl Strategy<Value = Vec<(Cow<'static, str>, Stat)>> {
+    let sections = proptest::collection::btree_map(name(), stat, 0..4);
+    sections.prop_map(|sections| sections.into_iter().map(|(name, stat)| (name.into(), stat)).collect())
+}
+
 fn stat() -> impl Strategy<Value = Stat> {
     let leaf = prop_oneof![any::<i64>().prop_map(Stat::Number), name().prop_map(Stat::Text)];
     leaf.prop_recursive(3, 12, 4, |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..3).prop_map(Stat::List),
-            vec((name().prop_map(Cow::Owned), inner), 0..3).prop_map(Stat::Section),
-        ]
+        prop_oneof![vec(inner.clone(), 0..3).prop_map(Stat::List), sections(inner).prop_map(Stat::Section),]
     })
 }
 
@@ -396,8 +399,7 @@ fn reply() -> impl Strategy<Value = Reply> {
                 to_tag,
                 explain,
             })),
-        vec((name().prop_map(Cow::Owned), stat()), 0..4)
-            .prop_map(|sections| Reply::Statistics(StatisticsReply { sections })),
+        sections(stat()).prop_map(|sections| Reply::Statistics(StatisticsReply { sections })),
         name().prop_map(Reply::Cli),
         option::of(name()).prop_map(|warning| Reply::Ok { warning }),
         report().prop_map(|report| Reply::Report(Box::new(report))),

@@ -1,5 +1,6 @@
 //! Settings as they are written, in a file or as flags, before anybody has looked at them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driver::available_cores;
@@ -43,6 +44,8 @@ pub struct RawConfig {
     pub max_sessions: Option<usize>,
     /// Filter of log lines. Default `info`.
     pub log: Option<String>,
+    /// Presets of options by name, each a text as in `rtpp-flags`; a message's `template` names them.
+    pub template: BTreeMap<String, String>,
 }
 
 impl RawConfig {
@@ -73,6 +76,7 @@ impl RawConfig {
             tos: self.tos.or(fallback.tos),
             max_sessions: self.max_sessions.or(fallback.max_sessions),
             log: self.log.or(fallback.log),
+            template: if self.template.is_empty() { fallback.template } else { self.template },
         }
     }
 
@@ -107,6 +111,10 @@ impl RawConfig {
             );
             return Err(ConfigError::value("port-max", reason));
         }
+        let templates = ng::Templates::new(self.template);
+        if let Some(odd) = templates.warnings().into_iter().next() {
+            return Err(ConfigError::value("template", odd));
+        }
         let driver = self.driver.as_deref().unwrap_or("auto").parse();
         Ok(Config {
             interfaces,
@@ -125,6 +133,7 @@ impl RawConfig {
                 given => given.unwrap_or(20_000),
             },
             log: self.log.unwrap_or_else(|| "info".to_owned()),
+            templates,
             peers,
         })
     }
@@ -235,12 +244,15 @@ mod tests {
             tos = 0
             max-sessions = 10
             log = "debug"
+            [template]
+            carrier = "ICE=remove replace=[origin]"
         "#;
         let config = RawConfig::from_toml(text).expect("TOML").check().expect("sound");
         assert_eq!(config.cpus, Some(vec![0, 1]));
         assert_eq!(config.driver, driver::Choice::Epoll);
         assert_eq!((config.delete_delay, config.sessions_max), (Duration::ZERO, 10));
         assert_eq!(config.log, "debug");
+        assert_eq!(config.templates.get("carrier"), Some("ICE=remove replace=[origin]"));
     }
 
     #[test]
@@ -249,6 +261,13 @@ mod tests {
         assert!(error.contains("line 2") && error.contains("worker"), "{error}");
         let error = RawConfig::from_toml("tos = 300\n").expect_err("too large").to_string();
         assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_preset_that_nobody_understands_is_refused_at_the_start() {
+        let text = "interface = \"192.0.2.1\"\n[template]\ncarrier = \"strict-sauce\"\n";
+        let error = RawConfig::from_toml(text).expect("TOML").check().expect_err("odd").to_string();
+        assert_eq!(error, "template: carrier: unknown flag 'strict-sauce'");
     }
 
     #[test]

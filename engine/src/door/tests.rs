@@ -307,3 +307,15 @@ fn answer(datagram: &str) -> Reply {
     let (_, document) = datagram.split_once(' ').expect("a cookie");
     Reply::parse(document.as_bytes()).expect("a reply")
 }
+
+#[test]
+fn a_preset_is_applied_where_a_message_names_it() {
+    let templates = Templates::new([("carrier".to_owned(), "strict-source".to_owned())]);
+    let mut door = Door::new(1, "cafe".to_owned()).with_templates(templates);
+    let offer = br#"1 {"command":"offer","call-id":"c","from-tag":"f","sdp":"v=0","template":"carrier"}"#;
+    door.datagram(0, 0, ASKER.parse().expect("an address"), offer);
+    let Some(DoorOutput::Command { command: Command::Offer(signal), .. }) = door.poll_output() else {
+        panic!("an offer for a shard")
+    };
+    assert!(signal.strict_source);
+}

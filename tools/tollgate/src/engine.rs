@@ -108,6 +108,8 @@ fn config(options: Options) -> anyhow::Result<Config> {
         tos: options.tos,
         max_sessions: options.max_sessions,
         log: options.log,
+        // A preset is written in the file only.
+        ..RawConfig::default()
     };
     Ok(flags.or(file).check()?)
 }
