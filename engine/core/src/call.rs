@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use rtp::units::Instant;
 
-use crate::{leg::Leg, negotiate::Exchange, path::Gate, timer::Deadlines};
+use crate::{leg::Leg, path::Gate, pending::Pending, timer::Deadlines};
 
 /// A call of a shard; never the same for two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,8 +23,8 @@ pub(crate) struct Call {
     pub(crate) owner: Option<String>,
     pub(crate) keep_report: bool,
     pub(crate) deadlines: Deadlines,
-    /// The offer or answer whose sockets are opening.
-    pub(crate) pending: Option<Box<Exchange>>,
+    /// The command whose sockets are opening.
+    pub(crate) pending: Option<Box<Pending>>,
     /// Commands that came meanwhile.
     pub(crate) waiting: VecDeque<(u64, ng::Command)>,
     /// Somebody answered.

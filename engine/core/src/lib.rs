@@ -23,6 +23,7 @@ mod media;
 mod negotiate;
 mod owner;
 mod path;
+mod pending;
 mod ports;
 mod relay;
 mod report;

@@ -5,6 +5,7 @@ mod ending;
 mod exchange;
 mod gate;
 mod lease;
+mod opening;
 mod query;
 mod timers;
 

@@ -30,8 +30,6 @@ pub(crate) enum Kind {
 /// An offer or answer whose sockets are opening.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    /// Of the command.
-    pub(crate) id: u64,
     pub(crate) kind: Kind,
     pub(crate) signal: Box<Signal>,
     pub(crate) sdp: Sdp,
@@ -41,10 +39,6 @@ pub(crate) struct Exchange {
     pub(crate) receiver: usize,
     /// By section.
     pub(crate) sections: Vec<SectionPlan>,
-    /// Pairs that were asked for and are not open yet.
-    pub(crate) opening: Vec<PairId>,
-    /// How often another port may still be tried.
-    pub(crate) attempts_left: u8,
 }
 
 /// What was settled about a section when its command arrived.
@@ -62,18 +56,9 @@ pub(crate) struct SectionPlan {
 }
 
 impl Exchange {
-    /// Puts `new` wherever `old` was planned.
-    pub(crate) fn replace_pair(&mut self, old: PairId, new: PairId) {
-        let everywhere = self
-            .sections
-            .iter_mut()
-            .flat_map(|plan| [&mut plan.sender_pair, &mut plan.receiver_pair])
-            .flatten();
-        for pair in everywhere.chain(self.opening.iter_mut()) {
-            if *pair == old {
-                *pair = new;
-            }
-        }
+    /// Every pair that was planned.
+    pub(crate) fn pairs_mut(&mut self) -> impl Iterator<Item = &mut PairId> {
+        self.sections.iter_mut().flat_map(|plan| [&mut plan.sender_pair, &mut plan.receiver_pair]).flatten()
     }
 }
 

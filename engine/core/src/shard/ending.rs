@@ -53,8 +53,8 @@ impl Shard {
             self.remove_leg(key, index);
         }
         self.calls.remove(key);
-        if let Some(exchange) = pending {
-            self.refuse(exchange.id, "The call ended meanwhile");
+        if let Some(pending) = pending {
+            self.refuse(pending.id, "The call ended meanwhile");
         }
         // The first of them may begin the call anew and make the others wait again.
         for (id, command) in waiting {
@@ -81,7 +81,7 @@ impl Shard {
         let mut answered = false;
         if let Some(key) = key {
             let pending =
-                self.calls.get(key).and_then(|call| call.pending.as_ref()).map(|exchange| exchange.id);
+                self.calls.get(key).and_then(|call| call.pending.as_ref()).map(|pending| pending.id);
             answered = pending.is_some() && pending == id;
             // What made us fail may do so again when it is written into the report: then none is.
             for with_report in [true, false] {

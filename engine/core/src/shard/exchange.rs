@@ -1,31 +1,25 @@
 //! Offers and answers of a shard: from the command to the reply.
 
-use std::{
-    collections::VecDeque,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use ng::{Learning, Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
-use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, gate, is_foreign};
+use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, gate, is_foreign, opening::PairRequest};
 use crate::{
     call::{Call, CallKey},
-    io::{OpenError, Output, SocketId},
     latch::{Signalled, is_private},
-    media::{Media, ShownPair, Transport},
+    media::{Media, Transport},
     negotiate::{
         Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
         refuse, rewrite,
     },
     path::{PathId, Paths},
+    pending::{Pending, Work},
     sim::{self, Fault, Way},
     socket::{PairId, Sockets},
     timer::Timer,
 };
-
-/// How many ports are tried in place of ones that somebody else has.
-const ATTEMPTS: u8 = 16;
 
 impl Shard {
     pub(super) fn on_signal(&mut self, id: u64, kind: Kind, signal: Box<Signal>) {
@@ -56,56 +50,6 @@ impl Shard {
         sim::trip(Fault::Prepare);
         let result = self.prepare(id, key, kind, signal, sdp, sections);
         self.settle(id, key, result);
-    }
-
-    pub(super) fn on_socket_opened(&mut self, socket: SocketId, result: Result<(), OpenError>) {
-        let Some((key, pair)) = self.sockets.opened(socket, result.is_ok(), &mut self.outputs) else {
-            return;
-        };
-        let Some(exchange) = self.calls.get(key).and_then(|call| call.pending.as_ref()) else { return };
-        if !exchange.opening.contains(&pair) {
-            return;
-        }
-        let id = exchange.id;
-        self.current = Some((id, Some(key)));
-        let result = match result {
-            Ok(()) => Ok(()),
-            Err(OpenError::InUse) => self.try_another(key, pair),
-            Err(_) => Err(Reply::OUT_OF_PORTS),
-        };
-        self.settle(id, key, result);
-    }
-
-    /// After a step of an exchange: refused, finished, or still waiting for sockets.
-    fn settle(&mut self, id: u64, key: CallKey, result: Result<(), &'static str>) {
-        match result {
-            Err(text) => {
-                self.counters.ports_exhausted += u64::from(text == Reply::OUT_OF_PORTS);
-                self.roll_back(key);
-                self.refuse(id, text);
-            }
-            Ok(()) => {
-                let open = |pair: &PairId| self.sockets.is_open(*pair);
-                let pending = self.calls.get(key).and_then(|call| call.pending.as_ref());
-                if !pending.is_some_and(|exchange| exchange.opening.iter().all(open)) {
-                    self.current = None;
-                    return;
-                }
-                match self.commit(key) {
-                    Ok(sdp) => self.reply(id, Reply::Signal(SignalReply { sdp, ..SignalReply::default() })),
-                    Err(text) => self.refuse(id, text),
-                }
-            }
-        }
-        self.catch_up(key);
-    }
-
-    /// Obeys what waited for an exchange, until the next one waits.
-    fn catch_up(&mut self, key: CallKey) {
-        while let Some(call) = self.calls.get_mut(key).filter(|call| call.pending.is_none()) {
-            let Some((id, command)) = call.waiting.pop_front() else { return };
-            self.obey(id, command);
-        }
     }
 
     /// Finds the parties and the pairs each is shown; asks for those that are missing.
@@ -173,64 +117,18 @@ impl Shard {
                 }
             }
         }
-        let exchange =
-            Exchange { id, kind, signal, sdp, sender, receiver, sections, opening, attempts_left: ATTEMPTS };
-        call.pending = Some(Box::new(exchange));
+        let exchange = Exchange { kind, signal, sdp, sender, receiver, sections };
+        let work = Work::Exchange(Box::new(exchange));
+        call.pending = Some(Box::new(Pending::new(id, tos, opening, work)));
         result
     }
 
-    /// Asks for another pair in place of one whose port somebody else has.
-    fn try_another(&mut self, key: CallKey, pair: PairId) -> Result<(), &'static str> {
-        let Self { calls, sockets, outputs, .. } = self;
-        let call = calls.get_mut(key).expect("the pair belongs to a call that is there");
-        let exchange = call.pending.as_mut().expect("the pair is one that the call waits for");
-        sim::seen(Way::PairRetried);
-        exchange.attempts_left = exchange.attempts_left.checked_sub(1).ok_or(Reply::OUT_OF_PORTS)?;
-        let tos = exchange.signal.tos.unwrap_or(self.tos);
-        let medias = call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias);
-        let shown = medias.flat_map(|media| &mut media.pairs).find(|shown| shown.pair == pair);
-        let shown = shown.expect("a pair that opens is shown to some party");
-        let other = sockets.open_pair(key, shown.interface, tos, outputs).ok_or(Reply::OUT_OF_PORTS)?;
-        shown.pair = other;
-        exchange.replace_pair(pair, other);
-        sockets.release(pair, outputs);
-        Ok(())
-    }
-
-    /// Undoes an exchange that found no ports: its pairs go, and the call too if it has never been more.
-    fn roll_back(&mut self, key: CallKey) {
-        let Self { calls, sockets, outputs, .. } = self;
-        let Some(call) = calls.get_mut(key) else { return };
-        if let Some(exchange) = call.pending.take() {
-            for pair in exchange.opening {
-                for media in call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias) {
-                    media.pairs.retain(|shown| shown.pair != pair);
-                }
-                sockets.release(pair, outputs);
-            }
-        }
-        if call.parties().all(|(_, leg)| !leg.described) {
-            sim::seen(Way::RolledBackCall);
-            // A call that never was leaves neither event nor report.
-            call.owner = None;
-            call.keep_report = false;
-            return self.end_call(key, ng::EndReason::Fault);
-        }
-        sim::seen(Way::RolledBackExchange);
-        // Parties that were only there for this exchange; nobody could name them later to delete them.
-        let strays = call.parties().filter(|(_, leg)| !leg.described && leg.partners.is_empty());
-        for index in strays.map(|(index, _)| index).collect::<Vec<_>>() {
-            self.remove_leg(key, index);
-        }
-    }
-
     /// Every socket is open: addresses, routes and the description that goes out.
-    fn commit(&mut self, key: CallKey) -> Result<Vec<u8>, &'static str> {
+    pub(super) fn commit(&mut self, key: CallKey, exchange: Exchange) -> Result<Reply, &'static str> {
         let Self { calls, sockets, paths, timers, marker, .. } = self;
         let (now, wall_ms) = (self.now, self.wall_ms);
         let call = calls.get_mut(key).expect("the exchange belongs to a call that is there");
-        let exchange = call.pending.take().expect("the exchange is the one whose sockets opened");
-        let Exchange { kind, ref signal, ref sdp, sender, receiver, .. } = *exchange;
+        let Exchange { kind, ref signal, ref sdp, sender, receiver, .. } = exchange;
         call.last_signal = now;
         call.last_signal_wall_ms = wall_ms;
         call.answered |= kind == Kind::Answer;
@@ -323,7 +221,7 @@ impl Shard {
         if let Some(lease_ms) = lease_ms {
             self.set_lease(key, lease_ms);
         }
-        written
+        Ok(Reply::Signal(SignalReply { sdp: written?, ..SignalReply::default() }))
     }
 }
 
@@ -383,48 +281,6 @@ fn is_ipv4_wanted(signal: &Signal, receiver_at: Option<SocketAddr>, plan: &Secti
         .map(|family| family == ng::Family::Ip4)
         .or_else(|| receiver_at.map(|at| at.is_ipv4()))
         .unwrap_or_else(|| plan.endpoint.is_ipv4())
-}
-
-/// What the pairs of one exchange have in common.
-struct PairRequest<'a> {
-    key: CallKey,
-    tos: u8,
-    latching: bool,
-    pairs_max: usize,
-    opening: &'a mut Vec<PairId>,
-    outputs: &'a mut VecDeque<Output>,
-}
-
-impl PairRequest<'_> {
-    /// The pair that `leg` is shown while the other side is at `peer`: one that it has, or a new one.
-    fn pair(
-        &mut self,
-        sockets: &mut Sockets,
-        call: &mut Call,
-        leg: usize,
-        index: usize,
-        peer: Option<SocketAddr>,
-        ipv4: bool,
-    ) -> Option<PairId> {
-        let leg = call.leg_mut(leg);
-        let interface = sockets.interfaces().choose(leg.interface.as_deref(), ipv4);
-        let media = &mut leg.medias[index];
-        let latched = media.selected.filter(|_| self.latching);
-        if let Some(pair) = latched.or_else(|| media.pair_for(peer, interface)) {
-            sim::seen(if latched.is_some() { Way::PairLatched } else { Way::PairReused });
-            return Some(pair);
-        }
-        let opening = &*self.opening;
-        if let Some(surplus) = media.oldest_surplus(self.pairs_max, |pair| opening.contains(&pair)) {
-            sim::seen(Way::PairSurplus);
-            sockets.release(surplus, self.outputs);
-        }
-        sim::seen(Way::PairNew);
-        let pair = sockets.open_pair(self.key, interface, self.tos, self.outputs)?;
-        media.pairs.push(ShownPair { pair, interface, peer });
-        self.opening.push(pair);
-        Some(pair)
-    }
 }
 
 /// Two different parties at once.

@@ -1,0 +1,160 @@
+//! Sockets that a command asked for: open, refused, or tried again on another port.
+
+use std::collections::VecDeque;
+
+use ng::Reply;
+
+use super::Shard;
+use crate::{
+    call::{Call, CallKey},
+    io::{OpenError, Output, SocketId},
+    media::ShownPair,
+    pending::Work,
+    sim::{self, Way},
+    socket::{PairId, Sockets},
+};
+
+impl Shard {
+    pub(super) fn on_socket_opened(&mut self, socket: SocketId, result: Result<(), OpenError>) {
+        let Some((key, pair)) = self.sockets.opened(socket, result.is_ok(), &mut self.outputs) else {
+            return;
+        };
+        let Some(pending) = self.calls.get(key).and_then(|call| call.pending.as_ref()) else { return };
+        if !pending.opening.contains(&pair) {
+            return;
+        }
+        let id = pending.id;
+        self.current = Some((id, Some(key)));
+        let result = match result {
+            Ok(()) => Ok(()),
+            Err(OpenError::InUse) => self.try_another(key, pair),
+            Err(_) => Err(Reply::OUT_OF_PORTS),
+        };
+        self.settle(id, key, result);
+    }
+
+    /// After a step of a command that needs sockets: refused, finished, or still waiting for them.
+    pub(super) fn settle(&mut self, id: u64, key: CallKey, result: Result<(), &'static str>) {
+        match result {
+            Err(text) => {
+                self.counters.ports_exhausted += u64::from(text == Reply::OUT_OF_PORTS);
+                self.roll_back(key);
+                self.refuse(id, text);
+            }
+            Ok(()) => {
+                let Self { calls, sockets, .. } = self;
+                let call = calls.get_mut(key);
+                let ready = call.and_then(|call| {
+                    call.pending.take_if(|pending| pending.opening.iter().all(|pair| sockets.is_open(*pair)))
+                });
+                let Some(pending) = ready else {
+                    self.current = None;
+                    return;
+                };
+                let done = match pending.work {
+                    Work::Exchange(exchange) => self.commit(key, *exchange),
+                };
+                match done {
+                    Ok(reply) => self.reply(id, reply),
+                    Err(text) => self.refuse(id, text),
+                }
+            }
+        }
+        self.catch_up(key);
+    }
+
+    /// Obeys what waited for a command, until the next one waits.
+    fn catch_up(&mut self, key: CallKey) {
+        while let Some(call) = self.calls.get_mut(key).filter(|call| call.pending.is_none()) {
+            let Some((id, command)) = call.waiting.pop_front() else { return };
+            self.obey(id, command);
+        }
+    }
+
+    /// Asks for another pair in place of one whose port somebody else has.
+    fn try_another(&mut self, key: CallKey, pair: PairId) -> Result<(), &'static str> {
+        let Self { calls, sockets, outputs, .. } = self;
+        let call = calls.get_mut(key).expect("the pair belongs to a call that is there");
+        let pending = call.pending.as_mut().expect("the pair is one that the call waits for");
+        sim::seen(Way::PairRetried);
+        pending.attempts_left = pending.attempts_left.checked_sub(1).ok_or(Reply::OUT_OF_PORTS)?;
+        let medias = call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias);
+        let shown = medias.flat_map(|media| &mut media.pairs).find(|shown| shown.pair == pair);
+        let shown = shown.expect("a pair that opens is shown to some party");
+        let other =
+            sockets.open_pair(key, shown.interface, pending.tos, outputs).ok_or(Reply::OUT_OF_PORTS)?;
+        shown.pair = other;
+        pending.replace_pair(pair, other);
+        sockets.release(pair, outputs);
+        Ok(())
+    }
+
+    /// Undoes a command that found no ports: its pairs go, and the call too if it has never been more.
+    fn roll_back(&mut self, key: CallKey) {
+        let Self { calls, sockets, outputs, .. } = self;
+        let Some(call) = calls.get_mut(key) else { return };
+        if let Some(pending) = call.pending.take() {
+            for pair in pending.opening {
+                for media in call.legs.iter_mut().flatten().flat_map(|leg| &mut leg.medias) {
+                    media.pairs.retain(|shown| shown.pair != pair);
+                }
+                sockets.release(pair, outputs);
+            }
+        }
+        if call.parties().all(|(_, leg)| !leg.described) {
+            sim::seen(Way::RolledBackCall);
+            // A call that never was leaves neither event nor report.
+            call.owner = None;
+            call.keep_report = false;
+            return self.end_call(key, ng::EndReason::Fault);
+        }
+        sim::seen(Way::RolledBackExchange);
+        // Parties that were only there for this command; nobody could name them later to delete them.
+        let strays = call.parties().filter(|(_, leg)| !leg.described && leg.partners.is_empty());
+        for index in strays.map(|(index, _)| index).collect::<Vec<_>>() {
+            self.remove_leg(key, index);
+        }
+    }
+}
+
+/// What the pairs of one command have in common.
+pub(super) struct PairRequest<'a> {
+    pub(super) key: CallKey,
+    pub(super) tos: u8,
+    pub(super) latching: bool,
+    pub(super) pairs_max: usize,
+    pub(super) opening: &'a mut Vec<PairId>,
+    pub(super) outputs: &'a mut VecDeque<Output>,
+}
+
+impl PairRequest<'_> {
+    /// The pair that `leg` is shown while the other side is at `peer`: one that it has, or a new one.
+    pub(super) fn pair(
+        &mut self,
+        sockets: &mut Sockets,
+        call: &mut Call,
+        leg: usize,
+        index: usize,
+        peer: Option<std::net::SocketAddr>,
+        ipv4: bool,
+    ) -> Option<PairId> {
+        let leg = call.leg_mut(leg);
+        let interface = sockets.interfaces().choose(leg.interface.as_deref(), ipv4);
+        let media = &mut leg.medias[index];
+        let latched = media.selected.filter(|_| self.latching);
+        if let Some(pair) = latched.or_else(|| media.pair_for(peer, interface)) {
+            sim::seen(if latched.is_some() { Way::PairLatched } else { Way::PairReused });
+            return Some(pair);
+        }
+        let opening = &*self.opening;
+        if let Some(surplus) = media.oldest_surplus(self.pairs_max, |pair| opening.contains(&pair)) {
+            sim::seen(Way::PairSurplus);
+            sockets.release(surplus, self.outputs);
+        }
+        sim::seen(Way::PairNew);
+        let pair = sockets.open_pair(self.key, interface, self.tos, self.outputs)?;
+        media.pairs.push(ShownPair { pair, interface, peer });
+        self.opening.push(pair);
+        Some(pair)
+    }
+}
