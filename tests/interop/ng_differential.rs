@@ -3,6 +3,7 @@
 
 mod compare;
 mod messages;
+mod parties;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -36,6 +37,12 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ("profile/savp-to-avp", "SRTP is not built yet: refused by name"),
     ("rejected/query", "a rejected section has no socket, so no stream with an endpoint on port 0 or 1"),
     ("replace/flattened", "list options as flags with a prefix are understood, as in later releases"),
+    ("subscribe/unsubscribe-nobody", "that there was nobody is said in a warning"),
+    ("subscribe-options/avpf", "a rejected section keeps its profile, as in an offer"),
+    (
+        "subscribe-options/sections-of-all",
+        "what a party rejected is rejected towards its hearers too; a name stands for one section (RFC 5888)",
+    ),
 ];
 
 const FORKED: &str =

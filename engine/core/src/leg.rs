@@ -4,9 +4,20 @@ use rtp::{sdp::Origin, units::Instant};
 
 use crate::{media::Media, path::Gate};
 
+/// How a party came to its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Role {
+    /// By an offer or an answer.
+    #[default]
+    Talker,
+    /// By a subscription: it hears others, and nobody hears it.
+    Subscriber,
+}
+
 /// One party of a call.
 #[derive(Debug, Default)]
 pub(crate) struct Leg {
+    pub(crate) role: Role,
     /// `None` until an answer names it.
     pub(crate) tag: Option<String>,
     pub(crate) via_branch: Option<String>,
@@ -21,6 +32,10 @@ pub(crate) struct Leg {
     pub(crate) peer: Option<usize>,
     /// Everybody it was ever in an offer and answer with.
     pub(crate) partners: Vec<usize>,
+    /// Whom it hears by subscription.
+    pub(crate) hears: Vec<usize>,
+    /// Its last description; of a subscriber the one that it was offered.
+    pub(crate) description: Option<Box<[u8]>>,
     /// What a client forbids it alone.
     pub(crate) gate: Gate,
     /// It sent a description itself.
@@ -40,10 +55,24 @@ pub(crate) struct Identity {
     pub(crate) session_name: Option<Vec<u8>>,
     /// The last version sent on, and the description it stood in, version left out.
     pub(crate) sent: Option<(String, Vec<u8>)>,
+    /// Where we describe the session to it ourselves: what `o=` says.
+    pub(crate) own: Option<OwnSession>,
+}
+
+/// Number and version of a session that we describe ourselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OwnSession {
+    pub(crate) id: u64,
+    pub(crate) version: u64,
 }
 
 impl Leg {
     pub(crate) fn new(created_s: u64) -> Self {
         Self { created_s, ..Self::default() }
+    }
+
+    /// Whether it hears this party by subscription.
+    pub(crate) fn subscribes_to(&self, index: usize) -> bool {
+        self.hears.contains(&index)
     }
 }

@@ -186,7 +186,6 @@ impl Paths {
     }
 
     /// Lets `to` hear `from` besides whoever hears it already; false if too many do.
-    #[cfg_attr(not(test), expect(dead_code, reason = "subscriptions are what adds sinks"))]
     pub(crate) fn add_sink(&mut self, from: PathId, to: PathId) -> bool {
         if self[from].sinks().any(|sink| sink.path == to) {
             return true;
@@ -197,6 +196,19 @@ impl Paths {
         self[from].further.push(Sink::new(to));
         self[to].sources.push(from);
         true
+    }
+
+    /// Whether `to` could hear `from` besides whoever hears it already.
+    pub(crate) fn has_room(&self, from: PathId, to: Option<PathId>) -> bool {
+        let known = |sink: &Sink| Some(sink.path) == to;
+        self[from].further.len() < SINKS_MAX || self[from].sinks().any(known)
+    }
+
+    /// `to` hears nobody any more.
+    pub(crate) fn hear_nobody(&mut self, to: PathId) {
+        for from in std::mem::take(&mut self[to].sources) {
+            self.remove_sink(from, to);
+        }
     }
 
     /// `to` hears `from` no longer.
@@ -287,6 +299,17 @@ mod tests {
     }
 
     #[test]
+    fn who_hears_nobody_leaves_the_others_alone() {
+        let mut paths = Paths::default();
+        let [a, b, c, d] = [(); 4].map(|()| paths.insert(PathKind::Rtp));
+        paths.set_sink(a, b);
+        assert!(paths.add_sink(a, d) && paths.add_sink(c, d) && paths.add_sink(c, b));
+        paths.hear_nobody(d);
+        assert!(paths[d].sources.is_empty());
+        assert_eq!((heard_by(&paths, a), heard_by(&paths, c)), (vec![b], vec![b]));
+    }
+
+    #[test]
     fn a_path_that_goes_is_heard_by_nobody_and_its_number_means_nothing_old() {
         let mut paths = Paths::default();
         let [a, b, c] = [(); 3].map(|()| paths.insert(PathKind::Rtp));
@@ -312,5 +335,7 @@ mod tests {
             })
             .count();
         assert_eq!(added, SINKS_MAX);
+        let heard = paths[from].sinks().next().unwrap().path;
+        assert!(!paths.has_room(from, None) && paths.has_room(from, Some(heard)));
     }
 }

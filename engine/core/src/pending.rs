@@ -1,6 +1,6 @@
 //! A command that waits until its sockets are open.
 
-use crate::{negotiate::Exchange, socket::PairId};
+use crate::{negotiate::Exchange, shard::Subscription, socket::PairId};
 
 /// A command that waits until its sockets are open. Of each call at most one does; those that come
 /// meanwhile wait behind it.
@@ -23,6 +23,8 @@ pub(crate) struct Pending {
 pub(crate) enum Work {
     /// An offer or answer.
     Exchange(Box<Exchange>),
+    /// A `subscribe request`.
+    Subscription(Box<Subscription>),
 }
 
 impl Pending {
@@ -35,13 +37,15 @@ impl Pending {
 
     /// Puts `new` wherever `old` was planned.
     pub(crate) fn replace_pair(&mut self, old: PairId, new: PairId) {
-        let planned = match &mut self.work {
-            Work::Exchange(exchange) => exchange.pairs_mut(),
-        };
-        for pair in planned.chain(self.opening.iter_mut()) {
+        let put = |pair: &mut PairId| {
             if *pair == old {
                 *pair = new;
             }
+        };
+        self.opening.iter_mut().for_each(put);
+        match &mut self.work {
+            Work::Exchange(exchange) => exchange.pairs_mut().for_each(put),
+            Work::Subscription(subscription) => subscription.pairs_mut().for_each(put),
         }
     }
 }

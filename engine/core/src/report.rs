@@ -45,10 +45,12 @@ pub(crate) fn of_call(
 }
 
 fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &Paths) -> TagStatus {
-    let subscription = |other: usize| Subscription {
-        tag: call.leg(other).tag.clone().unwrap_or_default(),
-        kind: SubscriptionKind::OfferAnswer,
+    let of_kind = |kind| {
+        move |other: usize| Subscription { tag: call.leg(other).tag.clone().unwrap_or_default(), kind }
     };
+    let subscription = of_kind(SubscriptionKind::OfferAnswer);
+    let published = of_kind(SubscriptionKind::PubSub);
+    let subscribers = call.parties().filter(|(_, party)| party.subscribes_to(index));
     TagStatus {
         tag: leg.tag.clone().unwrap_or_default(),
         via_branch: leg.via_branch.clone(),
@@ -58,8 +60,14 @@ fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &P
             .parties()
             .filter(|(_, party)| party.peer == Some(index))
             .map(|(other, _)| subscription(other))
+            .chain(leg.hears.iter().copied().map(&published))
             .collect(),
-        subscribers: leg.peer.into_iter().map(subscription).collect(),
+        subscribers: leg
+            .peer
+            .into_iter()
+            .map(&subscription)
+            .chain(subscribers.map(|(other, _)| published(other)))
+            .collect(),
         medias: (1..)
             .zip(&leg.medias)
             .map(|(index, media)| media_status(index, media, leg.created_s, sockets, paths))

@@ -7,6 +7,8 @@ mod gate;
 mod lease;
 mod opening;
 mod query;
+mod select;
+mod subscribe;
 mod timers;
 
 use std::{
@@ -18,8 +20,10 @@ use std::{
 };
 
 use ng::{Command, Reply};
+use rand::{SeedableRng, rngs::StdRng};
 use rtp::units::Instant;
 
+pub(crate) use self::subscribe::Subscription;
 use crate::{
     call::{Call, CallKey, Calls},
     config::{Limits, ShardConfig},
@@ -54,6 +58,8 @@ pub struct Shard {
     outputs: VecDeque<Output>,
     made: Made,
     counters: Counters,
+    /// What tags and session numbers of our own are drawn from.
+    chance: StdRng,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
     /// The call whose deadline is being handled, or that is being shut down.
@@ -85,6 +91,7 @@ impl Shard {
             outputs: VecDeque::with_capacity(64),
             made: Made::new(),
             counters: Counters::default(),
+            chance: StdRng::seed_from_u64(seed),
             current: None,
             timed: None,
             now: Instant::ZERO,
@@ -192,8 +199,12 @@ impl Shard {
     fn on_command(&mut self, id: u64, command: Command) {
         // A call whose sockets are opening takes its commands in order.
         let named = match &command {
-            Command::Offer(signal) | Command::Answer(signal) => Some(&signal.call_id),
-            Command::Delete(delete) => Some(&delete.call_id),
+            Command::Offer(_)
+            | Command::Answer(_)
+            | Command::Delete(_)
+            | Command::SubscribeRequest(_)
+            | Command::SubscribeAnswer(_)
+            | Command::Unsubscribe(_) => command.call_id(),
             _ => None,
         };
         if let Some(call) =
@@ -212,17 +223,11 @@ impl Shard {
     }
 
     fn obey(&mut self, id: u64, command: Command) {
-        let name = match &command {
-            Command::Offer(signal) | Command::Answer(signal) => signal.call_id.as_str(),
-            Command::Delete(delete) => delete.call_id.as_str(),
-            Command::Query(query) => query.call_id.as_str(),
-            Command::Gate(gate) => gate.call_id.as_str(),
-            Command::Lease(lease) => lease.call_id.as_str(),
-            _ => "",
-        };
-        self.current = Some((id, self.calls.by_name(name)));
+        self.current = Some((id, command.call_id().and_then(|name| self.calls.by_name(name))));
         let (owner, epoch) = match &command {
             Command::Offer(signal) | Command::Answer(signal) => (signal.owner.as_deref(), signal.epoch),
+            Command::SubscribeRequest(request) => (request.signal.owner.as_deref(), request.signal.epoch),
+            Command::SubscribeAnswer(answer) => (answer.signal.owner.as_deref(), answer.signal.epoch),
             Command::Delete(delete) => (delete.owner.as_deref(), delete.epoch),
             Command::Lease(lease) => (Some(lease.owner.as_str()), Some(lease.epoch)),
             Command::ReportAck(ack) => (ack.owner.as_deref(), ack.epoch),
@@ -248,6 +253,9 @@ impl Shard {
             Command::Query(query) => self.on_query(id, &query),
             Command::List(list) => self.on_list(id, &list),
             Command::Gate(gate) => self.on_gate(id, &gate),
+            Command::SubscribeRequest(request) => self.on_subscribe_request(id, *request),
+            Command::SubscribeAnswer(answer) => self.on_subscribe_answer(id, &answer),
+            Command::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe),
             Command::Lease(lease) => self.on_lease(id, &lease),
             Command::ReportAck(ack) => self.on_report_ack(id, &ack),
             Command::Events(_) => self.refuse(id, "Events are answered by the engine, not by a shard"),
@@ -255,9 +263,6 @@ impl Shard {
             command @ (Command::StartRecording(_)
             | Command::StopRecording(_)
             | Command::PauseRecording(_)
-            | Command::SubscribeRequest(_)
-            | Command::SubscribeAnswer(_)
-            | Command::Unsubscribe(_)
             | Command::Publish(_)
             | Command::Connect(_)
             | Command::Statistics

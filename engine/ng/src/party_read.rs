@@ -27,14 +27,16 @@ pub(crate) fn read(
         "subscribe-request" => Command::SubscribeRequest(Box::new(subscribe_request(keys, templates)?)),
         "subscribe-answer" => {
             let sdp = keys.sdp()?;
+            let allow_transcoding = has_flag(keys, "allow-transcoding");
             let signal = signal(keys, templates, sdp, &Demands { from_tag: false, to_tag: true })?;
-            Command::SubscribeAnswer(SubscribeAnswer { signal })
+            Command::SubscribeAnswer(SubscribeAnswer { signal, allow_transcoding })
         }
-        "unsubscribe" => Command::Unsubscribe(Unsubscribe {
-            call_id: keys.call_id()?,
-            to_tag: keys.name("to-tag")?.ok_or(RequestError::NoToTag)?,
-            from_tag: keys.name("from-tag")?,
-        }),
+        "unsubscribe" => {
+            let call_id = keys.call_id()?;
+            let to_tag = keys.name("to-tag")?.ok_or(RequestError::NoToTag)?;
+            keys.take("from-tag");
+            Command::Unsubscribe(Unsubscribe { call_id, to_tag })
+        }
         "publish" => {
             let sdp = keys.sdp()?;
             let signal = signal(keys, templates, sdp, &Demands { from_tag: true, to_tag: false })?;
@@ -247,6 +249,18 @@ fn signal(
     reader.message(keys, templates)?;
     let from_tag = from_tag.unwrap_or_default();
     Ok(Box::new(Signal { call_id, from_tag, to_tag, sdp, ..reader.signal }))
+}
+
+/// Whether a flag is there, in the list or in the flag text. It stays where it is.
+fn has_flag(keys: &Keys<'_>, flag: &str) -> bool {
+    let is_it = |word: &str| normal(word) == flag;
+    keys.entries.iter().any(|(key, value)| match key.as_str() {
+        "flags" => words(value).any(is_it),
+        "rtpp-flags" => rtpp_flags::parse(value.as_str().unwrap_or_default())
+            .iter()
+            .any(|item| matches!(item, Item::Word(word) if is_it(word))),
+        _ => false,
+    })
 }
 
 /// The line of `cli`: under `body`, or `line`.

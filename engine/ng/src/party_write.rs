@@ -15,9 +15,11 @@ pub(crate) fn put<'a>(command: &'a Command, fields: &mut Fields<'a>) {
         | Command::StopRecording(recording)
         | Command::PauseRecording(recording) => put_recording(recording, fields),
         Command::SubscribeRequest(request) => put_subscribe_request(request, fields),
-        Command::SubscribeAnswer(answer) => put_signal(&answer.signal, fields, &[]),
-        Command::Unsubscribe(Unsubscribe { to_tag, from_tag, .. }) => {
-            fields.put_some("from-tag", from_tag.as_deref()).put_text("to-tag", to_tag);
+        Command::SubscribeAnswer(answer) => {
+            put_signal(&answer.signal, fields, &[(answer.allow_transcoding, "allow-transcoding")]);
+        }
+        Command::Unsubscribe(Unsubscribe { to_tag, .. }) => {
+            fields.put_text("to-tag", to_tag);
         }
         Command::Publish(publish) => put_signal(&publish.signal, fields, &[]),
         Command::Connect(connect) => put_connect(connect, fields),

@@ -7,7 +7,7 @@ use crate::{party::Selector, signal::Signal};
 pub struct SubscribeRequest {
     /// Whom to hear; [`SubscribeRequest::from_tags`] and `all` name several.
     pub selector: Selector,
-    /// The parties to hear (`from-tags`). At most [`SubscribeRequest::FROM_TAGS_MAX`].
+    /// The parties to hear (`from-tags`), where the selector names nobody. At most [`SubscribeRequest::FROM_TAGS_MAX`].
     pub from_tags: Vec<String>,
     /// The call, the hearer's tag if the client chose one, and the options of the description.
     /// `from_tag` is empty if the request names none.
@@ -24,17 +24,19 @@ impl SubscribeRequest {
 pub struct SubscribeAnswer {
     /// The call, the tag that the request was answered with, the description and its options.
     pub signal: Box<Signal>,
+    /// Codecs that the request offered may be missing (flag `allow-transcoding`).
+    pub allow_transcoding: bool,
 }
 
 /// `unsubscribe`: the party hears nobody any more.
+///
+/// Proxies send a `from-tag` too; as in rtpengine 10.5 it selects nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unsubscribe {
     /// The call.
     pub call_id: String,
     /// The tag that the request was answered with.
     pub to_tag: String,
-    /// Only what it hears of these; nobody named is everybody.
-    pub from_tag: Option<String>,
 }
 
 /// `publish`: a party that only sends, for others to subscribe to.

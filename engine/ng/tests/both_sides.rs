@@ -214,11 +214,11 @@ fn command() -> impl Strategy<Value = Command> {
                 signal: Box::new(Signal { sdp: Vec::new(), label: None, to_label: None, ..signal }),
             }))
         }),
-        signal().prop_map(|signal| Command::SubscribeAnswer(SubscribeAnswer { signal: Box::new(signal) })),
-        signal().prop_map(|signal| Command::Publish(Publish { signal: Box::new(signal) })),
-        (name(), name(), option::of(name())).prop_map(|(call_id, to_tag, from_tag)| Command::Unsubscribe(
-            Unsubscribe { call_id, to_tag, from_tag }
+        (signal(), any::<bool>()).prop_map(|(signal, allow_transcoding)| Command::SubscribeAnswer(
+            SubscribeAnswer { signal: Box::new(signal), allow_transcoding }
         )),
+        signal().prop_map(|signal| Command::Publish(Publish { signal: Box::new(signal) })),
+        (name(), name()).prop_map(|(call_id, to_tag)| Command::Unsubscribe(Unsubscribe { call_id, to_tag })),
         (signal(), selector(), tags(), option::of(name()), any::<bool>()).prop_map(
             |(signal, (_, selector), from_tags, to_call_id, bidirectional)| Command::Connect(Box::new(
                 Connect {

@@ -117,9 +117,21 @@ fn an_answer_a_publication_and_an_end_say_what_they_cannot_do_without() {
     ] {
         assert_eq!(read(document), Err(error), "{document}");
     }
-    let document = r#"{"command":"unsubscribe","call-id":"c","to-tag":"t"}"#;
-    let end = Unsubscribe { call_id: "c".to_owned(), to_tag: "t".to_owned(), from_tag: None };
-    assert_eq!(understood(document), Command::Unsubscribe(end));
+    for from_tag in ["", r#","from-tag":"f""#] {
+        let document = format!(r#"{{"command":"unsubscribe","call-id":"c","to-tag":"t"{from_tag}}}"#);
+        let end = Unsubscribe { call_id: "c".to_owned(), to_tag: "t".to_owned() };
+        assert_eq!(understood(&document), Command::Unsubscribe(end));
+    }
+    for (flags, allowed) in [
+        (r#""flags":["allow transcoding"]"#, true),
+        (r#""rtpp-flags":"allow-transcoding""#, true),
+        (r#""flags":["symmetric"]"#, false),
+    ] {
+        let document =
+            format!(r#"{{"command":"subscribe answer","call-id":"c","to-tag":"t","sdp":"v=0",{flags}}}"#);
+        let Command::SubscribeAnswer(answer) = understood(&document) else { panic!("an answer") };
+        assert_eq!(answer.allow_transcoding, allowed, "{flags}");
+    }
     let document = r#"{"command":"publish","call-id":"c","from-tag":"f","sdp":"v=0","ICE":"remove"}"#;
     let Command::Publish(Publish { signal }) = understood(document) else { panic!("a publication") };
     assert_eq!((signal.from_tag.as_str(), signal.ice), ("f", Some(ng::Ice::Remove)));

@@ -45,6 +45,9 @@ impl Normaliser {
                     lines.push(format!("sdp {line}"));
                 }
             }
+            Value::Text(text) if path == ".to-tag" && is_drawn_tag(text) => {
+                lines.push(format!("{path} = (drawn)"));
+            }
             Value::Text(text) => lines.push(format!("{path} = {:?}", String::from_utf8_lossy(text))),
             Value::List(items) => {
                 // Said of every answerer of plain RTP, though there is no ICE.
@@ -74,6 +77,13 @@ impl Normaliser {
     fn sdp_line(&mut self, line: &str) -> String {
         if line.starts_with("a=rtpengine:") {
             return "a=rtpengine:(instance)\r\n".to_owned();
+        }
+        if line.starts_with("s=rtpengine-") {
+            // A session that the engine describes itself; ours has no name.
+            return "s=-\r\n".to_owned();
+        }
+        if let Some(line) = drawn_session(line) {
+            return line;
         }
         let position = if line.starts_with("m=") {
             1
@@ -108,6 +118,19 @@ impl Normaliser {
         self.rtp.push(port);
         format!("P{}", self.rtp.len())
     }
+}
+
+/// Whether the engine drew this tag, as it does where a client names none.
+fn is_drawn_tag(tag: &[u8]) -> bool {
+    tag.len() == 64 && tag.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// The `o=` of a session that the engine describes itself, without the number it drew.
+fn drawn_session(line: &str) -> Option<String> {
+    let mut words = line.strip_prefix("o=- ")?.splitn(3, ' ');
+    let (number, version, rest) = (words.next()?, words.next()?, words.next()?);
+    let drawn = number.len() > 15 && number == version;
+    drawn.then(|| format!("o=- (session) (session) {rest}"))
 }
 
 /// Both answers as one list: lines of the first alone with `-`, of the second alone with `+`.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use ng::{Encoding, Value};
 
+use super::parties;
+
 /// One call, or a handful of messages about none.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
@@ -20,29 +22,29 @@ pub(crate) struct Message {
 
 /// A message under construction: keys in the order they are set.
 #[derive(Clone)]
-struct Draft(Vec<(Cow<'static, [u8]>, Value<'static>)>);
+pub(crate) struct Draft(pub(crate) Vec<(Cow<'static, [u8]>, Value<'static>)>);
 
 impl Draft {
-    fn new(command: &'static str, call_id: &'static str) -> Draft {
+    pub(crate) fn new(command: &'static str, call_id: &'static str) -> Draft {
         Draft(Vec::new()).set("command", command).set("call-id", call_id)
     }
 
-    fn set(mut self, key: &'static str, text: &str) -> Draft {
+    pub(crate) fn set(mut self, key: &'static str, text: &str) -> Draft {
         self.0.push((Cow::Borrowed(key.as_bytes()), Value::owned(text.to_owned())));
         self
     }
 
-    fn list(mut self, key: &'static str, words: &[&'static str]) -> Draft {
+    pub(crate) fn list(mut self, key: &'static str, words: &[&'static str]) -> Draft {
         let items = words.iter().map(|word| Value::text(*word)).collect();
         self.0.push((Cow::Borrowed(key.as_bytes()), Value::List(items)));
         self
     }
 
-    fn named(self, name: &'static str) -> Message {
+    pub(crate) fn named(self, name: &'static str) -> Message {
         self.encoded(name, Encoding::Bencode)
     }
 
-    fn in_json(self, name: &'static str) -> Message {
+    pub(crate) fn in_json(self, name: &'static str) -> Message {
         self.encoded(name, Encoding::Json)
     }
 
@@ -65,7 +67,7 @@ fn kamailio(command: &'static str, call_id: &'static str, sdp: &str) -> Draft {
         .set("sip-message-type", if command == "offer" { "sip_request" } else { "sip_reply" })
 }
 
-fn offer(call_id: &'static str, sdp: &str) -> Draft {
+pub(crate) fn offer(call_id: &'static str, sdp: &str) -> Draft {
     Draft::new("offer", call_id).set("from-tag", "alice").set("sdp", sdp)
 }
 
@@ -74,11 +76,11 @@ fn pcmu(port: u16) -> String {
     sdp(&format!("m=audio {port} RTP/AVP 0|"))
 }
 
-fn answer(call_id: &'static str, sdp: &str) -> Draft {
+pub(crate) fn answer(call_id: &'static str, sdp: &str) -> Draft {
     Draft::new("answer", call_id).set("from-tag", "alice").set("to-tag", "bob").set("sdp", sdp)
 }
 
-fn query(call_id: &'static str) -> Draft {
+pub(crate) fn query(call_id: &'static str) -> Draft {
     Draft::new("query", call_id)
 }
 
@@ -91,7 +93,7 @@ fn raw(name: &'static str, document: &str) -> Message {
 }
 
 /// A session with `media` (lines ended by `|`) behind a usual head.
-fn sdp(media: &str) -> String {
+pub(crate) fn sdp(media: &str) -> String {
     session("v=0|o=- 20518 3 IN IP4 192.0.2.1|s=call|c=IN IP4 192.0.2.1|t=0 0|", media)
 }
 
@@ -100,7 +102,7 @@ fn session(head: &str, media: &str) -> String {
 }
 
 /// Plain audio from one port.
-fn audio(port: u16) -> String {
+pub(crate) fn audio(port: u16) -> String {
     sdp(&format!(
         "m=audio {port} RTP/AVP 0 8 101|a=rtpmap:0 PCMU/8000|a=rtpmap:8 PCMA/8000|a=rtpmap:101 telephone-event/8000|\
          a=fmtp:101 0-15|a=ptime:20|a=sendrecv|"
@@ -134,6 +136,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "query", messages: queries },
     Scenario { name: "missing", messages: missing_keys },
     Scenario { name: "gates", messages: gates },
+    Scenario { name: "subscribe", messages: parties::subscriptions },
+    Scenario { name: "subscribe-options", messages: parties::subscription_options },
     Scenario { name: "broken-sdp", messages: broken_sdp },
     Scenario { name: "garbage", messages: garbage },
 ];

@@ -1,6 +1,6 @@
 //! The lines that describe payload types, as they are written out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rtp::sdp::{Line, LineError, MediaSection, Rtpmap};
 
@@ -57,11 +57,36 @@ pub(crate) fn belongs(line: &Line) -> bool {
 }
 
 /// Which of [`NAMES`] an attribute is, and the payload type it is about.
-fn about(line: &Line) -> Option<(usize, &str)> {
+pub(super) fn about(line: &Line) -> Option<(usize, &str)> {
     let attribute = line.attribute()?;
     let name = NAMES.iter().position(|name| *name == attribute.name)?;
     let format = attribute.value.and_then(|value| value.trim_start_matches(' ').split(' ').next());
     Some((name, format.unwrap_or("")))
+}
+
+/// What the payload types of an `m=` line mean, as `name/rate` or `name/rate/channels`, the name in small
+/// letters; empty where nothing says it.
+///
+/// # Cost
+/// One pass over the lines, whatever a description repeats.
+pub(crate) fn encodings(media: &MediaSection) -> BTreeMap<u8, String> {
+    let numbers = media.media().formats.iter().filter_map(|format| format.parse::<u8>().ok());
+    let mut named: BTreeMap<u8, String> = numbers.map(|number| (number, String::new())).collect();
+    for rtpmap in media.section.rtpmaps() {
+        let Some(name) = named.get_mut(&rtpmap.payload_type.get()).filter(|name| name.is_empty()) else {
+            continue;
+        };
+        *name = format!("{}/{}", rtpmap.encoding.to_ascii_lowercase(), rtpmap.clock_rate.hz());
+        if let Some(channels) = rtpmap.channels.filter(|&channels| channels != 1) {
+            name.push_str(&format!("/{channels}"));
+        }
+    }
+    for (number, encoding) in STATIC {
+        if let Some(name) = named.get_mut(&number).filter(|name| name.is_empty()) {
+            *name = encoding.to_ascii_lowercase();
+        }
+    }
+    named
 }
 
 /// Attributes about one payload type, in the order in which they are written.

@@ -5,7 +5,7 @@ use ng::{Delete, Signal};
 use super::Kind;
 use crate::{
     call::Call,
-    leg::Leg,
+    leg::{Leg, Role},
     sim::{self, Way},
 };
 
@@ -25,6 +25,11 @@ pub(crate) fn parties(
 ) -> Result<(usize, usize), &'static str> {
     if signal.to_tag.as_deref() == Some(&signal.from_tag) {
         return Err("Invalid dialogue association");
+    }
+    let tags = [Some(&signal.from_tag), signal.to_tag.as_ref()];
+    let mut named = tags.into_iter().flatten().filter_map(|tag| call.by_tag(tag));
+    if named.any(|index| call.leg(index).role != Role::Talker) {
+        return Err("Tag belongs to a subscriber, which neither offers nor answers");
     }
     let known = call.by_tag(&signal.from_tag);
     let missing = usize::from(known.is_none()) + 1;
@@ -90,7 +95,8 @@ fn other_side(call: &mut Call, kind: Kind, signal: &Signal, offerer: usize, wall
     }
 }
 
-fn insert(call: &mut Call, wall_ms: u64, tag: Option<&str>, branch: Option<&str>) -> usize {
+/// A new party.
+pub(crate) fn insert(call: &mut Call, wall_ms: u64, tag: Option<&str>, branch: Option<&str>) -> usize {
     let leg = Leg {
         tag: tag.map(str::to_owned),
         via_branch: branch.map(str::to_owned),
@@ -128,5 +134,14 @@ pub(crate) fn deleted(call: &Call, delete: &Delete) -> Vec<usize> {
     let alone = |other: usize| call.leg(other).partners.iter().all(|&partner| partner == found);
     let mut gone = vec![found];
     gone.extend(call.leg(found).partners.iter().copied().filter(|&other| other != found && alone(other)));
+    add_bereft_subscribers(call, &mut gone);
     gone
+}
+
+/// Adds the subscribers that would hear nobody without the parties that go.
+pub(crate) fn add_bereft_subscribers(call: &Call, gone: &mut Vec<usize>) {
+    let bereft = |leg: &Leg| !leg.hears.is_empty() && leg.hears.iter().all(|source| gone.contains(source));
+    let subscribers = call.parties().filter(|(index, leg)| !gone.contains(index) && bereft(leg));
+    let subscribers: Vec<usize> = subscribers.map(|(index, _)| index).collect();
+    gone.extend(subscribers);
 }

@@ -81,11 +81,12 @@ impl Shard {
             self.timers.set(&mut call.deadlines, key, Timer::Remove, Some(self.now + REMOVE_RETRY));
             return;
         }
-        let due: Vec<usize> = call
+        let mut due: Vec<usize> = call
             .parties()
             .filter(|(_, leg)| leg.gone_at.is_some_and(|at| at <= self.now))
             .map(|(index, _)| index)
             .collect();
+        dialogue::add_bereft_subscribers(call, &mut due);
         if due.len() == call.parties().count() {
             self.counters.calls_deleted += 1;
             return self.end_call(key, EndReason::Deleted);
@@ -119,6 +120,7 @@ impl Shard {
         for (party, other) in (0..).zip(&mut call.legs) {
             let Some(other) = other else { continue };
             other.partners.retain(|&partner| partner != index);
+            other.hears.retain(|&source| source != index);
             if other.peer == Some(index) {
                 other.peer = other.partners.last().copied();
                 bereft.extend(other.peer.map(|peer| (party, peer)));

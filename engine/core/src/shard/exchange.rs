@@ -195,7 +195,9 @@ impl Shard {
                 hold(media, paths);
             }
         }
-        let identity = &mut call.leg_mut(sender).identity;
+        let leg = call.leg_mut(sender);
+        leg.description = Some(signal.sdp.clone().into_boxed_slice());
+        let identity = &mut leg.identity;
         let written =
             rewrite::description(sdp, signal, &outgoing, marker, identity).map_err(|_| "Error rewriting SDP");
 
@@ -229,7 +231,7 @@ impl Shard {
 ///
 /// # Errors
 /// The text of the refusal.
-fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), String> {
+pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), String> {
     if let Some(text) = refuse::options(signal) {
         return Err(text);
     }
@@ -307,7 +309,7 @@ fn associate(call: &mut Call, kind: Kind, sender: usize, receiver: usize) {
 }
 
 /// Selects the pair that a party is shown from now on.
-fn show(media: &mut Media, pair: Option<PairId>, sockets: &mut Sockets, paths: &mut Paths) {
+pub(super) fn show(media: &mut Media, pair: Option<PairId>, sockets: &mut Sockets, paths: &mut Paths) {
     let Some(pair) = pair else { return };
     media.selected = Some(pair);
     sockets.bind(pair, [media.rtp, media.rtcp]);
@@ -332,7 +334,7 @@ fn route(from: &Media, to: &Media, talks: bool, paths: &mut Paths) {
 }
 
 /// Which way a party's media flows.
-fn hold(media: &Media, paths: &mut Paths) {
+pub(super) fn hold(media: &Media, paths: &mut Paths) {
     for path in [media.rtp, media.rtcp] {
         paths[path].sends = media.direction.sends();
         paths[path].receives = media.direction.receives();
@@ -340,7 +342,7 @@ fn hold(media: &Media, paths: &mut Paths) {
 }
 
 /// Tells the guards of the sender's media where it said it is.
-fn signal_latches(
+pub(super) fn signal_latches(
     media: &Media,
     plan: &SectionPlan,
     signal: &Signal,

@@ -2,7 +2,10 @@
 
 use ng::{Gate as Request, GateAction};
 
-use super::Shard;
+use super::{
+    Shard,
+    select::{self, UNKNOWN_CALL},
+};
 use crate::{
     call::Call,
     path::{Gate, Paths},
@@ -14,7 +17,9 @@ impl Shard {
             return self.refuse(id, UNKNOWN_CALL);
         };
         let call = self.calls.get_mut(key).expect("a name leads to a call");
-        let party = match party(call, request) {
+        let found =
+            select::party(call, request.label.as_deref(), request.address, request.from_tag.as_deref());
+        let party = match if request.all { Ok(None) } else { found } {
             Ok(party) => party,
             Err(text) => return self.refuse(id, text),
         };
@@ -31,31 +36,6 @@ impl Shard {
         change(gate, Some(request.action));
         apply(call, &mut self.paths);
         self.reply(id, ng::Reply::Ok { warning: None });
-    }
-}
-
-/// The party that is meant; `None` is the whole call.
-///
-/// # Errors
-/// The text of the refusal: whoever is named is not there.
-fn party(call: &Call, request: &Request) -> Result<Option<usize>, &'static str> {
-    if request.all {
-        return Ok(None);
-    }
-    let found = |wanted: &dyn Fn(&crate::leg::Leg) -> bool, text| {
-        let index = call.parties().find(|(_, leg)| wanted(leg)).map(|(index, _)| index);
-        index.map(Some).ok_or(text)
-    };
-    if let Some(label) = &request.label {
-        return found(&|leg| leg.label.as_ref() == Some(label), "No monologue matching the given label");
-    }
-    if let Some(address) = request.address {
-        let there = |media: &crate::media::Media| media.endpoint.is_some_and(|at| at.ip() == address);
-        return found(&|leg| leg.medias.iter().any(there), "Failed to match address to any tag");
-    }
-    match &request.from_tag {
-        Some(tag) => found(&|leg| leg.tag.as_ref() == Some(tag), "From-tag given, but no such tag exists"),
-        None => Ok(None),
     }
 }
 
@@ -77,6 +57,3 @@ pub(super) fn apply(call: &Call, paths: &mut Paths) {
         }
     }
 }
-
-/// The text of commands about parties; `query` and `answer` write it otherwise.
-const UNKNOWN_CALL: &str = "Unknown call-ID";

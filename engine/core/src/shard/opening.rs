@@ -8,6 +8,7 @@ use super::Shard;
 use crate::{
     call::{Call, CallKey},
     io::{OpenError, Output, SocketId},
+    leg::Leg,
     media::ShownPair,
     pending::Work,
     sim::{self, Way},
@@ -53,6 +54,7 @@ impl Shard {
                 };
                 let done = match pending.work {
                     Work::Exchange(exchange) => self.commit(key, *exchange),
+                    Work::Subscription(subscription) => self.commit_subscription(key, *subscription),
                 };
                 match done {
                     Ok(reply) => self.reply(id, reply),
@@ -110,7 +112,8 @@ impl Shard {
         }
         sim::seen(Way::RolledBackExchange);
         // Parties that were only there for this command; nobody could name them later to delete them.
-        let strays = call.parties().filter(|(_, leg)| !leg.described && leg.partners.is_empty());
+        let stray = |leg: &Leg| !leg.described && leg.partners.is_empty() && leg.hears.is_empty();
+        let strays = call.parties().filter(|(_, leg)| stray(leg));
         for index in strays.map(|(index, _)| index).collect::<Vec<_>>() {
             self.remove_leg(key, index);
         }

@@ -15,8 +15,14 @@ impl Shard {
                     .filter_map(|tag| call.by_tag(tag))
                     .collect();
                 let all = query.from_tag.is_none() && query.to_tag.is_none();
-                let partner =
-                    |index: usize| wanted.iter().any(|&leg| call.leg(leg).partners.contains(&index));
+                // Whom a party talks to, and whom it hears; not who hears it.
+                let partner = |index: usize| {
+                    let of = |&party: &usize| {
+                        let leg = call.leg(party);
+                        leg.partners.contains(&index) || leg.subscribes_to(index)
+                    };
+                    wanted.iter().any(of)
+                };
                 Reply::Report(Box::new(report::of_call(call, &self.sockets, &self.paths, |index| {
                     all || wanted.contains(&index) || partner(index)
                 })))

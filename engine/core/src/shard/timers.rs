@@ -7,6 +7,7 @@ use crate::{
     call::CallKey,
     event,
     io::Output,
+    leg::Role,
     sim::{self, Fault},
     timer::Timer,
 };
@@ -45,7 +46,10 @@ impl Shard {
     /// Has a packet arrived within the timeout that is in force? If not the call ends.
     pub(super) fn on_activity_check(&mut self, key: CallKey) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        let medias = || call.parties().flat_map(|(_, leg)| &leg.medias);
+        // What a subscriber does or does not says nothing about the call it hears.
+        let medias = || {
+            call.parties().filter(|(_, leg)| leg.role != Role::Subscriber).flat_map(|(_, leg)| &leg.medias)
+        };
         let last_packet = medias()
             .flat_map(|media| [media.rtp, media.rtcp])
             .filter_map(|path| self.paths[path].last_packet)

@@ -7,6 +7,7 @@ mod owner;
 mod property;
 mod sdp;
 mod sinks;
+mod subscribe;
 
 use std::{
     collections::{HashMap, HashSet},

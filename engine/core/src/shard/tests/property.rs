@@ -10,6 +10,9 @@ enum Step {
     Answer { call: u8, from: u8, to: u8, branch: Option<u8>, at: u8, extra: u8 },
     Delete { call: u8, from: Option<u8>, to: Option<u8>, delay: Option<u32> },
     Query { call: u8 },
+    Subscribe { call: u8, to: u8, from: Option<u8> },
+    Answered { call: u8, to: u8, at: u8, extra: u8 },
+    Unsubscribe { call: u8, to: u8 },
     Lease { call: u8, epoch: u64, ms: u64 },
     Packet { socket: usize, from: u8, bytes: Vec<u8> },
     Pass { ms: u64 },
@@ -24,11 +27,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (call.clone(), tag.clone(), proptest::option::of(0..4u8), branch(), at.clone(), extra.clone())
             .prop_map(|(call, from, to, branch, at, extra)| Step::Offer { call, from, to, branch, at, extra }),
-        6 => (call.clone(), tag.clone(), tag.clone(), branch(), at, extra)
+        6 => (call.clone(), tag.clone(), tag.clone(), branch(), at.clone(), extra.clone())
             .prop_map(|(call, from, to, branch, at, extra)| Step::Answer { call, from, to, branch, at, extra }),
         3 => (call.clone(), proptest::option::of(0..4u8), proptest::option::of(0..4u8), proptest::option::of(0..3u32))
             .prop_map(|(call, from, to, delay)| Step::Delete { call, from, to, delay }),
         1 => call.clone().prop_map(|call| Step::Query { call }),
+        4 => (call.clone(), 0..6u8, proptest::option::of(tag)).prop_map(|(call, to, from)| Step::Subscribe { call, to, from }),
+        2 => (call.clone(), 0..6u8, at, extra).prop_map(|(call, to, at, extra)| Step::Answered { call, to, at, extra }),
+        1 => (call.clone(), 0..6u8).prop_map(|(call, to)| Step::Unsubscribe { call, to }),
         2 => (call, 0..3u64, 0..3_000u64).prop_map(|(call, epoch, ms)| Step::Lease { call, epoch, ms }),
         6 => (0..40usize, 0..6u8, proptest::collection::vec(any::<u8>(), 0..20))
             .prop_map(|(socket, from, bytes)| Step::Packet { socket, from, bytes }),
@@ -97,6 +103,33 @@ fn run(steps: Vec<Step>) {
             }
             Step::Query { call } => {
                 rig.ask(Command::Query(ng::Query { call_id: call.to_string(), ..ng::Query::default() }));
+            }
+            Step::Subscribe { call, to, from } => {
+                let selector = ng::Selector {
+                    from_tag: from.map(|tag| tag.to_string()),
+                    all: if from.is_none() { ng::All::Everyone } else { ng::All::Unsaid },
+                    ..ng::Selector::default()
+                };
+                let signal =
+                    Signal { call_id: call.to_string(), to_tag: Some(to.to_string()), ..from_a(Vec::new()) };
+                let request =
+                    ng::SubscribeRequest { selector, from_tags: Vec::new(), signal: Box::new(signal) };
+                rig.ask(Command::SubscribeRequest(Box::new(request)));
+            }
+            Step::Answered { call, to, at, extra } => {
+                let signal = Signal {
+                    call_id: call.to_string(),
+                    to_tag: Some(to.to_string()),
+                    ..from_a(description(at, extra))
+                };
+                let answer = ng::SubscribeAnswer { signal: Box::new(signal), allow_transcoding: false };
+                rig.ask(Command::SubscribeAnswer(answer));
+            }
+            Step::Unsubscribe { call, to } => {
+                rig.ask(Command::Unsubscribe(ng::Unsubscribe {
+                    call_id: call.to_string(),
+                    to_tag: to.to_string(),
+                }));
             }
             Step::Lease { call, epoch, ms } => {
                 let lease =
