@@ -164,7 +164,8 @@ impl Worker {
                     // A packet without a free slot is dropped, and the driver counts it.
                     let _queued = self.driver.send_copy(socket.0, remote, self.shard.made(&made));
                 }
-                Output::Record { .. } => {}
+                // Nobody keeps recordings yet: the shard is told that there may be none.
+                Output::Record { .. } | Output::Recording { .. } => {}
                 // Unconnected, always (ADR 1).
                 Output::OpenSocket { socket, local, tos } => {
                     let result = self.driver.open(socket.0, &Opening::at(local, tos));

@@ -24,6 +24,8 @@ impl Exchange {
                     call.on_media_ended(core, ended, crate::media::silence_ms(legs));
                 }
             }
+            // Nothing that is charged hangs on it.
+            ng::EventKind::RecordingFailed => {}
         });
     }
 

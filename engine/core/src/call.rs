@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use rtp::units::Instant;
 
-use crate::{leg::Leg, path::Gate, pending::Pending, timer::Deadlines};
+use crate::{leg::Leg, path::Gate, pending::Pending, recording::Recording, timer::Deadlines};
 
 /// A call of a shard; never the same for two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +31,9 @@ pub(crate) struct Call {
     pub(crate) answered: bool,
     /// What a client forbids everybody.
     pub(crate) gate: Gate,
+    pub(crate) recording: Option<Box<Recording>>,
+    /// Text noted with it last.
+    pub(crate) metadata: Option<Box<str>>,
 }
 
 impl Call {
@@ -49,6 +52,8 @@ impl Call {
             waiting: VecDeque::new(),
             answered: false,
             gate: Gate::default(),
+            recording: None,
+            metadata: None,
         }
     }
 

@@ -56,6 +56,8 @@ pub struct Limits {
     pub delete_delay: Duration,
     /// A lease is cut to this.
     pub lease_max: Duration,
+    /// Recordings at once; 0 if there is nobody to keep them. One more is refused.
+    pub recordings_max: usize,
 }
 
 impl Default for Limits {
@@ -74,6 +76,7 @@ impl Default for Limits {
             offer_timeout: Duration::from_secs(3600),
             delete_delay: Duration::from_secs(30),
             lease_max: Duration::from_secs(24 * 3600),
+            recordings_max: 0,
         }
     }
 }

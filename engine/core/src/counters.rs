@@ -100,6 +100,14 @@ pub struct Counters {
     pub reports_live: u64,
     /// Final reports pushed out or expired before anybody acknowledged them.
     pub reports_lost: u64,
+    /// Recordings begun.
+    pub recordings_begun: u64,
+    /// Recordings not begun because there were too many.
+    pub recordings_refused: u64,
+    /// Recordings that ended because they could not be kept.
+    pub recordings_failed: u64,
+    /// Recordings under way now.
+    pub recordings_live: u64,
     drops: [u64; DropReason::ALL.len()],
 }
 

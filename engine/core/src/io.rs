@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, ops::Range};
 
+use crate::recording::RecordingNote;
+
 /// A socket of a shard: a dense number, given out again only after [`Output::CloseSocket`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(pub u32);
@@ -40,6 +42,11 @@ pub enum Input<'a> {
     SocketError {
         /// The socket.
         socket: SocketId,
+    },
+    /// What was recorded could not be kept: the recording ends, its call goes on.
+    RecordingFailed {
+        /// The recording.
+        recording: RecordingId,
     },
     /// A deadline passed.
     Tick,
@@ -87,6 +94,13 @@ pub enum Output {
         remote: SocketAddr,
         /// Its bytes, as in `TransmitCopy`.
         made: Range<u32>,
+    },
+    /// Something about a recording; in order with its packets.
+    Recording {
+        /// Which recording.
+        recording: RecordingId,
+        /// What.
+        note: RecordingNote,
     },
     /// Send part of the datagram being handled, from its own slot. At most one per datagram.
     Transmit {

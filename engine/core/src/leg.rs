@@ -2,7 +2,7 @@
 
 use rtp::{sdp::Origin, units::Instant};
 
-use crate::{media::Media, path::Gate};
+use crate::{media::Media, path::Gate, recording::Wish};
 
 /// How a party came to its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +38,10 @@ pub(crate) struct Leg {
     pub(crate) description: Option<Box<[u8]>>,
     /// What a client forbids it alone.
     pub(crate) gate: Gate,
+    /// Whether it is recorded when the call is.
+    pub(crate) recorded: Wish,
+    /// Text noted with it.
+    pub(crate) metadata: Option<Box<str>>,
     /// It sent a description itself.
     pub(crate) described: bool,
     /// It was deleted and goes at this time unless a new offer revives it.

@@ -40,6 +40,7 @@ pub(crate) fn of_call(
         tags: parties().map(|(index, leg)| tag_status(call, index, leg, sockets, paths)).collect(),
         totals,
         owner: call.owner.clone(),
+        recording: call.recording.is_some(),
         ..CallReport::default()
     }
 }
@@ -56,6 +57,7 @@ fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &P
         via_branch: leg.via_branch.clone(),
         label: leg.label.clone(),
         created_s: leg.created_s,
+        metadata: leg.metadata.as_deref().map(str::to_owned),
         subscriptions: call
             .parties()
             .filter(|(_, party)| party.peer == Some(index))

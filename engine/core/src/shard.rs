@@ -7,6 +7,7 @@ mod gate;
 mod lease;
 mod opening;
 mod query;
+mod record;
 mod select;
 mod subscribe;
 mod timers;
@@ -34,6 +35,7 @@ use crate::{
     negotiate::Kind,
     owner::Owners,
     path::Paths,
+    recording::Recordings,
     relay,
     report::Kept,
     sim::{self, Fault, Way},
@@ -55,6 +57,7 @@ pub struct Shard {
     timers: Timers,
     owners: Owners,
     kept: Kept,
+    recordings: Recordings,
     outputs: VecDeque<Output>,
     made: Made,
     counters: Counters,
@@ -88,6 +91,7 @@ impl Shard {
             timers: Timers::default(),
             owners: Owners::new(limits.owners_max),
             kept: Kept::new(limits.reports_max, limits.report_lifetime),
+            recordings: Recordings::default(),
             outputs: VecDeque::with_capacity(64),
             made: Made::new(),
             counters: Counters::default(),
@@ -129,6 +133,11 @@ impl Shard {
         self.made.bytes(range)
     }
 
+    /// Where a socket is bound; `None` once it is closed.
+    pub fn local_address(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.sockets.local_of(socket)
+    }
+
     /// When [`Input::Tick`] is due at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next()
@@ -161,12 +170,14 @@ impl Shard {
             Input::Command { id, command } => self.on_command(id, command),
             Input::SocketOpened { socket, result } => self.on_socket_opened(socket, result),
             Input::SocketError { .. } => self.counters.socket_errors += 1,
+            Input::RecordingFailed { recording } => self.on_recording_failed(recording),
             Input::Tick => self.on_tick(),
             Input::Shutdown => self.on_shutdown(),
         }
         self.counters.calls_live = self.calls.len() as u64;
         self.counters.sockets_live = self.sockets.live() as u64;
         self.counters.reports_live = self.kept.len() as u64;
+        self.counters.recordings_live = self.recordings.len() as u64;
     }
 
     fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &mut [u8]) {
@@ -256,14 +267,14 @@ impl Shard {
             Command::SubscribeRequest(request) => self.on_subscribe_request(id, *request),
             Command::SubscribeAnswer(answer) => self.on_subscribe_answer(id, &answer),
             Command::Unsubscribe(unsubscribe) => self.on_unsubscribe(id, &unsubscribe),
+            Command::StartRecording(request) => self.on_start_recording(id, &request),
+            Command::StopRecording(request) => self.on_stop_recording(id, &request),
+            Command::PauseRecording(request) => self.on_pause_recording(id, &request),
             Command::Lease(lease) => self.on_lease(id, &lease),
             Command::ReportAck(ack) => self.on_report_ack(id, &ack),
             Command::Events(_) => self.refuse(id, "Events are answered by the engine, not by a shard"),
             // Not built here; whoever builds one of these takes it out of the list.
-            command @ (Command::StartRecording(_)
-            | Command::StopRecording(_)
-            | Command::PauseRecording(_)
-            | Command::Publish(_)
+            command @ (Command::Publish(_)
             | Command::Connect(_)
             | Command::Statistics
             | Command::Cli(_)

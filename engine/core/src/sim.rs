@@ -75,6 +75,9 @@ ways! {
     Waited "exchange: command waited for sockets",
     MediaChanged "media: section changed its transport",
     ReportKept "report: final report kept",
+    RecordingBegun "recording: begun",
+    RecordingPaused "recording: paused",
+    RecordingEnded "recording: ended",
 }
 
 #[cfg(feature = "sim")]

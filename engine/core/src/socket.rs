@@ -181,6 +181,14 @@ impl Sockets {
         self.pair(pair).map(|pair| SocketAddr::new(self.interfaces.get(pair.interface).address, pair.port))
     }
 
+    /// Where a socket is bound.
+    pub(crate) fn local_of(&self, id: SocketId) -> Option<SocketAddr> {
+        let socket = self.sockets.get(id.0 as usize).filter(|socket| socket.state == State::Open)?;
+        let rtp = self.local(socket.pair)?;
+        let is_rtp = self.of_pair(socket.pair)?[0] == id;
+        Some(SocketAddr::new(rtp.ip(), rtp.port() + u16::from(!is_rtp)))
+    }
+
     /// What peers are told of a pair.
     pub(crate) fn advertised(&self, pair: PairId) -> Option<SocketAddr> {
         self.pair(pair).map(|pair| SocketAddr::new(self.interfaces.get(pair.interface).advertised, pair.port))

@@ -32,6 +32,8 @@ pub enum EventKind {
         /// The last counters.
         legs: Vec<LegReport>,
     },
+    /// What was recorded could not be kept: the recording is over, the call goes on.
+    RecordingFailed,
 }
 
 /// Why and when a call ended.

@@ -270,6 +270,9 @@ fn event_value(event: &Event) -> Value<'_> {
             put_ended(ended, &mut inner);
             fields.put_text("event", "ended").put("ended", inner.done()).put("legs", list(legs, leg_value));
         }
+        EventKind::RecordingFailed => {
+            fields.put_text("event", "recording-failed");
+        }
     }
     fields.done()
 }
@@ -279,6 +282,7 @@ fn read_event(value: &Value<'_>) -> Option<Event> {
     let kind = match value.get("event")?.as_str()? {
         "call-report" => EventKind::CallReport { legs },
         "ended" => EventKind::Ended { ended: read_ended(value.get("ended")?)?, legs },
+        "recording-failed" => EventKind::RecordingFailed,
         _ => return None,
     };
     Some(Event {

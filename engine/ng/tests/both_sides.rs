@@ -353,11 +353,12 @@ fn event() -> impl Strategy<Value = Event> {
     let media = (counters(), counters(), option::of(number()))
         .prop_map(|(received, sent, last_packet_ms)| MediaReport { received, sent, last_packet_ms });
     let legs = vec((name(), vec(media, 0..3)).prop_map(|(tag, medias)| LegReport { tag, medias }), 0..3);
-    (number(), name(), option::of(name()), number(), option::of(ended()), legs).prop_map(
+    (number(), name(), option::of(name()), number(), option::of(ended()), option::of(legs)).prop_map(
         |(sequence, call_id, owner, wall_ms, ended, legs)| {
-            let kind = match ended {
-                Some(ended) => EventKind::Ended { ended, legs },
-                None => EventKind::CallReport { legs },
+            let kind = match (ended, legs) {
+                (Some(ended), Some(legs)) => EventKind::Ended { ended, legs },
+                (None, Some(legs)) => EventKind::CallReport { legs },
+                (_, None) => EventKind::RecordingFailed,
             };
             Event { sequence, call_id, owner, wall_ms, kind }
         },

@@ -316,7 +316,7 @@ impl Bench {
                     }
                 }
                 Output::Event(event) => assert!(event.owner.is_some(), "only owners hear of their calls"),
-                Output::TransmitCopy { .. } | Output::Record { .. } => {
+                Output::TransmitCopy { .. } | Output::Record { .. } | Output::Recording { .. } => {
                     panic!("nobody subscribes and nothing is recorded here");
                 }
                 Output::Transmit { socket, remote, .. } => {

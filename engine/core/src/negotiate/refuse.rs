@@ -31,7 +31,6 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
     // Each goes with the part that builds it.
     let flags = [
         (signal.generate_rtcp, "generate-RTCP"),
-        (signal.record_call == Some(true), "record-call"),
         (signal.tcp_media_reject, "tcp-media=reject"),
         (signal.learn_strict, "learn=strict"),
         (!signal.media_networks.is_empty(), "media-networks"),

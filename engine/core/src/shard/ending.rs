@@ -29,6 +29,7 @@ impl Shard {
 
     /// Ends a call: its report kept if wished, its event sent, its sockets closed, its commands answered.
     pub(super) fn end_call(&mut self, key: CallKey, reason: EndReason) {
+        self.end_recording(key, false, true);
         let ended = self.ended(key, reason);
         let Some(call) = self.calls.get_mut(key) else { return };
         self.timers.clear(&mut call.deadlines, key);

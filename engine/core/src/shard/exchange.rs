@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ng::{Learning, Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
-use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, gate, is_foreign, opening::PairRequest};
+use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, gate, is_foreign, opening::PairRequest, record};
 use crate::{
     call::{Call, CallKey},
     latch::{Signalled, is_private},
@@ -27,6 +27,11 @@ impl Shard {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
+        if signal.record_call == Some(true)
+            && let Err(text) = record::possible(self.limits.recordings_max, &signal.recording)
+        {
+            return self.refuse(id, text);
+        }
         if rewrite::comes_back(&sdp, &signal, &self.marker) {
             return self.reply(id, Reply::Signal(SignalReply { sdp: signal.sdp, ..SignalReply::default() }));
         }
@@ -223,7 +228,10 @@ impl Shard {
         if let Some(lease_ms) = lease_ms {
             self.set_lease(key, lease_ms);
         }
-        Ok(Reply::Signal(SignalReply { sdp: written?, ..SignalReply::default() }))
+        let sdp = written?;
+        let warning = self.record_signal(key, signal, sender, kind == Kind::Offer, &sdp);
+        let warning = warning.map(str::to_owned);
+        Ok(Reply::Signal(SignalReply { sdp, warning, ..SignalReply::default() }))
     }
 }
 

@@ -5,6 +5,7 @@ mod gate;
 mod media;
 mod owner;
 mod property;
+mod record;
 mod sdp;
 mod sinks;
 mod subscribe;
@@ -36,6 +37,8 @@ struct Rig {
     copies: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     /// What was recorded: where it arrived, from where, and what.
     recorded: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// What was said of recordings.
+    notes: Vec<(crate::io::RecordingId, crate::recording::RecordingNote)>,
     next_id: u64,
 }
 
@@ -63,6 +66,7 @@ impl Rig {
             sent: Vec::new(),
             copies: Vec::new(),
             recorded: Vec::new(),
+            notes: Vec::new(),
             next_id: 0,
         }
     }
@@ -87,10 +91,12 @@ impl Rig {
                     assert!(self.replies.insert(id, reply).is_none(), "{id} is answered twice");
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Recording { recording, note } => self.notes.push((recording, note)),
                 Output::TransmitCopy { socket, remote, made } => {
                     self.copies.push((self.open[&socket], remote, self.shard.made(&made).to_vec()));
                 }
                 Output::Record { socket, remote, made, .. } => {
+                    assert_eq!(self.shard.local_address(socket), Some(self.open[&socket]));
                     self.recorded.push((self.open[&socket], remote, self.shard.made(&made).to_vec()));
                 }
                 Output::Transmit { socket, remote, .. } => self.sent.push((self.open[&socket], remote)),
@@ -191,6 +197,7 @@ impl Rig {
         assert_eq!(self.shard.paths.live(), 0);
         assert_eq!(self.shard.next_deadline(), None);
         assert_eq!(self.shard.calls.len(), 0);
+        assert_eq!(self.shard.recordings.len(), 0);
         assert_eq!(self.shard.free_port_pairs(), 3 * 500);
     }
 }
