@@ -12,6 +12,8 @@ use driver::Choice;
 use engine_core::Interfaces;
 use thiserror::Error;
 
+use crate::recorder::RecordingConfig;
+
 pub use import::Import;
 pub(crate) use network::Peers;
 pub use raw::RawConfig;
@@ -47,6 +49,8 @@ pub struct Config {
     pub log: String,
     /// Presets of options that a message may name.
     pub templates: ng::Templates,
+    /// Where calls are recorded; `None` refuses to record.
+    pub recording: Option<RecordingConfig>,
     /// Who besides this machine is answered over NG.
     pub(crate) peers: Peers,
 }

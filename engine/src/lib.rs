@@ -9,6 +9,7 @@ mod config;
 mod door;
 mod limits;
 mod meter;
+mod recorder;
 mod run;
 mod throttle;
 mod worker;

@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use driver::raise_descriptor_limit;
 
 use crate::config::Config;
+use crate::recorder::RECORDINGS_MAX;
 
 /// Makes room for the sockets the port range can need and returns how many each worker may have.
 pub(crate) fn sockets_per_worker(config: &Config) -> u32 {
     let wanted = sockets_wanted(config);
     let workers = u64::from(config.workers);
-    let total = wanted * workers + DESCRIPTORS_BESIDES;
+    let recordings = config.recording.as_ref().map_or(0, |_| DESCRIPTORS_OF_RECORDINGS);
+    let besides = DESCRIPTORS_BESIDES + recordings;
+    let total = wanted * workers + besides;
     match raise_descriptor_limit(total) {
         Ok(limit) if limit.now >= total => {
             tracing::info!(
@@ -20,7 +23,7 @@ pub(crate) fn sockets_per_worker(config: &Config) -> u32 {
             );
         }
         Ok(limit) => {
-            let room = limit.now.saturating_sub(DESCRIPTORS_BESIDES);
+            let room = limit.now.saturating_sub(besides);
             let calls = room / SOCKETS_PER_CALL;
             if covers_sessions(room, config.sessions_max) {
                 tracing::info!(
@@ -62,6 +65,9 @@ fn sockets_wanted(config: &Config) -> u64 {
 
 /// Descriptors for everything but media: rings, mailboxes, NG sockets, logs, and room to spare.
 const DESCRIPTORS_BESIDES: u64 = 128;
+
+/// The packets and the sheet of every recording there may be.
+const DESCRIPTORS_OF_RECORDINGS: u64 = 2 * RECORDINGS_MAX as u64;
 
 /// RTP and RTCP, toward each side.
 const SOCKETS_PER_CALL: u64 = 4;

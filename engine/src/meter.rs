@@ -72,6 +72,8 @@ pub(crate) struct WorkerMeter {
 pub(crate) struct WorkerCounters {
     /// Replies and events the door had no room for.
     pub(crate) door_full: u64,
+    /// Packets that should have been recorded and found no room on their way to the disk.
+    pub(crate) recorded_lost: u64,
 }
 
 impl WorkerMeter {
@@ -193,6 +195,7 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         trouble("send_unopened", driver.send_unopened),
         trouble("copy_starved", driver.copy_starved),
         trouble("door_full", worker.door_full),
+        trouble("recorded_lost", worker.recorded_lost),
     ];
     all.extend(DropReason::ALL.map(|reason| trouble(reason.as_str(), shard.drops(reason))));
     all

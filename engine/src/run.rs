@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{self, Receiver, Sender};
@@ -19,6 +20,7 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::door::{Door, DoorThread, Gate, Hatch, hatch};
 use crate::limits::sockets_per_worker;
+use crate::recorder::{RECORDINGS_MAX, Recorder, RecorderThread, Tape};
 use crate::worker::{Worker, WorkerMail};
 
 /// Why the engine did not start, or ended by itself.
@@ -57,6 +59,14 @@ pub enum RunError {
         name: String,
         /// Its last words.
         reason: String,
+    },
+    /// There is no place for recordings.
+    #[error("recordings cannot be kept in {}", directory.display())]
+    Recording {
+        /// Where.
+        directory: PathBuf,
+        /// The kernel's reason.
+        source: io::Error,
     },
     /// The kernel refused something that is always there.
     #[error("the kernel refused {what}")]
@@ -103,6 +113,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
 pub struct Engine {
     door: DoorThread,
     workers: Vec<WorkerThread>,
+    recorder: Option<RecorderThread>,
     kinds: Vec<Kind>,
     endings: Receiver<Ending>,
     ended: Sender<Ending>,
@@ -139,6 +150,11 @@ impl Engine {
         let sockets_max = sockets_per_worker(config);
         let instance = instance()?;
         let port_seed = seed()?;
+        let recorder = config.recording.as_ref().map(|recording| {
+            let directory = || recording.directory.clone();
+            Recorder::new(recording).map_err(|source| RunError::Recording { directory: directory(), source })
+        });
+        let recorder = recorder.transpose()?;
         let (hatch, door_mail) = hatch();
         let (ended, endings) = channel::bounded(usize::from(config.workers) + 2);
 
@@ -152,13 +168,16 @@ impl Engine {
                 options: Options { sockets_max, ..Options::default() },
                 shard: shard_config(config, index, port_seed, &instance),
                 seed: seed()?,
+                tape: recorder.as_ref().map(|recorder| recorder.tape(usize::from(index))),
             };
             let (worker, kind) = plan.start(hatch.clone(), ended.clone())?;
             workers.push(worker);
             kinds.push(kind);
         }
 
-        let mail = workers.iter().map(|worker| worker.mail.clone()).collect();
+        let mail: Vec<_> = workers.iter().map(|worker| worker.mail.clone()).collect();
+        let recorder = recorder.map(|recorder| recorder.start(mail.clone()));
+        let recorder = recorder.transpose().map_err(kernel("a thread"))?;
         let door = Door::new(workers.len(), instance.clone()).with_templates(config.templates.clone());
         let door_ended = ended.clone();
         let panicked = move || {
@@ -187,7 +206,7 @@ impl Engine {
             instance,
             "engine is up"
         );
-        Ok(Self { door, workers, kinds, endings, ended })
+        Ok(Self { door, workers, recorder, kinds, endings, ended })
     }
 
     /// Where NG is answered, in the order of the configuration, with the ports the kernel chose.
@@ -212,6 +231,9 @@ impl Engine {
             // A panic was reported when it happened.
             let _panicked = worker.thread.join();
         }
+        if let Some(recorder) = self.recorder {
+            recorder.stop();
+        }
         self.door.stop();
     }
 }
@@ -224,6 +246,7 @@ struct Plan {
     options: Options,
     shard: ShardConfig,
     seed: u64,
+    tape: Option<Tape>,
 }
 
 impl Plan {
@@ -284,7 +307,7 @@ impl Plan {
         }
         let kind = driver.kind();
         let shard = Shard::new(self.shard, self.seed);
-        Ok((Worker::new(worker, driver, shard, mail, hatch), kind))
+        Ok((Worker::new(worker, driver, shard, mail, hatch, self.tape), kind))
     }
 }
 
@@ -321,6 +344,10 @@ fn shard_config(config: &Config, index: u16, port_seed: u64, instance: &str) -> 
         media_timeout: config.timeout,
         silent_timeout: config.silent_timeout,
         delete_delay: config.delete_delay,
+        recordings_max: match config.recording {
+            Some(_) => RECORDINGS_MAX.div_ceil(usize::from(config.workers)),
+            None => 0,
+        },
         ..Limits::default()
     };
     shard

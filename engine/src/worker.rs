@@ -6,11 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use driver::{Arrival, Driver, MailReceiver, Now, OpenFailure, Opening, Slot};
-use engine_core::{Input, Instant, OpenError, Output, Shard, SocketId};
+use engine_core::{Input, Instant, OpenError, Output, RecordingId, Shard, SocketId};
 use ng::Command;
 
 use crate::door::{DoorMail, Hatch};
 use crate::meter::{WorkerCounters, WorkerMeter};
+use crate::recorder::Tape;
 use crate::throttle::Throttle;
 
 /// What a worker is told by other threads.
@@ -22,6 +23,11 @@ pub(crate) enum WorkerMail {
         id: u64,
         /// What.
         command: Command,
+    },
+    /// A recording could not be kept.
+    RecordingFailed {
+        /// Which.
+        recording: RecordingId,
     },
     /// End the calls and the loop.
     Stop,
@@ -35,6 +41,10 @@ pub(crate) struct Worker {
     hatch: Hatch,
     /// Answers to `OpenSocket`, handed in once the outputs are drained.
     opened: VecDeque<(SocketId, Result<(), OpenError>)>,
+    /// What is recorded goes here, if it is kept at all.
+    tape: Option<Tape>,
+    /// Recordings that found no room, of which the shard hears once the outputs are drained.
+    unkept: VecDeque<RecordingId>,
     meter: WorkerMeter,
     counters: WorkerCounters,
     /// Events were lost, and the door does not know yet.
@@ -50,6 +60,7 @@ impl Worker {
         shard: Shard,
         mail: MailReceiver<WorkerMail>,
         hatch: Hatch,
+        tape: Option<Tape>,
     ) -> Self {
         Self {
             driver,
@@ -57,6 +68,8 @@ impl Worker {
             mail,
             hatch,
             opened: VecDeque::new(),
+            tape,
+            unkept: VecDeque::new(),
             meter: WorkerMeter::new(index),
             counters: WorkerCounters::default(),
             events_lost: false,
@@ -90,11 +103,19 @@ impl Worker {
                 match self.read_mail(now) {
                     Mail::Done => more_mail = false,
                     Mail::More => more_mail = true,
-                    Mail::Stop => return Ok(()),
+                    Mail::Stop => {
+                        if let Some(tape) = self.tape.take() {
+                            tape.close();
+                        }
+                        return Ok(());
+                    }
                 }
             }
             if self.shard.next_deadline().is_some_and(|at| at <= instant(now)) {
                 self.input(now, Input::Tick);
+            }
+            if let Some(tape) = self.tape.as_mut().filter(|tape| tape.due_ns() <= now.monotonic_ns) {
+                tape.flush(now.monotonic_ns);
             }
             if self.events_lost {
                 self.events_lost = !self.hatch.put(DoorMail::EventsLost);
@@ -103,10 +124,11 @@ impl Worker {
         }
     }
 
-    /// When the shard or the meter wants to be heard at the latest.
+    /// When the shard, the meter or the tape wants to be heard at the latest.
     fn deadline(&self) -> u64 {
         let shard = self.shard.next_deadline().map_or(u64::MAX, nanoseconds);
-        shard.min(self.meter.next_ns())
+        let tape = self.tape.as_ref().map_or(u64::MAX, Tape::due_ns);
+        shard.min(self.meter.next_ns()).min(tape)
     }
 
     /// Hands in a bounded number of commands.
@@ -116,6 +138,9 @@ impl Worker {
                 None => return Mail::Done,
                 Some(WorkerMail::Command { id, command }) => {
                     self.input(now, Input::Command { id, command });
+                }
+                Some(WorkerMail::RecordingFailed { recording }) => {
+                    self.input(now, Input::RecordingFailed { recording });
                 }
                 Some(WorkerMail::Stop) => {
                     self.input(now, Input::Shutdown);
@@ -143,8 +168,12 @@ impl Worker {
         self.hand_in_opened(now);
     }
 
-    /// Hands in what became of the sockets the shard asked for.
+    /// Hands in what became of the sockets and recordings the shard asked for.
     fn hand_in_opened(&mut self, now: Now) {
+        while let Some(recording) = self.unkept.pop_front() {
+            self.shard.handle_input(instant(now), now.wall_ms, Input::RecordingFailed { recording });
+            let _no_slot = self.drain(now, None);
+        }
         while let Some((socket, result)) = self.opened.pop_front() {
             self.shard.handle_input(instant(now), now.wall_ms, Input::SocketOpened { socket, result });
             let _no_slot = self.drain(now, None);
@@ -164,8 +193,17 @@ impl Worker {
                     // A packet without a free slot is dropped, and the driver counts it.
                     let _queued = self.driver.send_copy(socket.0, remote, self.shard.made(&made));
                 }
-                // Nobody keeps recordings yet: the shard is told that there may be none.
-                Output::Record { .. } | Output::Recording { .. } => {}
+                Output::Record { recording, socket, remote, made } => {
+                    if let (Some(tape), Some(local)) = (&mut self.tape, self.shard.local_address(socket)) {
+                        let kept = tape.record(now, recording, remote, local, self.shard.made(&made));
+                        self.counters.recorded_lost += u64::from(!kept);
+                    }
+                }
+                Output::Recording { recording, note } => {
+                    if !self.tape.as_mut().is_some_and(|tape| tape.note(now, recording, note)) {
+                        self.unkept.push_back(recording);
+                    }
+                }
                 // Unconnected, always (ADR 1).
                 Output::OpenSocket { socket, local, tos } => {
                     let result = self.driver.open(socket.0, &Opening::at(local, tos));

@@ -17,5 +17,6 @@ mod paid_pressure;
 mod paid_provider;
 mod paid_refused;
 mod phones;
+mod recording;
 mod shutdown;
 mod sipp_alone;

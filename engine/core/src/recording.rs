@@ -36,7 +36,7 @@ pub struct RecordingBegun {
     pub call_created_ms: u64,
     /// Label of the party that was named, if one was.
     pub label: Option<String>,
-    /// Names and notes the client wants; the names stay below the keeper's directory (`Names`).
+    /// Names and notes the client wants; the names lead nowhere but below the keeper's directory.
     pub options: ng::RecordingOptions,
 }
 

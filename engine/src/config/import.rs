@@ -42,7 +42,22 @@ impl Import {
         if !found {
             return Err(ConfigError::File(format!("has no section [{section}]")));
         }
+        import.without_recording_unless_pcap();
         Ok(import)
+    }
+
+    /// Without `recording-method = pcap` rtpengine hands packets to a daemon of its own, which we have not.
+    fn without_recording_unless_pcap(&mut self) {
+        if self.settings.recording_method.is_some() {
+            return;
+        }
+        let RawConfig { recording_dir, recording_format, .. } = &mut self.settings;
+        for (key, value) in [("recording-dir", recording_dir), ("recording-format", recording_format)] {
+            if let Some(value) = value.take() {
+                self.notes
+                    .push(format!("{key} is not taken over: {value} serves recording-method = pcap alone"));
+            }
+        }
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -69,6 +84,12 @@ impl Import {
                 limit if limit > 0 => settings.max_sessions = usize::try_from(limit).ok(),
                 _ => self.notes.push(format!("{key} = {value} is not taken over: there is always a limit")),
             },
+            "recording-dir" => settings.recording_dir = Some(value.to_owned()),
+            "recording-method" if value != "pcap" => {
+                self.notes.push(format!("{key} is not taken over: only pcap is built, not {value}"));
+            }
+            "recording-method" => settings.recording_method = Some(value.to_owned()),
+            "recording-format" => settings.recording_format = Some(value.to_owned()),
             "log-level" => settings.log = Some(log(number(key, value)?).to_owned()),
             _ => {
                 let reason = NOT_TAKEN.iter().find(|(keys, _)| keys.split(' ').any(|known| known == key));
@@ -123,7 +144,6 @@ const NOT_TAKEN: &[(&str, &str)] = &[
         "endpoint-learning sip-source",
         "a stranger's address is never learned; see the flags of a message for what a client may widen",
     ),
-    ("recording-dir recording-method recording-format", "recording is not built yet"),
     (
         "dtls-passive dtls-rsa-key-size dtls-cert-cipher dtls-mtu dtls-ciphers dtls-signature debug-srtp log-srtp-keys",
         "encrypted media is not built yet, and keys are never logged",
@@ -153,7 +173,7 @@ mod tests {
         let import = read(
             "# a comment\n[rtpengine]\ninterface = pub/192.0.2.1!198.51.100.1;priv/10.0.0.1\nlisten-ng = localhost:2223\n\
              port-min=20000\nport-max = 20100\ntimeout = 30\nsilent-timeout = 600\ndelete-delay = 0\ntos = 0\nnum-threads = 2\n\
-             max-sessions = 10\nlog-level = 7\n\n[other]\nport-min = 1\n",
+             max-sessions = 10\nrecording-dir = /rec\nrecording-method = pcap\nrecording-format = eth\nlog-level = 7\n\n[other]\nport-min = 1\n",
         );
         assert_eq!(import.notes, Vec::<String>::new());
         let expected = RawConfig {
@@ -167,6 +187,9 @@ mod tests {
             tos: Some(0),
             workers: Some(2),
             max_sessions: Some(10),
+            recording_dir: Some("/rec".into()),
+            recording_method: Some("pcap".into()),
+            recording_format: Some("eth".into()),
             log: Some("debug".into()),
             ..RawConfig::default()
         };

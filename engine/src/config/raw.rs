@@ -1,6 +1,7 @@
 //! Settings as they are written, in a file or as flags, before anybody has looked at them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use driver::available_cores;
@@ -8,6 +9,7 @@ use engine_core::{Interface, Interfaces};
 use serde::{Deserialize, Deserializer};
 
 use super::{Config, ConfigError, Peers, cores};
+use crate::recorder::RecordingConfig;
 
 /// Settings as written. Flags and keys of the file have the same names; an unknown key is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -42,6 +44,12 @@ pub struct RawConfig {
     pub tos: Option<u8>,
     /// Live calls at most. Default 20000.
     pub max_sessions: Option<usize>,
+    /// Directory below which recordings are kept. Default: nothing is recorded.
+    pub recording_dir: Option<String>,
+    /// `pcap`, the only method there is.
+    pub recording_method: Option<String>,
+    /// `raw` (from the IP header on) or `eth`. Default `raw`.
+    pub recording_format: Option<String>,
     /// Filter of log lines. Default `info`.
     pub log: Option<String>,
     /// Presets of options by name, each a text as in `rtpp-flags`; a message's `template` names them.
@@ -75,6 +83,9 @@ impl RawConfig {
             delete_delay: self.delete_delay.or(fallback.delete_delay),
             tos: self.tos.or(fallback.tos),
             max_sessions: self.max_sessions.or(fallback.max_sessions),
+            recording_dir: self.recording_dir.or(fallback.recording_dir),
+            recording_method: self.recording_method.or(fallback.recording_method),
+            recording_format: self.recording_format.or(fallback.recording_format),
             log: self.log.or(fallback.log),
             template: if self.template.is_empty() { fallback.template } else { self.template },
         }
@@ -115,6 +126,7 @@ impl RawConfig {
         if let Some(odd) = templates.warnings().into_iter().next() {
             return Err(ConfigError::value("template", odd));
         }
+        let recording = recording(self.recording_dir, self.recording_method, self.recording_format)?;
         let driver = self.driver.as_deref().unwrap_or("auto").parse();
         Ok(Config {
             interfaces,
@@ -134,6 +146,7 @@ impl RawConfig {
             },
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             templates,
+            recording,
             peers,
         })
     }
@@ -187,6 +200,31 @@ fn seconds(key: &'static str, given: Option<u64>, default: u64) -> Result<Durati
     }
 }
 
+/// Where recordings go.
+fn recording(
+    directory: Option<String>,
+    method: Option<String>,
+    format: Option<String>,
+) -> Result<Option<RecordingConfig>, ConfigError> {
+    if method.as_deref().is_some_and(|method| method != "pcap") {
+        return Err(ConfigError::value("recording-method", "only pcap is built"));
+    }
+    let format = format.as_deref().map(str::parse).transpose();
+    let format = format.map_err(|reason: String| ConfigError::value("recording-format", reason))?;
+    match directory {
+        None if method.is_some() || format.is_some() => {
+            Err(ConfigError::value("recording-dir", "is missing: nothing says where recordings go"))
+        }
+        None => Ok(None),
+        Some(directory) if !Path::new(&directory).is_absolute() => {
+            Err(ConfigError::value("recording-dir", format!("`{directory}` is not an absolute path")))
+        }
+        Some(directory) => {
+            Ok(Some(RecordingConfig { directory: directory.into(), format: format.unwrap_or_default() }))
+        }
+    }
+}
+
 /// A list that may be written as its only element.
 fn one_or_more<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
@@ -210,6 +248,7 @@ const SECONDS_MAX: u64 = 7 * 24 * 3600;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recorder::RecordingFormat;
 
     fn least() -> RawConfig {
         RawConfig { interface: vec!["127.0.0.1".to_owned()], workers: Some(1), ..RawConfig::default() }
@@ -243,6 +282,9 @@ mod tests {
             delete-delay = 0
             tos = 0
             max-sessions = 10
+            recording-dir = "/var/spool/tollgate"
+            recording-method = "pcap"
+            recording-format = "eth"
             log = "debug"
             [template]
             carrier = "ICE=remove replace=[origin]"
@@ -252,6 +294,9 @@ mod tests {
         assert_eq!(config.driver, driver::Choice::Epoll);
         assert_eq!((config.delete_delay, config.sessions_max), (Duration::ZERO, 10));
         assert_eq!(config.log, "debug");
+        let format = RecordingFormat::Eth;
+        let directory = "/var/spool/tollgate".into();
+        assert_eq!(config.recording, Some(RecordingConfig { directory, format }));
         assert_eq!(config.templates.get("carrier"), Some("ICE=remove replace=[origin]"));
     }
 
@@ -300,6 +345,10 @@ mod tests {
             (RawConfig { driver: Some("tokio".into()), ..least() }, "driver: "),
             (RawConfig { timeout: Some(0), ..least() }, "timeout: "),
             (RawConfig { max_sessions: Some(0), ..least() }, "max-sessions: "),
+            (RawConfig { recording_method: Some("proc".into()), ..least() }, "recording-method: "),
+            (RawConfig { recording_format: Some("wav".into()), ..least() }, "recording-format: "),
+            (RawConfig { recording_format: Some("eth".into()), ..least() }, "recording-dir: "),
+            (RawConfig { recording_dir: Some("here".into()), ..least() }, "recording-dir: "),
         ];
         for (raw, beginning) in cases {
             let text = refusal(raw);

@@ -60,6 +60,15 @@ pub(crate) struct Options {
     /// Calls at once [default: 20000]
     #[arg(long, env = "TOLLGATE_ENGINE_MAX_SESSIONS")]
     max_sessions: Option<usize>,
+    /// Directory below which calls are recorded when a client asks [default: nothing is recorded]
+    #[arg(long, env = "TOLLGATE_ENGINE_RECORDING_DIR")]
+    recording_dir: Option<String>,
+    /// How they are recorded: pcap, the only method there is
+    #[arg(long, env = "TOLLGATE_ENGINE_RECORDING_METHOD")]
+    recording_method: Option<String>,
+    /// What a packet looks like in the file: raw (from the IP header on) or eth [default: raw]
+    #[arg(long, env = "TOLLGATE_ENGINE_RECORDING_FORMAT")]
+    recording_format: Option<String>,
     /// What to log: info, debug, or a filter such as engine=debug,info [default: info]
     #[arg(long, env = "TOLLGATE_LOG")]
     log: Option<String>,
@@ -107,6 +116,9 @@ fn config(options: Options) -> anyhow::Result<Config> {
         delete_delay: options.delete_delay,
         tos: options.tos,
         max_sessions: options.max_sessions,
+        recording_dir: options.recording_dir,
+        recording_method: options.recording_method,
+        recording_format: options.recording_format,
         log: options.log,
         // A preset is written in the file only.
         ..RawConfig::default()

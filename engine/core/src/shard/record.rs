@@ -9,7 +9,7 @@ use std::path::{Component, Path};
 
 use ng::{RecordingOptions, Reply, Selector, Signal};
 
-use super::Shard;
+use super::{Shard, select};
 use crate::{
     call::{Call, CallKey},
     io::{Output, RecordingId},
@@ -198,7 +198,9 @@ impl Shard {
     fn party_of(&self, request: &ng::Recording) -> Result<(CallKey, Option<usize>), &'static str> {
         let key = self.calls.by_name(&request.call_id).ok_or(Reply::UNKNOWN_CALL)?;
         let call = self.calls.get(key).expect("a name leads to a call");
-        Ok((key, selected(call, &request.selector)?))
+        let Selector { label, address, from_tag, directional, .. } = &request.selector;
+        let tag = from_tag.as_deref().filter(|_| *directional);
+        Ok((key, select::party(call, label.as_deref(), *address, tag)?))
     }
 
     fn answer_recording(&mut self, id: u64, result: Result<Option<&'static str>, &'static str>) {
@@ -245,25 +247,6 @@ const PARTS_MAX: usize = 8;
 
 /// One of them; what is added to a name to make it unique has room in a file name of 255 bytes.
 const PART_BYTES_MAX: usize = 200;
-
-/// The party that is meant; `None` is the whole call.
-fn selected(call: &Call, selector: &Selector) -> Result<Option<usize>, &'static str> {
-    let found = |wanted: &dyn Fn(&crate::leg::Leg) -> bool, text| {
-        let index = call.parties().find(|(_, leg)| wanted(leg)).map(|(index, _)| index);
-        index.map(Some).ok_or(text)
-    };
-    if let Some(label) = &selector.label {
-        return found(&|leg| leg.label.as_ref() == Some(label), "No monologue matching the given label");
-    }
-    if let Some(address) = selector.address {
-        let there = |media: &crate::media::Media| media.endpoint.is_some_and(|at| at.ip() == address);
-        return found(&|leg| leg.medias.iter().any(there), "Failed to match address to any tag");
-    }
-    match selector.from_tag.as_ref().filter(|_| selector.directional) {
-        Some(tag) => found(&|leg| leg.tag.as_ref() == Some(tag), "From-tag given, but no such tag exists"),
-        None => Ok(None),
-    }
-}
 
 /// Lets the paths of a call know what is recorded of them.
 fn apply(call: &Call, paths: &mut Paths) {
