@@ -17,6 +17,7 @@ pub mod bencode;
 mod client;
 mod envelope;
 mod event;
+mod framer;
 pub mod json;
 mod options;
 mod party;
@@ -42,6 +43,7 @@ pub use envelope::{
     Encoding, Envelope, FrameError, RequestError, read_document, read_document_with, split_cookie,
 };
 pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport};
+pub use framer::{Framer, Message, StreamError};
 pub use party::{All, Recording, RecordingOptions, Selector};
 pub use reply::{CallList, Explained, Reply, SignalReply};
 pub use report::{

@@ -54,34 +54,44 @@ impl Reply {
 
     /// The largest payload of one UDP datagram over IPv4.
     pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+    /// No reply on a stream is longer.
+    pub const STREAM_BYTES_MAX: usize = 1 << 20;
 
     /// The datagram that answers a question with this cookie.
     ///
     /// Of events and names that do not fit one datagram the first are sent, and `next` leads to the rest; any other
     /// reply that does not fit becomes an error, since a client that hears nothing would ask for ever.
     pub fn datagram(&self, cookie: &[u8], encoding: Encoding) -> Vec<u8> {
+        self.message(Some(cookie), encoding, Self::DATAGRAM_BYTES_MAX)
+    }
+
+    /// The same for any transport: with the cookie of the question if it had one, in at most `bytes_max` bytes.
+    pub fn message(&self, cookie: Option<&[u8]>, encoding: Encoding, bytes_max: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(1024);
-        out.extend_from_slice(cookie);
-        out.push(b' ');
+        if let Some(cookie) = cookie {
+            out.extend_from_slice(cookie);
+            out.push(b' ');
+        }
         self.encode(encoding, &mut out);
-        if out.len() <= Self::DATAGRAM_BYTES_MAX {
+        if out.len() <= bytes_max {
             return out;
         }
-        match self {
+        let less = match self {
             Self::Events(batch) if batch.events.len() > 1 => {
                 let mut half = batch.clone();
                 half.next = half.events.split_off(batch.events.len() / 2)[0].sequence;
-                Self::Events(half).datagram(cookie, encoding)
+                Self::Events(half)
             }
             Self::List(list) if list.calls.len() + list.ended.len() > 1 => {
                 let mut half = list.clone();
                 half.calls.truncate(list.calls.len().div_ceil(2));
                 half.ended.truncate(list.ended.len() / 2);
-                Self::List(half).datagram(cookie, encoding)
+                Self::List(half)
             }
-            Self::Error(_) | Self::LoadLimit(_) => Self::Error(String::new()).datagram(cookie, encoding),
-            _ => Self::Error("Reply exceeds a datagram".to_owned()).datagram(cookie, encoding),
-        }
+            Self::Error(_) | Self::LoadLimit(_) => Self::Error(String::new()),
+            _ => Self::Error("Reply exceeds a datagram".to_owned()),
+        };
+        less.message(cookie, encoding, bytes_max)
     }
 
     /// Appends the document. Keys stand in rtpengine's order.
