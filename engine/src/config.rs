@@ -1,6 +1,7 @@
 //! What the engine is told at its start: raw as written, then checked.
 
 mod cores;
+mod edge;
 mod import;
 mod network;
 mod raw;
@@ -14,6 +15,8 @@ use thiserror::Error;
 
 use crate::recorder::RecordingConfig;
 
+pub use edge::Service;
+pub(crate) use edge::{EdgeConfig, Identity, Pin};
 pub use import::Import;
 pub(crate) use network::Peers;
 pub use raw::RawConfig;
@@ -53,6 +56,8 @@ pub struct Config {
     pub recording: Option<RecordingConfig>,
     /// Who besides this machine is answered over NG.
     pub(crate) peers: Peers,
+    /// Streams.
+    pub(crate) edge: EdgeConfig,
 }
 
 /// Why settings do not hold together.

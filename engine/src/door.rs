@@ -1,6 +1,7 @@
 //! The NG door: what was asked before, which shard has the call, and long polls.
 //!
-//! [`Door`] has no socket and no clock, so that it is tested alone; [`udp`] runs it.
+//! [`Door`] has no socket and no clock, so that it is tested alone; [`udp`] runs it. What comes over streams is put
+//! before it by [`edge`](crate::edge).
 
 mod cache;
 mod counters;
@@ -8,6 +9,7 @@ mod epochs;
 mod gate;
 mod log;
 mod udp;
+mod way;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -22,6 +24,7 @@ use epochs::Epochs;
 pub(crate) use gate::Gate;
 use log::EventLog;
 pub(crate) use udp::{DoorMail, DoorThread, Hatch, hatch};
+pub(crate) use way::{Answer, WayBack, Ways};
 
 /// Everything the door knows.
 pub(crate) struct Door {
@@ -38,6 +41,8 @@ pub(crate) struct Door {
     next_id: u64,
     /// How many requests of each address are not answered yet.
     unanswered: HashMap<IpAddr, usize>,
+    /// Who asked over another connection what is running already.
+    also: HashMap<RequestKey, Vec<WayBack>>,
     polls: Vec<Poll>,
     outputs: VecDeque<DoorOutput>,
     counters: DoorCounters,
@@ -55,6 +60,13 @@ pub(crate) enum DoorOutput {
         /// The datagram.
         bytes: Arc<[u8]>,
     },
+    /// Answer with these bytes.
+    Answer {
+        /// To this connection.
+        way: WayBack,
+        /// What it has to write.
+        bytes: Arc<[u8]>,
+    },
     /// Give this command to a shard; [`Door::reply`] or [`Door::overloaded`] follows.
     Command {
         /// Which.
@@ -66,14 +78,48 @@ pub(crate) enum DoorOutput {
     },
 }
 
+/// What comes over a stream.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// A document with a cookie: an answer is kept for whoever asks again.
+    Ng {
+        /// Echoed.
+        cookie: Vec<u8>,
+        /// Not read yet.
+        document: Vec<u8>,
+    },
+    /// A document without one.
+    Plain(Vec<u8>),
+}
+
+impl Question {
+    /// What it weighs while it waits.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Ng { cookie, document } => cookie.len() + document.len(),
+            Self::Plain(document) => document.len(),
+        }
+    }
+}
+
 /// Who asked, and how the answer is written.
 #[derive(Debug)]
 struct Asker {
-    key: RequestKey,
-    listener: usize,
+    /// What the answer is kept under.
+    key: Option<RequestKey>,
     from: SocketAddr,
-    cookie: Box<[u8]>,
+    back: Back,
+    cookie: Option<Box<[u8]>>,
     encoding: Encoding,
+}
+
+/// Where the answer goes.
+#[derive(Debug)]
+enum Back {
+    /// To the asker's address, from the socket of this listener.
+    Datagram(usize),
+    /// To a connection.
+    Stream(WayBack),
 }
 
 /// A request at one or all shards.
@@ -116,6 +162,7 @@ impl Door {
             running: BTreeMap::new(),
             next_id: 0,
             unanswered: HashMap::new(),
+            also: HashMap::new(),
             polls: Vec::new(),
             outputs: VecDeque::new(),
             counters: DoorCounters::default(),
@@ -140,26 +187,56 @@ impl Door {
                 return;
             }
         };
+        self.ask(now_ns, from, from, Some(cookie), document, Back::Datagram(listener));
+    }
+
+    /// Somebody who may ask does so over a stream.
+    ///
+    /// A client that connects again after a failure comes from another port, so that its address alone and its cookie
+    /// tell whether it asks again.
+    pub(crate) fn question(&mut self, now_ns: u64, from: SocketAddr, question: &Question, way: WayBack) {
+        let back = Back::Stream(way);
+        match question {
+            Question::Ng { cookie, document } => {
+                self.ask(now_ns, from, SocketAddr::new(from.ip(), 0), Some(cookie), document, back);
+            }
+            Question::Plain(document) => self.ask(now_ns, from, from, None, document, back),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        now_ns: u64,
+        from: SocketAddr,
+        who: SocketAddr,
+        cookie: Option<&[u8]>,
+        document: &[u8],
+        back: Back,
+    ) {
         if self.unanswered.get(&from.ip()).is_some_and(|count| *count >= UNANSWERED_MAX) {
             self.counters.too_many_unanswered += 1;
             return;
         }
-        let key = match self.cache.ask(now_ns, from, cookie, document) {
-            Known::New(key) => key,
-            Known::Running => {
+        let key = match cookie.map(|cookie| self.cache.ask(now_ns, who, cookie, document)) {
+            None => None,
+            Some(Known::New(key)) => Some(key),
+            Some(Known::Running(key)) => {
                 self.counters.repeats += 1;
+                if let Back::Stream(way) = back {
+                    self.wait_also(key, way);
+                }
                 return;
             }
-            Known::Answered(bytes) => {
+            Some(Known::Answered(bytes)) => {
                 self.counters.repeats += 1;
-                self.outputs.push_back(DoorOutput::Send { listener, to: from, bytes });
+                self.send(from, back, bytes);
                 return;
             }
         };
         *self.unanswered.entry(from.ip()).or_default() += 1;
         self.counters.requests += 1;
         let (encoding, request) = ng::read_document_with(document, &self.templates);
-        let asker = Asker { key, listener, from, cookie: cookie.into(), encoding };
+        let asker = Asker { key, from, back, cookie: cookie.map(Into::into), encoding };
         match request {
             Ok(request) => {
                 for warning in &request.warnings {
@@ -171,6 +248,16 @@ impl Door {
                 self.counters.malformed += 1;
                 self.finish(asker, &Reply::from(error));
             }
+        }
+    }
+
+    /// Lets a connection wait for the answer to what another has asked.
+    fn wait_also(&mut self, key: RequestKey, way: WayBack) {
+        let waiting = self.also.entry(key).or_default();
+        if waiting.len() < ALSO_MAX {
+            waiting.push(way);
+        } else {
+            self.counters.too_many_unanswered += 1;
         }
     }
 
@@ -204,7 +291,7 @@ impl Door {
         self.counters.overloaded += 1;
         let key = running.asker.key.clone();
         self.finish(running.asker, &Reply::Error(Reply::PARALLEL_SESSION_LIMIT.to_owned()));
-        self.cache.forget(&key);
+        key.inspect(|key| self.cache.forget(key));
     }
 
     /// Something happened to a call.
@@ -225,8 +312,7 @@ impl Door {
         {
             let forgotten = oldest.remove();
             self.counters.never_answered += 1;
-            self.no_longer_unanswered(forgotten.asker.from.ip());
-            self.cache.forget(&forgotten.asker.key);
+            self.give_up(forgotten.asker);
         }
         for mut poll in std::mem::take(&mut self.polls) {
             let batch = self.log.batch(poll.since, poll.owner.as_deref(), 1);
@@ -319,9 +405,36 @@ impl Door {
             self.counters.errors += 1;
         }
         self.no_longer_unanswered(asker.from.ip());
-        let bytes: Arc<[u8]> = reply.datagram(&asker.cookie, asker.encoding).into();
-        self.cache.answer(&asker.key, &bytes);
-        self.outputs.push_back(DoorOutput::Send { listener: asker.listener, to: asker.from, bytes });
+        let bytes_max = match asker.back {
+            Back::Datagram(_) => Reply::DATAGRAM_BYTES_MAX,
+            Back::Stream(_) => Reply::STREAM_BYTES_MAX,
+        };
+        let bytes: Arc<[u8]> = reply.message(asker.cookie.as_deref(), asker.encoding, bytes_max).into();
+        if let Some(key) = &asker.key {
+            self.cache.answer(key, &bytes);
+            for way in self.also.remove(key).unwrap_or_default() {
+                self.outputs.push_back(DoorOutput::Answer { way, bytes: Arc::clone(&bytes) });
+            }
+        }
+        self.send(asker.from, asker.back, bytes);
+    }
+
+    /// Forgets a request whose answer was lost. A datagram comes again; a stream is told.
+    fn give_up(&mut self, asker: Asker) {
+        let key = asker.key.clone();
+        if matches!(asker.back, Back::Stream(_)) {
+            self.finish(asker, &Reply::Error("No answer in time".to_owned()));
+        } else {
+            self.no_longer_unanswered(asker.from.ip());
+        }
+        key.inspect(|key| self.cache.forget(key));
+    }
+
+    fn send(&mut self, to: SocketAddr, back: Back, bytes: Arc<[u8]>) {
+        self.outputs.push_back(match back {
+            Back::Datagram(listener) => DoorOutput::Send { listener, to, bytes },
+            Back::Stream(way) => DoorOutput::Answer { way, bytes },
+        });
     }
 
     /// One request less that an address waits for.
@@ -345,6 +458,9 @@ impl Door {
 
 /// Requests of one address that are not answered at most; more are dropped, and come again.
 const UNANSWERED_MAX: usize = 4096;
+
+/// Further connections that wait for the answer to one request at most.
+const ALSO_MAX: usize = 8;
 
 /// How long a shard may take; its answer was lost if it takes longer.
 const PATIENCE_NS: u64 = 30_000_000_000;

@@ -7,12 +7,15 @@
 
 mod config;
 mod door;
+mod edge;
 mod limits;
 mod meter;
+mod page;
 mod recorder;
 mod run;
 mod throttle;
 mod worker;
 
-pub use config::{Config, ConfigError, Import, RawConfig};
+pub use config::{Config, ConfigError, Import, RawConfig, Service};
+pub use edge::TlsError;
 pub use run::{Engine, RunError, run};

@@ -1,10 +1,13 @@
 //! From plain counters to metrics and the log: once a second, never on the packet path
 //! (`adr/0004-metrics-never-on-the-packet-path.md`).
 
+use std::sync::Arc;
+
 use engine_core::DropReason;
 use metrics::{Counter, Gauge};
 
 use crate::door::DoorCounters;
+use crate::edge::Counters as EdgeCounters;
 use crate::throttle::Throttle;
 
 /// Hands the growth of named counts to metric handles, and says in the log what went wrong.
@@ -87,7 +90,14 @@ impl WorkerMeter {
         );
         let handles = names
             .iter()
-            .map(|count| metrics::counter!(format!("tollgate_engine_{}", count.name), "worker" => worker.clone()))
+            .map(|count| match count.drop {
+                true => {
+                    metrics::counter!("tollgate_engine_drops_total", "worker" => worker.clone(), "reason" => count.name)
+                }
+                false => {
+                    metrics::counter!(format!("tollgate_engine_{}_total", count.name), "worker" => worker.clone())
+                }
+            })
             .collect();
         Self {
             growth: Growth::new(handles),
@@ -135,8 +145,9 @@ pub(crate) struct DoorMeter {
 impl DoorMeter {
     /// A meter of the door.
     pub(crate) fn new() -> Self {
-        let handles =
-            DoorCounters::default().named().map(|(name, _)| metrics::counter!(format!("tollgate_ng_{name}")));
+        let handles = DoorCounters::default()
+            .named()
+            .map(|(name, _)| metrics::counter!(format!("tollgate_ng_{name}_total")));
         Self { growth: Growth::new(handles.into()), complaint: Complaint::new("ng".to_owned()), next_ns: 0 }
     }
 
@@ -152,17 +163,45 @@ impl DoorMeter {
     }
 }
 
+/// The counters of the streams.
+pub(crate) struct EdgeMeter {
+    counters: Arc<EdgeCounters>,
+    handles: Vec<Counter>,
+    connections: Gauge,
+}
+
+impl EdgeMeter {
+    /// A meter of these counters.
+    pub(crate) fn new(counters: Arc<EdgeCounters>) -> Self {
+        let handles = counters
+            .named()
+            .map(|(name, _)| metrics::counter!("tollgate_edge_connections_total", "what" => name))
+            .collect();
+        Self { counters, handles, connections: metrics::gauge!("tollgate_edge_connections") }
+    }
+
+    /// Hands over what was counted.
+    pub(crate) fn flush(&self) {
+        for (handle, (_, count)) in self.handles.iter().zip(self.counters.named()) {
+            handle.absolute(count);
+        }
+        set(&self.connections, self.counters.live());
+    }
+}
+
 /// One count, its name, and whether it is a drop or refusal.
 struct Count {
     name: &'static str,
     value: u64,
     trouble: bool,
+    /// It is a reason for which datagrams were dropped.
+    drop: bool,
 }
 
 /// Everything a worker counts that only grows.
 fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: WorkerCounters) -> Vec<Count> {
-    let fine = |name, value| Count { name, value, trouble: false };
-    let trouble = |name, value| Count { name, value, trouble: true };
+    let fine = |name, value| Count { name, value, trouble: false, drop: false };
+    let trouble = |name, value| Count { name, value, trouble: true, drop: false };
     let mut all = vec![
         fine("packets_received", shard.packets_received),
         fine("bytes_received", shard.bytes_received),
@@ -197,7 +236,10 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         trouble("door_full", worker.door_full),
         trouble("recorded_lost", worker.recorded_lost),
     ];
-    all.extend(DropReason::ALL.map(|reason| trouble(reason.as_str(), shard.drops(reason))));
+    all.extend(DropReason::ALL.map(|reason| {
+        let (name, value) = (reason.as_str(), shard.drops(reason));
+        Count { name, value, trouble: true, drop: true }
+    }));
     all
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{self, Receiver, Sender};
@@ -17,9 +18,12 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use thiserror::Error;
 
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::door::{Door, DoorThread, Gate, Hatch, hatch};
+use crate::edge::{Bell, Callers, Certificates, Counters as EdgeCounters, EdgeThread, Shared, TlsError};
 use crate::limits::sockets_per_worker;
+use crate::meter::{DoorMeter, EdgeMeter, WorkerMeter};
+use crate::page::Page;
 use crate::recorder::{RECORDINGS_MAX, Recorder, RecorderThread, Tape};
 use crate::worker::{Worker, WorkerMail};
 
@@ -33,6 +37,23 @@ pub enum RunError {
         address: SocketAddr,
         /// The kernel's reason.
         source: io::Error,
+    },
+    /// Streams cannot be taken at an address of the configuration.
+    #[error("{key}: cannot listen on {address}")]
+    ListenStream {
+        /// The setting.
+        key: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// Certificate and key of the listeners inside TLS cannot be used.
+    #[error("https-cert and https-key")]
+    Tls {
+        /// Why.
+        #[from]
+        source: TlsError,
     },
     /// A worker cannot be bound to its core.
     #[error("worker {worker} cannot be pinned to core {core}")]
@@ -112,6 +133,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
 #[derive(Debug)]
 pub struct Engine {
     door: DoorThread,
+    edge: Option<EdgeThread>,
     workers: Vec<WorkerThread>,
     recorder: Option<RecorderThread>,
     kinds: Vec<Kind>,
@@ -140,6 +162,9 @@ impl Engine {
     /// [`RunError`], when an address cannot be listened on or a worker cannot start.
     pub fn start(config: &Config) -> Result<Self, RunError> {
         let sockets = listen(config)?;
+        let streams = listen_for_streams(config)?;
+        let certificates = config.edge.identity.as_ref().map(Certificates::load).transpose()?;
+        let page = Page::new();
         for (address, error) in unavailable(&config.interfaces) {
             tracing::warn!(
                 %address,
@@ -169,6 +194,7 @@ impl Engine {
                 shard: shard_config(config, index, port_seed, &instance),
                 seed: seed()?,
                 tape: recorder.as_ref().map(|recorder| recorder.tape(usize::from(index))),
+                page: page.clone(),
             };
             let (worker, kind) = plan.start(hatch.clone(), ended.clone())?;
             workers.push(worker);
@@ -176,7 +202,7 @@ impl Engine {
         }
 
         let mail: Vec<_> = workers.iter().map(|worker| worker.mail.clone()).collect();
-        let recorder = recorder.map(|recorder| recorder.start(mail.clone()));
+        let recorder = recorder.map(|recorder| page.within(|| recorder.start(mail.clone())));
         let recorder = recorder.transpose().map_err(kernel("a thread"))?;
         let door = Door::new(workers.len(), instance.clone()).with_templates(config.templates.clone());
         let door_ended = ended.clone();
@@ -185,15 +211,12 @@ impl Engine {
             // Nobody listens only when the engine is being stopped.
             let _stopping = door_ended.send(ending);
         };
-        let door = DoorThread::start(
-            door,
-            Gate::new(config.peers.clone()),
-            sockets,
-            (hatch, door_mail),
-            mail,
-            panicked,
-        )
-        .map_err(kernel("a thread"))?;
+        let gate = Arc::new(Gate::new(config.peers.clone()));
+        let bell = Bell::new(hatch.clone(), Arc::clone(&gate));
+        let meter = page.within(DoorMeter::new);
+        let door = DoorThread::start(door, gate, sockets, (hatch, door_mail), mail, meter, panicked)
+            .map_err(kernel("a thread"))?;
+        let edge = Self::start_edge(config, bell, streams, certificates, page, ended.clone())?;
         let listening = door.addresses().iter().fold(String::new(), |mut list, address| {
             let _infallible = write!(list, "{}{address}", if list.is_empty() { "" } else { ", " });
             list
@@ -206,12 +229,58 @@ impl Engine {
             instance,
             "engine is up"
         );
-        Ok(Self { door, workers, recorder, kinds, endings, ended })
+        for (service, address) in edge.iter().flat_map(EdgeThread::addresses) {
+            tracing::info!(%address, "{} listens", service.key());
+        }
+        Ok(Self { door, edge, workers, recorder, kinds, endings, ended })
+    }
+
+    /// Starts the thread of the streams, if there is any listener.
+    fn start_edge(
+        config: &Config,
+        bell: Bell,
+        streams: Vec<(Service, TcpListener)>,
+        certificates: Option<Certificates>,
+        page: Page,
+        ended: Sender<Ending>,
+    ) -> Result<Option<EdgeThread>, RunError> {
+        if streams.is_empty() {
+            return Ok(None);
+        }
+        let counters = Arc::new(EdgeCounters::default());
+        let meter = page.within(|| EdgeMeter::new(Arc::clone(&counters)));
+        let page = Box::new(move || {
+            meter.flush();
+            page.render()
+        });
+        let callers = Callers::new(&config.edge, &config.peers);
+        let shared = Arc::new(Shared::new(bell, counters, callers, certificates, page));
+        let panicked = move || {
+            let ending = Ending::Thread { name: "edge".to_owned(), reason: "a panic".to_owned() };
+            // Nobody listens only when the engine is being stopped.
+            let _stopping = ended.send(ending);
+        };
+        EdgeThread::start(shared, streams, panicked).map(Some).map_err(kernel("a thread"))
     }
 
     /// Where NG is answered, in the order of the configuration, with the ports the kernel chose.
     pub fn ng_addresses(&self) -> &[SocketAddr] {
         self.door.addresses()
+    }
+
+    /// What is spoken where over streams, with the ports the kernel chose.
+    pub fn stream_addresses(&self) -> &[(Service, SocketAddr)] {
+        self.edge.as_ref().map_or(&[], EdgeThread::addresses)
+    }
+
+    /// Takes over from `config` who may ask over streams, and certificate, key and pins, read anew. Connections that
+    /// stand go on as they are.
+    ///
+    /// # Errors
+    /// [`RunError::Tls`], and what was there before stays.
+    pub fn reload_streams(&self, config: &Config) -> Result<(), RunError> {
+        let edge = self.edge.as_ref();
+        edge.map_or(Ok(()), |edge| edge.reload(&config.edge, &config.peers)).map_err(RunError::from)
     }
 
     /// What each worker runs on.
@@ -221,6 +290,9 @@ impl Engine {
 
     /// Ends all calls and threads.
     pub fn stop(self) {
+        if let Some(edge) = self.edge {
+            edge.stop();
+        }
         for worker in &self.workers {
             // A worker with a full mailbox takes mail until it is told to stop; one that is gone needs no telling.
             while let Err(driver::Undelivered::Full(_)) = worker.mail.send(WorkerMail::Stop) {
@@ -247,6 +319,7 @@ struct Plan {
     shard: ShardConfig,
     seed: u64,
     tape: Option<Tape>,
+    page: Page,
 }
 
 impl Plan {
@@ -307,7 +380,8 @@ impl Plan {
         }
         let kind = driver.kind();
         let shard = Shard::new(self.shard, self.seed);
-        Ok((Worker::new(worker, driver, shard, mail, hatch, self.tape), kind))
+        let meter = self.page.within(|| WorkerMeter::new(worker));
+        Ok((Worker::new(driver, shard, mail, hatch, self.tape, meter), kind))
     }
 }
 
@@ -317,6 +391,15 @@ fn listen(config: &Config) -> Result<Vec<UdpSocket>, RunError> {
         UdpSocket::bind(address).map_err(|source| RunError::Listen { address: *address, source })
     };
     config.listen_ng.iter().map(bind).collect()
+}
+
+/// Binds the sockets of streams.
+fn listen_for_streams(config: &Config) -> Result<Vec<(Service, TcpListener)>, RunError> {
+    let bind = |(service, address): &(Service, SocketAddr)| match TcpListener::bind(address) {
+        Ok(socket) => Ok((*service, socket)),
+        Err(source) => Err(RunError::ListenStream { key: service.key(), address: *address, source }),
+    };
+    config.edge.listeners.iter().map(bind).collect()
 }
 
 /// Addresses of interfaces that no socket can be bound to, and why. Not an error: an address may move here later.

@@ -53,14 +53,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Worker number `index`.
+    /// A worker of this driver and shard.
     pub(crate) fn new(
-        index: usize,
         driver: Driver,
         shard: Shard,
         mail: MailReceiver<WorkerMail>,
         hatch: Hatch,
         tape: Option<Tape>,
+        meter: WorkerMeter,
     ) -> Self {
         Self {
             driver,
@@ -70,7 +70,7 @@ impl Worker {
             opened: VecDeque::new(),
             tape,
             unkept: VecDeque::new(),
-            meter: WorkerMeter::new(index),
+            meter,
             counters: WorkerCounters::default(),
             events_lost: false,
             open_errors: Throttle::new(10),

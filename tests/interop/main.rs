@@ -10,6 +10,7 @@ mod hostile;
 mod kamailio;
 mod moving_over;
 mod ng_differential;
+mod ng_streams;
 mod paid_answered;
 mod paid_carriers;
 mod paid_modified;

@@ -70,9 +70,12 @@ impl Import {
             "interface" => {
                 settings.interface.extend(value.split(';').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()));
             }
-            "listen-ng" => settings.listen_ng.extend(
-                value.split(';').map(|one| listener(one.trim())).collect::<Result<Vec<_>, _>>()?,
-            ),
+            "listen-ng" => settings.listen_ng.extend(listeners(key, value)?),
+            "listen-tcp-ng" => settings.listen_tcp_ng.extend(listeners(key, value)?),
+            "listen-http" => settings.listen_http.extend(listeners(key, value)?),
+            "listen-https" => settings.listen_https.extend(listeners(key, value)?),
+            "https-cert" => settings.https_cert = Some(value.to_owned()),
+            "https-key" => settings.https_key = Some(value.to_owned()),
             "port-min" => settings.port_min = Some(number(key, value)?),
             "port-max" => settings.port_max = Some(number(key, value)?),
             "timeout" => settings.timeout = Some(number(key, value)?),
@@ -101,8 +104,13 @@ impl Import {
     }
 }
 
+/// Listeners of a setting, apart.
+fn listeners(key: &str, value: &str) -> Result<Vec<String>, String> {
+    value.split(';').map(|one| listener(key, one.trim())).collect()
+}
+
 /// A port alone is one of every address of this machine, a name at most this machine's own.
-fn listener(text: &str) -> Result<String, String> {
+fn listener(key: &str, text: &str) -> Result<String, String> {
     let full = match text.rsplit_once(':') {
         Some(("localhost", port)) => format!("127.0.0.1:{port}"),
         Some(_) => text.to_owned(),
@@ -110,7 +118,7 @@ fn listener(text: &str) -> Result<String, String> {
     };
     match full.parse::<SocketAddr>() {
         Ok(address) => Ok(address.to_string()),
-        Err(_) => Err(format!("listen-ng: `{text}` is not [address:]port")),
+        Err(_) => Err(format!("{key}: `{text}` is not [address:]port")),
     }
 }
 
@@ -135,10 +143,9 @@ const NOT_TAKEN: &[(&str, &str)] = &[
         "foreground pidfile log-stderr log-facility split-logs no-log-timestamps",
         "the service manager does this",
     ),
-    (
-        "listen-tcp listen-udp listen-tcp-ng listen-cli listen-http listen-https https-cert https-key http-threads",
-        "NG is answered over UDP alone",
-    ),
+    ("listen-tcp listen-udp", "the protocol of RTPProxy is not spoken"),
+    ("listen-cli", "not built yet"),
+    ("http-threads", "one thread carries all streams"),
     ("final-timeout offer-timeout max-load max-cpu max-bandwidth", "not built yet"),
     (
         "endpoint-learning sip-source",
@@ -173,7 +180,9 @@ mod tests {
         let import = read(
             "# a comment\n[rtpengine]\ninterface = pub/192.0.2.1!198.51.100.1;priv/10.0.0.1\nlisten-ng = localhost:2223\n\
              port-min=20000\nport-max = 20100\ntimeout = 30\nsilent-timeout = 600\ndelete-delay = 0\ntos = 0\nnum-threads = 2\n\
-             max-sessions = 10\nrecording-dir = /rec\nrecording-method = pcap\nrecording-format = eth\nlog-level = 7\n\n[other]\nport-min = 1\n",
+             max-sessions = 10\nrecording-dir = /rec\nrecording-method = pcap\nrecording-format = eth\nlog-level = 7\n\
+             listen-tcp-ng = 127.0.0.1:2\nlisten-http = 3\nlisten-https = 4\n\
+             https-cert = c.pem\nhttps-key = k.pem\n\n[other]\nport-min = 1\n",
         );
         assert_eq!(import.notes, Vec::<String>::new());
         let expected = RawConfig {
@@ -191,6 +200,11 @@ mod tests {
             recording_method: Some("pcap".into()),
             recording_format: Some("eth".into()),
             log: Some("debug".into()),
+            listen_tcp_ng: vec!["127.0.0.1:2".into()],
+            listen_http: vec!["0.0.0.0:3".into()],
+            listen_https: vec!["0.0.0.0:4".into()],
+            https_cert: Some("c.pem".into()),
+            https_key: Some("k.pem".into()),
             ..RawConfig::default()
         };
         assert_eq!(import.settings, expected);
@@ -226,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_port_alone_is_every_address() {
-        assert_eq!(listener("2223").as_deref(), Ok("0.0.0.0:2223"));
-        assert_eq!(listener("[::1]:2223").as_deref(), Ok("[::1]:2223"));
+        assert_eq!(listener("listen-ng", "2223").as_deref(), Ok("0.0.0.0:2223"));
+        assert_eq!(listener("listen-ng", "[::1]:2223").as_deref(), Ok("[::1]:2223"));
     }
 }

@@ -17,7 +17,7 @@ struct Network {
 
 impl Peers {
     /// Reads networks, written as addresses with or without a prefix length.
-    pub(super) fn parse(texts: &[String]) -> Result<Self, String> {
+    pub(crate) fn parse(texts: &[String]) -> Result<Self, String> {
         let networks = texts.iter().map(|text| {
             Network::parse(text).ok_or_else(|| format!("`{text}` is neither an address nor a network"))
         });

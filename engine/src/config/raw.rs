@@ -8,7 +8,7 @@ use driver::available_cores;
 use engine_core::{Interface, Interfaces};
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, ConfigError, Peers, cores};
+use super::{Config, ConfigError, Peers, cores, edge};
 use crate::recorder::RecordingConfig;
 
 /// Settings as written. Flags and keys of the file have the same names; an unknown key is refused.
@@ -24,6 +24,31 @@ pub struct RawConfig {
     /// Networks (`192.0.2.0/24`, `2001:db8::7`) answered over NG besides loopback.
     #[serde(deserialize_with = "one_or_more")]
     pub ng_allow: Vec<String>,
+    /// `address:port` to answer NG on over TCP.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_tcp_ng: Vec<String>,
+    /// The same inside TLS.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_tls_ng: Vec<String>,
+    /// `address:port` for HTTP and WebSocket.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_http: Vec<String>,
+    /// The same inside TLS.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_https: Vec<String>,
+    /// `address:port` for lines of the command line.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_cli: Vec<String>,
+    /// Certificate of the listeners inside TLS, in PEM.
+    pub https_cert: Option<String>,
+    /// Its key, in PEM.
+    pub https_key: Option<String>,
+    /// SHA-256 of the public keys of clients that may ask over TLS.
+    #[serde(deserialize_with = "one_or_more")]
+    pub ng_pin: Vec<String>,
+    /// Networks besides those of `ng_allow` that may see metrics and health.
+    #[serde(deserialize_with = "one_or_more")]
+    pub metrics_allow: Vec<String>,
     /// Lowest media port. Default 30000.
     pub port_min: Option<u16>,
     /// Highest media port. Default 40000.
@@ -73,6 +98,15 @@ impl RawConfig {
             interface: list(self.interface, fallback.interface),
             listen_ng: list(self.listen_ng, fallback.listen_ng),
             ng_allow: list(self.ng_allow, fallback.ng_allow),
+            listen_tcp_ng: list(self.listen_tcp_ng, fallback.listen_tcp_ng),
+            listen_tls_ng: list(self.listen_tls_ng, fallback.listen_tls_ng),
+            listen_http: list(self.listen_http, fallback.listen_http),
+            listen_https: list(self.listen_https, fallback.listen_https),
+            listen_cli: list(self.listen_cli, fallback.listen_cli),
+            https_cert: self.https_cert.or(fallback.https_cert),
+            https_key: self.https_key.or(fallback.https_key),
+            ng_pin: list(self.ng_pin, fallback.ng_pin),
+            metrics_allow: list(self.metrics_allow, fallback.metrics_allow),
             port_min: self.port_min.or(fallback.port_min),
             port_max: self.port_max.or(fallback.port_max),
             workers: self.workers.or(fallback.workers),
@@ -104,6 +138,7 @@ impl RawConfig {
             .and_then(Interfaces::new)
             .map_err(|error| ConfigError::value("interface", error))?;
         let listen_ng = listeners(&self.listen_ng)?;
+        let edge = edge::check(&self)?;
         let peers = Peers::parse(&self.ng_allow).map_err(|reason| ConfigError::value("ng-allow", reason))?;
 
         let cpus = self.cpus.as_deref().map(cores::parse).transpose();
@@ -148,6 +183,7 @@ impl RawConfig {
             templates,
             recording,
             peers,
+            edge,
         })
     }
 }

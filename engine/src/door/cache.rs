@@ -22,8 +22,8 @@ pub(crate) struct RequestKey {
 pub(crate) enum Known {
     /// Nothing: it is new, and is running from now on.
     New(RequestKey),
-    /// It is running; its reply goes to the same asker.
-    Running,
+    /// It is running.
+    Running(RequestKey),
     /// It was answered so.
     Answered(Arc<[u8]>),
 }
@@ -67,7 +67,7 @@ impl ReplyCache {
             document_bytes: document.len(),
         };
         match self.entries.get(&key).map(|entry| &entry.reply) {
-            Some(None) => return Known::Running,
+            Some(None) => return Known::Running(key),
             Some(Some(reply)) => return Known::Answered(Arc::clone(reply)),
             None => {}
         }
@@ -143,7 +143,7 @@ mod tests {
     fn a_repeat_waits_and_then_gets_the_same_bytes() {
         let mut cache = ReplyCache::new();
         let key = new(&mut cache, 0, "a");
-        assert_eq!(cache.ask(1, source(1), b"a", b"d"), Known::Running);
+        assert_eq!(cache.ask(1, source(1), b"a", b"d"), Known::Running(key.clone()));
         let reply: Arc<[u8]> = Arc::from(&b"a ok"[..]);
         cache.answer(&key, &reply);
         assert_eq!(cache.ask(2, source(1), b"a", b"d"), Known::Answered(reply));

@@ -30,6 +30,11 @@ impl Gate {
             self.not_allowed.fetch_add(1, Ordering::Relaxed);
             return false;
         }
+        self.make_room(bytes)
+    }
+
+    /// Whether a request of `bytes` by somebody who may ask finds room; [`taken`](Self::taken) follows if so.
+    pub(crate) fn make_room(&self, bytes: usize) -> bool {
         let weight = weight(bytes);
         if self.waiting.fetch_add(weight, Ordering::Relaxed) + weight > WAITING_MAX {
             self.waiting.fetch_sub(weight, Ordering::Relaxed);

@@ -35,7 +35,9 @@ impl Rig {
         let (mut sent, mut commands) = (Vec::new(), Vec::new());
         while let Some(output) = self.door.poll_output() {
             match output {
-                DoorOutput::Send { bytes, .. } => sent.push(String::from_utf8_lossy(&bytes).into_owned()),
+                DoorOutput::Send { bytes, .. } | DoorOutput::Answer { bytes, .. } => {
+                    sent.push(String::from_utf8_lossy(&bytes).into_owned())
+                }
                 DoorOutput::Command { shard, id, .. } => commands.push((shard, id)),
             }
         }

@@ -13,7 +13,7 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use driver::{Clock, MailSender};
 use ng::{Event, Reply};
 
-use super::{Door, DoorOutput, Gate};
+use super::{Door, DoorOutput, Gate, Question, WayBack};
 use crate::meter::DoorMeter;
 use crate::worker::WorkerMail;
 
@@ -28,6 +28,17 @@ pub(crate) enum DoorMail {
         from: SocketAddr,
         /// Its bytes.
         bytes: Vec<u8>,
+    },
+    /// Somebody who may ask does so over a stream.
+    Question {
+        /// Who.
+        from: SocketAddr,
+        /// What.
+        question: Question,
+        /// What it weighs in the [`Gate`].
+        bytes: usize,
+        /// Where the answer goes.
+        way: WayBack,
     },
     /// A shard answers.
     Reply {
@@ -82,14 +93,14 @@ impl DoorThread {
     /// The kernel's, when a socket cannot be shared or a thread not started.
     pub(crate) fn start(
         door: Door,
-        gate: Gate,
+        gate: Arc<Gate>,
         sockets: Vec<UdpSocket>,
         (hatch, receiver): (Hatch, Receiver<DoorMail>),
         shards: Vec<MailSender<WorkerMail>>,
+        meter: DoorMeter,
         panicked: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let gate = Arc::new(gate);
         let mut addresses = Vec::new();
         let mut listeners = Vec::new();
         for (listener, socket) in sockets.iter().enumerate() {
@@ -106,7 +117,7 @@ impl DoorThread {
             let name = format!("ng-listen-{listener}");
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
-        let mouth = Mouth { door, sockets, receiver, shards, gate, meter: DoorMeter::new() };
+        let mouth = Mouth { door, sockets, receiver, shards, gate, meter };
         let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
                 panicked();
@@ -202,6 +213,10 @@ impl Mouth {
                 self.gate.taken(bytes.len());
                 self.door.datagram(Clock::monotonic_ns(), listener, from, &bytes);
             }
+            DoorMail::Question { from, question, bytes, way } => {
+                self.gate.taken(bytes);
+                self.door.question(Clock::monotonic_ns(), from, &question, way);
+            }
             DoorMail::Reply { id, reply } => self.door.reply(id, reply),
             DoorMail::Event(event) => self.door.event(event),
             DoorMail::EventsLost => self.door.event_lost(),
@@ -216,6 +231,11 @@ impl Mouth {
             match output {
                 DoorOutput::Send { listener, to, bytes } => {
                     if self.sockets[listener].send_to(&bytes, to).is_err() {
+                        self.door.counters_mut().sends_failed += 1;
+                    }
+                }
+                DoorOutput::Answer { way, bytes } => {
+                    if !way.answer(bytes) {
                         self.door.counters_mut().sends_failed += 1;
                     }
                 }

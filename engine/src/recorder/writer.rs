@@ -60,9 +60,9 @@ impl Writer {
             recordings: HashMap::new(),
             untold: Vec::new(),
             scratch: Vec::with_capacity(4096),
-            packets: metrics::counter!("tollgate_recorder_packets"),
-            bytes: metrics::counter!("tollgate_recorder_bytes"),
-            errors: metrics::counter!("tollgate_recorder_errors"),
+            packets: metrics::counter!("tollgate_recorder_packets_total"),
+            bytes: metrics::counter!("tollgate_recorder_bytes_total"),
+            errors: metrics::counter!("tollgate_recorder_errors_total"),
             complaints: Throttle::new(10),
         }
     }

@@ -30,6 +30,30 @@ pub(crate) struct Options {
     /// Network besides loopback that NG answers, for example 192.0.2.0/24; repeat it for several
     #[arg(long, env = "TOLLGATE_ENGINE_NG_ALLOW", value_delimiter = ',')]
     ng_allow: Vec<String>,
+    /// Where to answer NG over TCP; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_TCP_NG", value_delimiter = ',')]
+    listen_tcp_ng: Vec<String>,
+    /// Where to answer NG inside TLS; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_TLS_NG", value_delimiter = ',')]
+    listen_tls_ng: Vec<String>,
+    /// Where to answer HTTP and WebSocket; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_HTTP", value_delimiter = ',')]
+    listen_http: Vec<String>,
+    /// The same inside TLS; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_HTTPS", value_delimiter = ',')]
+    listen_https: Vec<String>,
+    /// Certificate of the listeners inside TLS (PEM)
+    #[arg(long, env = "TOLLGATE_ENGINE_HTTPS_CERT", value_name = "FILE")]
+    https_cert: Option<String>,
+    /// Its key (PEM)
+    #[arg(long, env = "TOLLGATE_ENGINE_HTTPS_KEY", value_name = "FILE")]
+    https_key: Option<String>,
+    /// SHA-256 of a client's public key (hexadecimal, or sha256//BASE64): with any, nobody else may ask over TLS
+    #[arg(long, env = "TOLLGATE_ENGINE_NG_PIN", value_delimiter = ',')]
+    ng_pin: Vec<String>,
+    /// Network besides those of --ng-allow that may see metrics and health; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_METRICS_ALLOW", value_delimiter = ',')]
+    metrics_allow: Vec<String>,
     /// Lowest port for media [default: 30000]
     #[arg(long, env = "TOLLGATE_ENGINE_PORT_MIN")]
     port_min: Option<u16>,
@@ -106,6 +130,14 @@ fn config(options: Options) -> anyhow::Result<Config> {
         interface: options.interface,
         listen_ng: options.listen_ng,
         ng_allow: options.ng_allow,
+        listen_tcp_ng: options.listen_tcp_ng,
+        listen_tls_ng: options.listen_tls_ng,
+        listen_http: options.listen_http,
+        listen_https: options.listen_https,
+        https_cert: options.https_cert,
+        https_key: options.https_key,
+        ng_pin: options.ng_pin,
+        metrics_allow: options.metrics_allow,
         port_min: options.port_min,
         port_max: options.port_max,
         workers: options.workers,

@@ -26,7 +26,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Relay media, driven over the NG protocol by a SIP proxy or by `tollgate control`
-    Engine(engine::Options),
+    Engine(Box<engine::Options>),
     /// Speak SIP, hold and charge credit, drive engines, write call records
     Control(control::Options),
     /// Place one paid call through an engine and a control of its own, and show what it cost
@@ -49,7 +49,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Engine(options) => engine::run(options),
+        Command::Engine(options) => engine::run(*options),
         Command::Control(options) => control::run(options),
         Command::Demo(options) => demo::run(options),
         Command::Account(options) => operator::account::run(options),

@@ -1,0 +1,44 @@
+//! The page of metrics: an engine's own recorder, and the text that Prometheus reads.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+/// The metrics of one engine. Nothing is kept in the process besides, so that two engines do not mix.
+#[derive(Clone)]
+pub(crate) struct Page {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+}
+
+impl Page {
+    /// An empty page.
+    pub(crate) fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        Self { recorder: Arc::new(recorder), handle }
+    }
+
+    /// Makes handles that write to this page.
+    pub(crate) fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&*self.recorder, make)
+    }
+
+    /// The page as it stands.
+    pub(crate) fn render(&self) -> String {
+        self.handle.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_engine_has_a_page_of_its_own() {
+        let (one, other) = (Page::new(), Page::new());
+        one.within(|| metrics::counter!("tollgate_test_total")).increment(3);
+        assert!(one.render().contains("tollgate_test_total 3"), "{}", one.render());
+        assert!(!other.render().contains("tollgate_test_total"));
+    }
+}
