@@ -19,6 +19,7 @@ mod envelope;
 mod event;
 mod framer;
 pub mod json;
+mod lint;
 mod options;
 mod party;
 mod party_read;
@@ -44,6 +45,7 @@ pub use envelope::{
 };
 pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport};
 pub use framer::{Framer, Message, StreamError};
+pub use lint::lint;
 pub use party::{All, Recording, RecordingOptions, Selector};
 pub use reply::{CallList, Explained, Reply, SignalReply};
 pub use report::{

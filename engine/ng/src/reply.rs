@@ -88,6 +88,12 @@ impl Reply {
                 half.ended.truncate(list.ended.len() / 2);
                 Self::List(half)
             }
+            Self::Signal(signal) if !signal.explain.is_empty() => {
+                let mut short = signal.clone();
+                short.explain.clear();
+                short.warning = Some("The reasons do not fit a datagram".to_owned());
+                Self::Signal(short)
+            }
             Self::Error(_) | Self::LoadLimit(_) => Self::Error(String::new()),
             _ => Self::Error("Reply exceeds a datagram".to_owned()),
         };

@@ -5,6 +5,7 @@
 mod control;
 mod demo;
 mod engine;
+mod explain;
 mod log;
 mod operator;
 
@@ -43,6 +44,8 @@ enum Command {
     Cdr(operator::Options<operator::cdr::Command>),
     /// Check that the books balance
     Ledger(operator::Options<operator::ledger::Command>),
+    /// Show what a saved NG message does to its description, line by line, and why
+    Explain(explain::Options),
     /// Print the version
     Version,
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Trunk(options) => operator::trunk::run(options),
         Command::Cdr(options) => operator::cdr::run(options),
         Command::Ledger(options) => operator::ledger::run(options),
+        Command::Explain(options) => explain::run(options),
         Command::Version => {
             println!("tollgate {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)

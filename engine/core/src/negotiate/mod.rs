@@ -7,6 +7,7 @@
 pub(crate) mod codec;
 pub(crate) mod dialogue;
 pub(crate) mod own;
+pub(crate) mod reason;
 pub(crate) mod refuse;
 pub(crate) mod rewrite;
 

@@ -31,7 +31,6 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
     // Each goes with the part that builds it.
     let flags = [
         (signal.generate_rtcp, "generate-RTCP"),
-        (signal.tcp_media_reject, "tcp-media=reject"),
         (signal.learn_strict, "learn=strict"),
         (!signal.media_networks.is_empty(), "media-networks"),
     ];
@@ -59,6 +58,20 @@ pub(crate) fn description(sdp: &Sdp, ice_removed: bool) -> Option<String> {
         }
     }
     None
+}
+
+/// What the client should know of sections that pass as they came: their media does not come through here.
+pub(crate) fn passed(sdp: &Sdp, signal: &Signal) -> Option<String> {
+    let passes = |media: &&rtp::sdp::MediaSection| {
+        media.media().port != 0 && transport(&media.media().proto) == Some(Transport::Foreign)
+    };
+    let mut profiles: Vec<&str> =
+        sdp.media.iter().filter(passes).map(|media| media.media().proto.as_str()).collect();
+    profiles.dedup();
+    (!profiles.is_empty() && !signal.tcp_media_reject).then(|| {
+        let profiles = profiles.join(", ");
+        format!("{profiles} passes as it came, addresses included (tcp-media=reject refuses it)")
+    })
 }
 
 /// How a profile's datagrams are treated; `None` for one that is not built.

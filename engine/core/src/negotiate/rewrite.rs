@@ -9,7 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 use ng::Signal;
 use rtp::sdp::{Connection, Direction, Line, LineError, MediaSection, RtcpAttribute, Sdp, Section};
 
-use super::{codec, refuse};
+use super::{
+    codec,
+    reason::{Reason, Reasons, SESSION},
+    refuse,
+};
 use crate::{leg::Identity, media::Transport};
 
 /// What a section becomes.
@@ -37,29 +41,47 @@ pub(crate) fn description(
     marker: &str,
     identity: &mut Identity,
 ) -> Result<Vec<u8>, LineError> {
+    let mut unasked = Reasons::default();
+    explained(sdp, signal, outgoing, marker, identity, &mut unasked).map(|sdp| sdp.to_bytes())
+}
+
+/// The same; of each change `reasons` is told why.
+///
+/// # Errors
+/// A line cannot be written.
+pub(crate) fn explained(
+    sdp: &Sdp,
+    signal: &Signal,
+    outgoing: &[Outgoing],
+    marker: &str,
+    identity: &mut Identity,
+    reasons: &mut Reasons,
+) -> Result<Sdp, LineError> {
     let mut out = sdp.clone();
     let strip_ice = signal.ice == Some(ng::Ice::Remove);
-    for (index, section) in outgoing.iter().enumerate() {
-        media(&mut out.media[index], section, signal)?;
+    for ((index, section), place) in outgoing.iter().enumerate().zip(SESSION + 1..) {
+        media(&mut out.media[index], section, signal, place, reasons)?;
         if strip_ice && section.transport != Transport::Foreign {
-            out.media[index].section.retain(|line| !refuse::is_ice(line));
+            out.media[index].section.retain(|line| {
+                let stays = !refuse::is_ice(line);
+                if !stays {
+                    reasons.removed(place, line, Reason::Ice);
+                }
+                stays
+            });
         }
     }
     // The session's own address serves the sections that have none.
-    let serving = outgoing
-        .iter()
-        .zip(&sdp.media)
-        .find(|(section, _)| section.transport != Transport::Foreign)
-        .map(|(section, _)| section.local.ip());
+    let serving = outgoing.iter().find(|section| !passes(section, signal)).map(|section| section.local.ip());
     let address = match (signal.media_address, serving) {
         (Some(address), _) | (None, Some(address)) => Some(address),
         (None, None) => None,
     };
     if let Some(address) = address {
         if let Some(connection) = sdp.session.connection() {
-            keep_foreign(&mut out, outgoing, &connection)?;
+            keep_foreign(&mut out, outgoing, signal, &connection, reasons)?;
         }
-        connection(&mut out.session, address, signal)?;
+        connection(&mut out.session, address, signal, SESSION, reasons)?;
     }
     let original = signal.original_sendrecv;
     out.session.retain(|line| {
@@ -67,13 +89,31 @@ pub(crate) fn description(
         let bundle =
             attribute.name == "group" && attribute.value.is_some_and(|value| value.starts_with("BUNDLE"));
         let direction = attribute.value.is_none() && Direction::from_name(attribute.name).is_some();
-        !(bundle || (direction && !original) || (strip_ice && refuse::is_ice(line)))
+        let why = match () {
+            () if bundle => Reason::Bundle,
+            () if direction && !original => Reason::Direction,
+            () if strip_ice && refuse::is_ice(line) => Reason::Ice,
+            () => return true,
+        };
+        reasons.removed(SESSION, line, why);
+        false
     });
     if signal.loop_protect {
-        out.session.append_attribute(MARK, Some(marker))?;
+        append(&mut out.session, Line::attribute_of(MARK, Some(marker))?, SESSION, Reason::Mark, reasons);
     }
-    identify(&mut out, signal, address, identity)?;
-    Ok(out.to_bytes())
+    identify(&mut out, signal, address, identity, reasons)?;
+    Ok(out)
+}
+
+/// Whether a section passes as it came.
+fn passes(section: &Outgoing, signal: &Signal) -> bool {
+    section.transport == Transport::Foreign && !signal.tcp_media_reject
+}
+
+/// Writes a line at the end of a section.
+fn append(section: &mut Section, line: Line, place: usize, why: Reason, reasons: &mut Reasons) {
+    reasons.added(place, &line, why);
+    section.append(line);
 }
 
 /// Whether a description has been through here before, on a client's way in a circle: it bears our mark, and the client
@@ -91,14 +131,23 @@ pub(crate) fn comes_back(sdp: &Sdp, signal: &Signal, marker: &str) -> bool {
 /// The attribute that says through which engine a description went, by the name that rtpengine gave it.
 const MARK: &str = "rtpengine";
 
-fn media(media: &mut MediaSection, outgoing: &Outgoing, signal: &Signal) -> Result<(), LineError> {
+fn media(
+    media: &mut MediaSection,
+    outgoing: &Outgoing,
+    signal: &Signal,
+    place: usize,
+    reasons: &mut Reasons,
+) -> Result<(), LineError> {
     let transport = outgoing.transport;
-    if transport == Transport::Foreign {
+    if passes(outgoing, signal) {
         return Ok(());
     }
+    let address = signal.media_address.unwrap_or_else(|| outgoing.local.ip());
     if media.section.connection().is_some() {
-        let address = signal.media_address.unwrap_or_else(|| outgoing.local.ip());
-        connection(&mut media.section, address, signal)?;
+        connection(&mut media.section, address, signal, place, reasons)?;
+    }
+    if transport == Transport::Foreign {
+        return reject(media, outgoing, place, reasons);
     }
     let refused = media.media().port == 0;
     let codecs = if transport == Transport::Rtp && !refused { codec::lines(media)? } else { Vec::new() };
@@ -107,58 +156,117 @@ fn media(media: &mut MediaSection, outgoing: &Outgoing, signal: &Signal) -> Resu
     let ends = rtp && media.section.has_attribute("end-of-candidates");
     media.section.retain(|line| {
         let Some(attribute) = line.attribute() else { return true };
-        let owned = match attribute.name {
-            "rtcp" | "ptime" => true,
-            "rtcp-mux" | "setup" | "end-of-candidates" => rtp,
-            "rtpmap" | "fmtp" | "rtcp-fb" => rtp && codec::belongs(line),
-            "mid" => true,
-            name => {
-                attribute.value.is_none() && Direction::from_name(name).is_some() && !signal.original_sendrecv
+        let why = match attribute.name {
+            "rtcp" if signal.rtcp_attribute == Some(false) => Reason::NoRtcp,
+            "rtcp" => Reason::Rtcp,
+            "ptime" => Reason::PacketTime,
+            "rtcp-mux" if rtp => Reason::Mux,
+            "setup" if rtp => Reason::Setup,
+            "end-of-candidates" if rtp => Reason::Candidates,
+            "rtpmap" | "fmtp" | "rtcp-fb" if rtp && codec::belongs(line) => Reason::Format,
+            "mid" => Reason::Name,
+            name if attribute.value.is_none()
+                && Direction::from_name(name).is_some()
+                && !signal.original_sendrecv =>
+            {
+                Reason::Direction
             }
+            _ => return true,
         };
-        !owned
+        reasons.removed(place, line, if refused { Reason::Refused } else { why });
+        false
     });
     let section = &mut media.section;
     if let Some(mid) = &outgoing.mid {
-        section.append_attribute("mid", Some(mid))?;
+        append(section, Line::attribute_of("mid", Some(mid))?, place, Reason::Name, reasons);
     }
     if refused {
         return Ok(());
     }
-    codecs.into_iter().for_each(|line| section.append(line));
+    for line in codecs {
+        append(section, line, place, Reason::StaticFormat, reasons);
+    }
     if !signal.original_sendrecv {
-        section.append_attribute(outgoing.direction.name(), None)?;
+        let line = Line::attribute_of(outgoing.direction.name(), None)?;
+        append(section, line, place, Reason::Direction, reasons);
     }
     if rtp {
         if signal.rtcp_attribute != Some(false) {
-            let address = signal.media_address.unwrap_or_else(|| outgoing.local.ip());
             let rtcp = RtcpAttribute {
                 port: outgoing.rtcp_port,
                 connection: (signal.rtcp_attribute == Some(true)).then(|| Connection::new(address)),
             };
-            section.append_attribute("rtcp", Some(&rtcp.to_string()))?;
+            let line = Line::attribute_of("rtcp", Some(&rtcp.to_string()))?;
+            append(section, line, place, Reason::Rtcp, reasons);
         }
         if outgoing.rtcp_mux {
-            section.append_attribute("rtcp-mux", None)?;
+            append(section, Line::attribute_of("rtcp-mux", None)?, place, Reason::Mux, reasons);
         }
-        ptime.into_iter().for_each(|line| section.append(line));
+        if let Some(line) = ptime {
+            append(section, line, place, Reason::PacketTime, reasons);
+        }
         if ends {
-            section.append_attribute("end-of-candidates", None)?;
+            let line = Line::attribute_of("end-of-candidates", None)?;
+            append(section, line, place, Reason::Candidates, reasons);
         }
     }
-    let fields = rtp::sdp::Media {
-        port: outgoing.local.port(),
-        proto: if rtp { outgoing.protocol.clone() } else { media.media().proto.clone() },
-        ..media.media().clone()
-    };
-    media.set_media(fields)
+    let proto = if rtp { outgoing.protocol.clone() } else { media.media().proto.clone() };
+    let why: &[_] =
+        if proto == media.media().proto { &[Reason::Port] } else { &[Reason::Port, Reason::Profile] };
+    let fields = rtp::sdp::Media { port: outgoing.local.port(), proto, ..media.media().clone() };
+    set_media(media, fields, place, why, reasons)
+}
+
+/// Writes the `m=` line anew.
+fn set_media(
+    media: &mut MediaSection,
+    fields: rtp::sdp::Media,
+    place: usize,
+    why: &[Reason],
+    reasons: &mut Reasons,
+) -> Result<(), LineError> {
+    let was = media.line().clone();
+    media.set_media(fields)?;
+    reasons.replaced(place, &was, media.line(), why);
+    Ok(())
+}
+
+/// Refuses a section that would pass unrelayed: its attributes, which name addresses, go with its port.
+fn reject(
+    media: &mut MediaSection,
+    outgoing: &Outgoing,
+    place: usize,
+    reasons: &mut Reasons,
+) -> Result<(), LineError> {
+    media.section.retain(|line| {
+        let stays = line.attribute().is_none();
+        if !stays {
+            reasons.removed(place, line, Reason::TcpRejected);
+        }
+        stays
+    });
+    if let Some(mid) = &outgoing.mid {
+        let line = Line::attribute_of("mid", Some(mid))?;
+        append(&mut media.section, line, place, Reason::Name, reasons);
+    }
+    let fields = rtp::sdp::Media { port: 0, ..media.media().clone() };
+    set_media(media, fields, place, &[Reason::TcpRejected], reasons)
 }
 
 /// Sections that are not ours stay where the session's `c=` sent their packets.
-fn keep_foreign(out: &mut Sdp, outgoing: &[Outgoing], connection: &Connection) -> Result<(), LineError> {
-    for (section, media) in outgoing.iter().zip(&mut out.media) {
-        if section.transport == Transport::Foreign && media.section.connection().is_none() {
+fn keep_foreign(
+    out: &mut Sdp,
+    outgoing: &[Outgoing],
+    signal: &Signal,
+    connection: &Connection,
+    reasons: &mut Reasons,
+) -> Result<(), LineError> {
+    for ((section, media), place) in outgoing.iter().zip(&mut out.media).zip(SESSION + 1..) {
+        if passes(section, signal) && media.section.connection().is_none() {
             media.section.set_connection(connection)?;
+            if let Some(index) = media.section.find(b'c') {
+                reasons.added(place, &media.section.lines()[index], Reason::KeptAddress);
+            }
         }
     }
     Ok(())
@@ -166,12 +274,28 @@ fn keep_foreign(out: &mut Sdp, outgoing: &[Outgoing], connection: &Connection) -
 
 /// Puts our address in place of the section's `c=`, if it has one. Hold by the unspecified
 /// address stays, unless the client wants it replaced.
-fn connection(section: &mut Section, address: IpAddr, signal: &Signal) -> Result<(), LineError> {
+fn connection(
+    section: &mut Section,
+    address: IpAddr,
+    signal: &Signal,
+    place: usize,
+    reasons: &mut Reasons,
+) -> Result<(), LineError> {
     let Some(before) = section.connection() else { return Ok(()) };
     if before.ip().is_some_and(|ip| ip.is_unspecified()) && !signal.replace.zero_address {
         return Ok(());
     }
-    section.set_connection(&Connection::new(address))
+    let mut lines = section.lines().iter().filter(|line| line.kind() == Some(b'c'));
+    let first = lines.next().cloned();
+    for other in lines {
+        reasons.removed(place, other, Reason::SecondAddress);
+    }
+    section.set_connection(&Connection::new(address))?;
+    if let (Some(was), Some(index)) = (first, section.find(b'c')) {
+        let why = if signal.media_address.is_some() { Reason::MediaAddress } else { Reason::Address };
+        reasons.replaced(place, &was, &section.lines()[index], &[why]);
+    }
+    Ok(())
 }
 
 /// `replace`: what the description says of itself.
@@ -180,6 +304,7 @@ fn identify(
     signal: &Signal,
     address: Option<IpAddr>,
     identity: &mut Identity,
+    reasons: &mut Reasons,
 ) -> Result<(), LineError> {
     let replace = signal.replace;
     let name = out.session.find(b's');
@@ -187,37 +312,54 @@ fn identify(
         name.map(|index| out.session.lines()[index].bytes().to_vec()).unwrap_or_default()
     });
     if let (true, Some(index), false) = (replace.session_name, name, first_name.is_empty()) {
-        out.session.replace(index, Line::new(first_name.clone())?);
+        let line = Line::new(first_name.clone())?;
+        reasons.replaced(SESSION, &out.session.lines()[index], &line, &[Reason::SessionName]);
+        out.session.replace(index, line);
     }
     let Some(mut origin) = out.origin() else { return Ok(()) };
+    let mut why = Vec::new();
     let written = origin.clone();
+    let note = |why: &mut Vec<_>, changed: bool, reason| why.extend(changed.then_some(reason));
     let first = identity.origin.get_or_insert_with(|| origin.clone());
     if replace.username || replace.origin_full {
+        note(&mut why, origin.username != first.username, Reason::OriginUser);
         origin.username.clone_from(&first.username);
     }
     if replace.origin_full {
-        origin = rtp::sdp::Origin { version: origin.version, ..first.clone() };
+        let whole = rtp::sdp::Origin { version: origin.version.clone(), ..first.clone() };
+        note(&mut why, origin != whole, Reason::OriginWhole);
+        origin = whole;
     }
     if let (true, Some(address)) = (replace.origin, address) {
+        let before = origin.clone();
         origin.set_ip(address);
+        note(&mut why, origin != before, Reason::OriginAddress);
     }
+    let line = out.session.find(b'o').map(|index| out.session.lines()[index].clone());
     if replace.sdp_version || replace.force_increment_sdp_version {
         let given = std::mem::take(&mut origin.version);
         origin.version = "0".to_owned();
         out.set_origin(&origin)?;
         let content = out.to_bytes();
         origin.version = match &identity.sent {
-            None => given,
+            None => given.clone(),
             Some((last, before)) if replace.sdp_version && !replace.force_increment_sdp_version => {
-                if *before == content { last.clone() } else { next(last).unwrap_or(given) }
+                if *before == content { last.clone() } else { next(last).unwrap_or_else(|| given.clone()) }
             }
-            Some((last, _)) if is_higher(&given, last) => given,
-            Some((last, _)) => next(last).unwrap_or(given),
+            Some((last, _)) if is_higher(&given, last) => given.clone(),
+            Some((last, _)) => next(last).unwrap_or_else(|| given.clone()),
         };
+        note(&mut why, origin.version != given, Reason::OriginVersion);
         identity.sent = Some((origin.version.clone(), content));
         out.set_origin(&origin)?;
     } else if origin != written {
         out.set_origin(&origin)?;
+    }
+    if let (Some(was), Some(index)) = (line, out.session.find(b'o')) {
+        if why.is_empty() {
+            why.push(Reason::OriginVersion);
+        }
+        reasons.replaced(SESSION, &was, &out.session.lines()[index], &why);
     }
     Ok(())
 }

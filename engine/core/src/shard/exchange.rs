@@ -12,7 +12,7 @@ use crate::{
     media::{Media, Transport},
     negotiate::{
         Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
-        refuse, rewrite,
+        reason::Reasons, refuse, rewrite,
     },
     path::{PathId, Paths},
     pending::{Pending, Work},
@@ -203,8 +203,9 @@ impl Shard {
         let leg = call.leg_mut(sender);
         leg.description = Some(signal.sdp.clone().into_boxed_slice());
         let identity = &mut leg.identity;
-        let written =
-            rewrite::description(sdp, signal, &outgoing, marker, identity).map_err(|_| "Error rewriting SDP");
+        let mut reasons = Reasons::asked(signal.explain);
+        let written = rewrite::explained(sdp, signal, &outgoing, marker, identity, &mut reasons)
+            .map_err(|_| "Error rewriting SDP");
 
         if let Some(owner) = &signal.owner {
             call.owner.get_or_insert_with(|| owner.clone());
@@ -228,10 +229,14 @@ impl Shard {
         if let Some(lease_ms) = lease_ms {
             self.set_lease(key, lease_ms);
         }
-        let sdp = written?;
-        let warning = self.record_signal(key, signal, sender, kind == Kind::Offer, &sdp);
-        let warning = warning.map(str::to_owned);
-        Ok(Reply::Signal(SignalReply { sdp, warning, ..SignalReply::default() }))
+        let written = written?;
+        let explain = reasons.explain(sdp, &written);
+        let passed = refuse::passed(sdp, signal);
+        let sdp = written.to_bytes();
+        let recording = self.record_signal(key, signal, sender, kind == Kind::Offer, &sdp);
+        let warnings: Vec<String> = passed.into_iter().chain(recording.map(str::to_owned)).collect();
+        let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+        Ok(Reply::Signal(SignalReply { sdp, warning, explain, ..SignalReply::default() }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A shard driven without a socket: whatever it opens is granted, and time is a number.
 
 mod dialogue;
+mod explain;
 mod gate;
 mod media;
 mod owner;
