@@ -58,13 +58,13 @@ pub enum Order {
 pub struct StreamStats {
     packets: u64,
     bytes: u64,
-    duplicates: u64,
-    reordered: u64,
-    strays: u64,
-    ssrc_changes: u64,
-    restarts: u64,
+    duplicates: u32,
+    reordered: u32,
+    strays: u32,
+    ssrc_changes: u32,
+    restarts: u32,
     /// Packets too late for the assumed jitter buffer.
-    late: u64,
+    late: u32,
     /// Loss of segments that ended.
     lost_before: u64,
     /// The same with its runs, and with what was too late.
@@ -95,23 +95,23 @@ impl StreamStats {
         let (order, distance) = match &mut self.segment {
             Some(segment) if segment.ssrc == arrival.ssrc => segment.place(arrival.seq),
             segment => {
-                self.ssrc_changes += u64::from(segment.is_some());
+                self.ssrc_changes = self.ssrc_changes.saturating_add(segment.is_some().into());
                 self.start_segment(Segment::new(arrival.ssrc, arrival.seq));
                 (Order::First, 0)
             }
         };
         match order {
             Order::First | Order::Next => {}
-            Order::Late => self.reordered += 1,
-            Order::Duplicate => self.duplicates += 1,
-            Order::Stray => self.strays += 1,
+            Order::Late => self.reordered = self.reordered.saturating_add(1),
+            Order::Duplicate => self.duplicates = self.duplicates.saturating_add(1),
+            Order::Stray => self.strays = self.strays.saturating_add(1),
         }
         let order = if order == Order::Stray { self.confirm_restart(arrival.seq) } else { order };
         if let Some(segment) = &mut self.segment
             && !matches!(order, Order::Duplicate | Order::Stray)
         {
             let late = segment.observe_transit(arrival);
-            self.late += u64::from(late);
+            self.late = self.late.saturating_add(late.into());
             match order {
                 Order::Next => segment.runs.advance(distance, !late),
                 Order::Late => segment.runs.fill(distance, !late),
@@ -124,6 +124,18 @@ impl StreamStats {
     /// Remembers a sender report of this stream, so that report blocks can quote it.
     pub fn on_sender_report(&mut self, ntp_middle: u32, at: Instant) {
         self.last_sr = Some((ntp_middle, at));
+    }
+
+    /// The round trip between us and somebody who reports on this stream, from the age of the sender
+    /// report that the block quotes (RFC 3550 §6.4.1); `None` if it is not the last one, or the
+    /// times do not fit each other.
+    pub fn round_trip(&self, block: &ReportBlock, now: Instant) -> Option<Duration> {
+        let (ntp_middle, at) = self.last_sr?;
+        if block.last_sr == 0 || block.last_sr != ntp_middle {
+            return None;
+        }
+        let there = ClockRate::new(1 << 16)?.span_of(block.delay_since_last_sr.into());
+        now.saturating_since(at).checked_sub(there)
     }
 
     /// The report block on the current source, and the start of the next interval of its lost fraction
@@ -176,33 +188,33 @@ impl StreamStats {
     }
 
     /// Packets that arrived, but too late for the assumed jitter buffer.
-    pub const fn late(&self) -> u64 {
-        self.late
+    pub fn late(&self) -> u64 {
+        self.late.into()
     }
 
     /// Packets seen before, told within the last 64 sequence numbers.
-    pub const fn duplicates(&self) -> u64 {
-        self.duplicates
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates.into()
     }
 
     /// Packets that arrived after one with a higher sequence number.
-    pub const fn reordered(&self) -> u64 {
-        self.reordered
+    pub fn reordered(&self) -> u64 {
+        self.reordered.into()
     }
 
     /// Packets whose sequence number fits nothing before or after them.
-    pub const fn strays(&self) -> u64 {
-        self.strays
+    pub fn strays(&self) -> u64 {
+        self.strays.into()
     }
 
     /// How often the source changed.
-    pub const fn ssrc_changes(&self) -> u64 {
-        self.ssrc_changes
+    pub fn ssrc_changes(&self) -> u64 {
+        self.ssrc_changes.into()
     }
 
     /// How often the sequence number jumped, under the same source, to a place where it went on.
-    pub const fn restarts(&self) -> u64 {
-        self.restarts
+    pub fn restarts(&self) -> u64 {
+        self.restarts.into()
     }
 
     /// The current source.
@@ -267,8 +279,8 @@ impl StreamStats {
         let mut started = Segment::new(segment.ssrc, seq.wrapping_add(u16::MAX));
         started.place(seq);
         started.runs.advance(1, true);
-        self.strays -= 2;
-        self.restarts += 1;
+        self.strays = self.strays.saturating_sub(2);
+        self.restarts = self.restarts.saturating_add(1);
         let last_sr = self.last_sr;
         self.start_segment(started);
         // The source is the same, so its sender report still holds.
@@ -613,6 +625,20 @@ mod tests {
             });
         }
         assert_eq!(stats.jitter_ticks(), 0);
+    }
+
+    #[test]
+    fn round_trip_is_the_age_of_the_quoted_report_without_its_stay() {
+        let (mut stats, _) = run([0]);
+        stats.on_sender_report(0xaabb_ccdd, Instant::from_millis(1000));
+        let mut block = stats.report_block(Instant::from_millis(1000)).unwrap();
+        // It stayed half a second with the receiver.
+        block.delay_since_last_sr = 1 << 15;
+        let trip = |block: &ReportBlock, at| stats.round_trip(block, Instant::from_millis(at));
+        assert_eq!(trip(&block, 1530), Some(Duration::from_millis(30)));
+        assert_eq!(trip(&block, 1400), None, "it cannot have stayed longer than it was away");
+        block.last_sr = 1;
+        assert_eq!(trip(&block, 1530), None);
     }
 
     proptest! {

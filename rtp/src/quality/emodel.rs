@@ -67,15 +67,16 @@ impl Mos {
 pub fn rating(conditions: &Conditions) -> f64 {
     let Conditions { impairment, loss, burst_ratio, delay_ms } = *conditions;
     let percent = loss.clamp(0.0, 1.0) * 100.0;
-    let (best, worst) = if impairment.wide_band { (WIDE_BAND_BEST, WIDE_BAND_BEST) } else { (ro(), 95.0) };
-    // Ie,eff (G.107 §7.5).
+    // Ie,eff (G.107 §7.5). The wide-band model has the same 95, though its scale is another, and knows
+    // only loss at random (G.107.1 equation 7-15).
+    let burst_ratio = if impairment.wide_band { 1.0 } else { burst_ratio.max(1.0) };
     let effective =
-        impairment.ie + (worst - impairment.ie) * percent / (percent / burst_ratio.max(1.0) + impairment.bpl);
+        impairment.ie + (95.0 - impairment.ie) * percent / (percent / burst_ratio + impairment.bpl);
     let delay = delay_ms.clamp(0.0, DELAY_MS_MAX);
     if impairment.wide_band {
-        return best - delay_alone(delay) - effective;
+        return WIDE_BAND_BEST - delay_alone(delay) - effective;
     }
-    best - simultaneous(delay) - (talker_echo(delay) + listener_echo(delay) + delay_alone(delay)) - effective
+    ro() - simultaneous(delay) - (talker_echo(delay) + listener_echo(delay) + delay_alone(delay)) - effective
 }
 
 /// Ro: signal to noise (G.107 §7.1), with the default values.
@@ -162,7 +163,7 @@ const NOISE_FLOOR: f64 = -64.0;
 const ROOM_NOISE: f64 = 35.0;
 /// Longer is not rated apart.
 const DELAY_MS_MAX: f64 = 10_000.0;
-/// R of a perfect wide-band connection (G.107.1), also its impairment of everything lost.
+/// R of a perfect wide-band connection (G.107.1).
 const WIDE_BAND_BEST: f64 = 129.0;
 const WIDE_BAND_SCALE: f64 = 1.29;
 
@@ -225,6 +226,11 @@ mod tests {
     fn wide_band_codecs_are_put_on_the_same_scale() {
         let wide = Mos::of(&conditions("G722", 8000, 0.0, 60.0)).hundredths();
         assert!((420..=445).contains(&wide), "{wide}");
+        // G.107.1 equations 7-1 and 7-15: AMR-WB at 12.65 kbit/s with both ears, 2 % lost.
+        let both_ears = Impairment { ie: 20.0, bpl: 4.3, wide_band: true, approximate: false };
+        let lossy = Conditions { impairment: both_ears, loss: 0.02, burst_ratio: 3.0, delay_ms: 60.0 };
+        assert!((rating(&lossy) - (129.0 - 43.8095)).abs() < 1e-3);
+        assert_eq!(Mos::of(&lossy).hundredths(), 341);
         assert_eq!(Mos::of(&conditions("opus", 48000, 1.0, 60.0)).hundredths() / 100, 1);
     }
 }

@@ -37,6 +37,8 @@ struct Known {
     /// As in `rtpmap`; empty for any other name.
     name: &'static str,
     hz: u32,
+    /// Both, as in `rtpmap`.
+    text: &'static str,
     sound: Sound,
 }
 
@@ -66,17 +68,36 @@ impl Encoding {
         self.known().map(|known| known.name).filter(|name| !name.is_empty())
     }
 
+    /// Name and clock as in `rtpmap`, if the table has them.
+    pub fn text(self) -> Option<&'static str> {
+        self.known().filter(|known| !known.name.is_empty()).map(|known| known.text)
+    }
+
     /// Its clock.
     #[inline]
     pub fn clock_rate(self) -> Option<ClockRate> {
         ClockRate::new(self.known()?.hz)
     }
 
-    /// The clock by which jitter is measured: none where timestamps stand still.
+    /// The clock by which jitter is measured: none where timestamps stand still, and none for
+    /// comfort noise, which is sent when the sender sees fit.
     #[inline]
     pub fn steady_clock(self) -> Option<ClockRate> {
         let known = self.known()?;
-        if matches!(known.sound, Sound::Event) { None } else { ClockRate::new(known.hz) }
+        if matches!(known.sound, Sound::Event | Sound::Noise) { None } else { ClockRate::new(known.hz) }
+    }
+
+    /// Whether a payload of this size says that the sender falls silent: comfort noise, or a
+    /// silence descriptor, which is shorter than any frame of speech (two bytes in G.729 Annex B,
+    /// also behind frames of ten; four in G.723.1; at most eight in AMR, EVS and Opus).
+    pub fn falls_silent(self, payload_bytes: usize) -> bool {
+        match self.known() {
+            Some(Known { sound: Sound::Noise, .. }) => true,
+            Some(Known { sound: Sound::Speech(_), name, .. }) => {
+                payload_bytes <= 8 || (name.starts_with("G729") && payload_bytes % 10 == 2)
+            }
+            _ => false,
+        }
     }
 
     /// What it is to the ear.
@@ -98,8 +119,10 @@ const fn roughly(ie: f64, bpl: f64, wide_band: bool) -> Sound {
     Sound::Speech(Impairment { ie, bpl, wide_band, approximate: true })
 }
 
-const fn known(name: &'static str, hz: u32, sound: Sound) -> Known {
-    Known { name, hz, sound }
+macro_rules! known {
+    ($name:literal, $hz:literal, $sound:expr) => {
+        Known { name: $name, hz: $hz, text: concat!($name, "/", $hz), sound: $sound }
+    };
 }
 
 /// G.711 with concealment of lost packets (G.113 Table I.4), which is what phones do. Without it
@@ -113,51 +136,51 @@ pub const G711_WITHOUT_CONCEALMENT: Impairment =
 /// Ie and Bpl of G.113 Appendix I, Tables I.1 to I.4, at 20 ms a packet; what is not in it is made
 /// of what is nearest and marked so. Wide-band figures are for the scale of G.107.1 (Ie,wb).
 const KNOWN: [Known; 41] = [
-    known("PCMU", 8000, G711),
-    known("PCMA", 8000, G711),
+    known!("PCMU", 8000, G711),
+    known!("PCMA", 8000, G711),
     // G.729A with voice activity detection; the main body rates G.729 without it one better.
-    known("G729", 8000, speech(11.0, 19.0)),
-    known("G729A", 8000, speech(11.0, 19.0)),
+    known!("G729", 8000, speech(11.0, 19.0)),
+    known!("G729A", 8000, speech(11.0, 19.0)),
     // G.723.1 at 6.3 kbit/s with voice activity detection.
-    known("G723", 8000, speech(15.0, 16.1)),
-    known("GSM", 8000, speech(20.0, 43.0)),
-    known("GSM-EFR", 8000, speech(5.0, 10.0)),
+    known!("G723", 8000, speech(15.0, 16.1)),
+    known!("GSM", 8000, speech(20.0, 43.0)),
+    known!("GSM-EFR", 8000, speech(5.0, 10.0)),
     // AMR at 12.2 kbit/s is GSM-EFR; lower modes are worse.
-    known("AMR", 8000, roughly(5.0, 10.0, false)),
-    known("iLBC", 8000, roughly(11.0, 32.0, false)),
-    known("G726-16", 8000, roughly(50.0, 25.0, false)),
-    known("G726-24", 8000, roughly(25.0, 25.0, false)),
-    known("G726-32", 8000, roughly(7.0, 25.0, false)),
-    known("G726-40", 8000, roughly(2.0, 25.0, false)),
-    known("G728", 8000, roughly(7.0, 17.0, false)),
-    known("speex", 8000, roughly(11.0, 19.0, false)),
-    known("SILK", 8000, roughly(5.0, 19.0, false)),
-    known("L16", 8000, roughly(0.0, 25.1, false)),
+    known!("AMR", 8000, roughly(5.0, 10.0, false)),
+    known!("iLBC", 8000, roughly(11.0, 32.0, false)),
+    known!("G726-16", 8000, roughly(50.0, 25.0, false)),
+    known!("G726-24", 8000, roughly(25.0, 25.0, false)),
+    known!("G726-32", 8000, roughly(7.0, 25.0, false)),
+    known!("G726-40", 8000, roughly(2.0, 25.0, false)),
+    known!("G728", 8000, roughly(7.0, 17.0, false)),
+    known!("speex", 8000, roughly(11.0, 19.0, false)),
+    known!("SILK", 8000, roughly(5.0, 19.0, false)),
+    known!("L16", 8000, roughly(0.0, 25.1, false)),
     // Its clock is 8 kHz, its samples 16 kHz (RFC 3551 §4.5.2).
-    known("G722", 8000, roughly(13.0, 4.9, true)),
-    known("AMR-WB", 16000, roughly(13.0, 4.3, true)),
-    known("G7221", 16000, roughly(13.0, 10.0, true)),
-    known("speex", 16000, roughly(13.0, 10.0, true)),
-    known("SILK", 16000, roughly(13.0, 10.0, true)),
-    known("L16", 16000, roughly(0.0, 4.9, true)),
-    known("opus", 48000, roughly(8.0, 12.0, true)),
-    known("EVS", 16000, roughly(8.0, 10.0, true)),
-    known("CN", 8000, Sound::Noise),
-    known("CN", 16000, Sound::Noise),
-    known("CN", 32000, Sound::Noise),
-    known("telephone-event", 8000, Sound::Event),
-    known("telephone-event", 16000, Sound::Event),
-    known("telephone-event", 32000, Sound::Event),
-    known("telephone-event", 48000, Sound::Event),
-    known("", 8000, Sound::Other),
-    known("", 11025, Sound::Other),
-    known("", 16000, Sound::Other),
-    known("", 22050, Sound::Other),
-    known("", 24000, Sound::Other),
-    known("", 32000, Sound::Other),
-    known("", 44100, Sound::Other),
-    known("", 48000, Sound::Other),
-    known("", 90000, Sound::Other),
+    known!("G722", 8000, roughly(13.0, 4.9, true)),
+    known!("AMR-WB", 16000, roughly(13.0, 4.3, true)),
+    known!("G7221", 16000, roughly(13.0, 10.0, true)),
+    known!("speex", 16000, roughly(13.0, 10.0, true)),
+    known!("SILK", 16000, roughly(13.0, 10.0, true)),
+    known!("L16", 16000, roughly(0.0, 4.9, true)),
+    known!("opus", 48000, roughly(8.0, 12.0, true)),
+    known!("EVS", 16000, roughly(8.0, 10.0, true)),
+    known!("CN", 8000, Sound::Noise),
+    known!("CN", 16000, Sound::Noise),
+    known!("CN", 32000, Sound::Noise),
+    known!("telephone-event", 8000, Sound::Event),
+    known!("telephone-event", 16000, Sound::Event),
+    known!("telephone-event", 32000, Sound::Event),
+    known!("telephone-event", 48000, Sound::Event),
+    known!("", 8000, Sound::Other),
+    known!("", 11025, Sound::Other),
+    known!("", 16000, Sound::Other),
+    known!("", 22050, Sound::Other),
+    known!("", 24000, Sound::Other),
+    known!("", 32000, Sound::Other),
+    known!("", 44100, Sound::Other),
+    known!("", 48000, Sound::Other),
+    known!("", 90000, Sound::Other),
 ];
 
 /// Static payload types (RFC 3551 §6).
@@ -196,6 +219,7 @@ mod tests {
     fn names_are_found_whatever_their_case_and_by_their_clock() {
         assert_eq!(Encoding::of("pcmu", 8000).name(), Some("PCMU"));
         assert_eq!(Encoding::of("SPEEX", 16000).clock_rate(), ClockRate::new(16000));
+        assert_eq!(Encoding::of("OPUS", 48000).text(), Some("opus/48000"));
         let other = Encoding::of("nobody-knows", 90000);
         assert_eq!((other.name(), other.clock_rate()), (None, ClockRate::new(90000)));
         assert_eq!(Encoding::of("nobody-knows", 12345), Encoding::UNKNOWN);
@@ -210,7 +234,17 @@ mod tests {
         assert_eq!(Encoding::of_static(96), Encoding::UNKNOWN);
         let digits = Encoding::of("telephone-event", 8000);
         assert_eq!((digits.clock_rate(), digits.steady_clock()), (ClockRate::new(8000), None));
-        assert!(Encoding::of("CN", 8000).steady_clock().is_some());
+        assert_eq!(Encoding::of("CN", 8000).steady_clock(), None);
+    }
+
+    #[test]
+    fn silence_is_told_by_its_size() {
+        let silent = |name: &str, hz, bytes| Encoding::of(name, hz).falls_silent(bytes);
+        assert!(silent("CN", 8000, 11) && silent("G729", 8000, 2) && silent("G729", 8000, 12));
+        assert!(silent("opus", 48000, 1) && silent("AMR-WB", 16000, 7));
+        assert!(
+            !silent("G729", 8000, 20) && !silent("PCMA", 8000, 160) && !silent("telephone-event", 8000, 4)
+        );
     }
 
     #[test]
