@@ -46,6 +46,13 @@ impl ProgressLog {
             Progress::Dialling { call, trunk: None } => tracing::info!(%call, "dialling a phone"),
             Progress::Ringing { call } => tracing::info!(%call, "ringing"),
             Progress::Answered { call } => tracing::info!(%call, "answered"),
+            Progress::MediaTrouble { call, trouble } if trouble.recovered => {
+                tracing::info!(%call, cause = trouble.trouble.as_str(), side = trouble.tag, "media recovered");
+            }
+            Progress::MediaTrouble { call, trouble } => {
+                let (cause, since_ms) = (trouble.trouble.as_str(), trouble.since_ms);
+                tracing::warn!(%call, cause, side = trouble.tag, since_ms, "something is wrong with the media");
+            }
             Progress::Ended { call, sip_status, cause, by } => {
                 tracing::info!(%call, sip_status, cause, ?by, "call ended");
             }

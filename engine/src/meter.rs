@@ -1,10 +1,14 @@
 //! From plain counters to metrics and the log: once a second, never on the packet path
 //! (`adr/0004-metrics-never-on-the-packet-path.md`).
 
+mod quality;
+
 use std::sync::Arc;
 
 use engine_core::DropReason;
 use metrics::{Counter, Gauge};
+use ng::Trouble;
+use quality::QualityMeter;
 
 use crate::door::DoorCounters;
 use crate::edge::Counters as EdgeCounters;
@@ -64,6 +68,7 @@ impl Complaint {
 /// The counters of one worker.
 pub(crate) struct WorkerMeter {
     growth: Growth,
+    quality: QualityMeter,
     calls: Gauge,
     sockets: Gauge,
     complaint: Complaint,
@@ -101,6 +106,7 @@ impl WorkerMeter {
             .collect();
         Self {
             growth: Growth::new(handles),
+            quality: QualityMeter::new(&worker),
             calls: metrics::gauge!("tollgate_engine_calls", "worker" => worker.clone()),
             sockets: metrics::gauge!("tollgate_engine_sockets", "worker" => worker.clone()),
             complaint: Complaint::new(format!("worker {worker}")),
@@ -127,6 +133,7 @@ impl WorkerMeter {
         self.next_ns = now_ns + FLUSH_NS;
         let counts = counts(shard, driver, worker);
         self.growth.flush(counts.iter().map(|count| count.value));
+        self.quality.flush(shard);
         set(&self.calls, shard.calls_live);
         set(&self.sockets, shard.sockets_live);
         let troubles: Vec<_> =
@@ -236,11 +243,23 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         trouble("door_full", worker.door_full),
         trouble("recorded_lost", worker.recorded_lost),
     ];
+    all.extend(Trouble::ALL.map(|trouble| fine(trouble_name(trouble), shard.troubles(trouble))));
     all.extend(DropReason::ALL.map(|reason| {
         let (name, value) = (reason.as_str(), shard.drops(reason));
         Count { name, value, trouble: true, drop: true }
     }));
     all
+}
+
+/// Calls in which it began, as a metric.
+const fn trouble_name(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::NoMediaOneWay => "troubles_no_media_one_way",
+        Trouble::NoMedia => "troubles_no_media",
+        Trouble::Looped => "troubles_looped_media",
+        Trouble::SsrcCollision => "troubles_ssrc_collision",
+        Trouble::LateMedia => "troubles_late_media",
+    }
 }
 
 /// Sets a gauge to a count.

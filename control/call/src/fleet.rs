@@ -18,6 +18,10 @@ impl Exchange {
                     call.on_report(core, crate::media::event_counters(legs));
                 }
             }
+            ng::EventKind::MediaTrouble(trouble) => {
+                let (call, trouble) = (call.id.clone(), trouble.clone());
+                core.progress(Progress::MediaTrouble { call, trouble });
+            }
             ng::EventKind::Ended { ended, legs } => {
                 if !call.state.is_over() {
                     call.on_report(core, crate::media::event_counters(legs));

@@ -150,6 +150,13 @@ pub enum Progress {
         /// The call.
         call: CallId,
     },
+    /// Its engine says that something is wrong with its media, or is so no longer.
+    MediaTrouble {
+        /// The call.
+        call: CallId,
+        /// What, and whose.
+        trouble: ng::MediaTrouble,
+    },
     /// The called side answered and both know it.
     Answered {
         /// The call.

@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) waiting: VecDeque<(u64, ng::Command)>,
     /// Somebody answered.
     pub(crate) answered: bool,
+    /// And not only for media before the answer: from now on both sides are expected to send.
+    pub(crate) talking: bool,
     /// What a client forbids everybody.
     pub(crate) gate: Gate,
     pub(crate) recording: Option<Box<Recording>>,
@@ -51,6 +53,7 @@ impl Call {
             pending: None,
             waiting: VecDeque::new(),
             answered: false,
+            talking: false,
             gate: Gate::default(),
             recording: None,
             metadata: None,

@@ -1,5 +1,8 @@
 //! What a shard counted since its start, each drop under its reason.
 
+use ng::Trouble;
+use rtp::quality::{JITTER_BOUNDS_MS, MOS_BOUNDS, Sample};
+
 /// Why a datagram was not forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropReason {
@@ -108,6 +111,17 @@ pub struct Counters {
     pub recordings_failed: u64,
     /// Recordings under way now.
     pub recordings_live: u64,
+    /// Intervals of streams by their opinion score: one bucket up to each of
+    /// [`MOS_BOUNDS`], in hundredths, and one beyond.
+    pub mos_buckets: [u64; MOS_BOUNDS.len() + 1],
+    /// The sum of those scores, in hundredths.
+    pub mos_sum_x100: u64,
+    /// Intervals of streams by their jitter: one bucket up to each of [`JITTER_BOUNDS_MS`], and one beyond.
+    pub jitter_buckets: [u64; JITTER_BOUNDS_MS.len() + 1],
+    /// The sum of those, in milliseconds.
+    pub jitter_sum_ms: u64,
+    /// Troubles that began, in order of [`Trouble::ALL`].
+    troubles: [u64; Trouble::ALL.len()],
     drops: [u64; DropReason::ALL.len()],
 }
 
@@ -122,6 +136,27 @@ impl Counters {
         self.drops.iter().sum()
     }
 
+    /// Troubles of this kind that began.
+    pub const fn troubles(&self, trouble: Trouble) -> u64 {
+        self.troubles[trouble as usize]
+    }
+
+    pub(crate) const fn troubled(&mut self, trouble: Trouble) {
+        self.troubles[trouble as usize] += 1;
+    }
+
+    /// Counts the interval of a stream that ended.
+    pub(crate) fn sampled(&mut self, sample: &Sample) {
+        let bucket = |bounds: &[u16], value: u16| bounds.partition_point(|bound| *bound < value);
+        // What is not speech, or of an unknown encoding, has no score.
+        if sample.mos_hundredths > 0 {
+            self.mos_buckets[bucket(&MOS_BOUNDS, sample.mos_hundredths)] += 1;
+            self.mos_sum_x100 += u64::from(sample.mos_hundredths);
+        }
+        self.jitter_buckets[bucket(&JITTER_BOUNDS_MS, sample.jitter_ms)] += 1;
+        self.jitter_sum_ms += u64::from(sample.jitter_ms);
+    }
+
     pub(crate) const fn dropped(&mut self, reason: DropReason) {
         self.drops[reason as usize] += 1;
     }
@@ -130,6 +165,20 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_fall_into_buckets_with_their_upper_bound() {
+        let mut counters = Counters::default();
+        for (mos_hundredths, jitter_ms) in [(258, 2), (259, 3), (450, 500), (0, 0)] {
+            counters.sampled(&Sample { mos_hundredths, jitter_ms, ..Sample::default() });
+        }
+        assert_eq!(counters.mos_buckets, [1, 1, 0, 0, 0, 1]);
+        assert_eq!(counters.jitter_buckets, [2, 1, 0, 0, 0, 0, 0, 1]);
+        assert_eq!((counters.mos_sum_x100, counters.jitter_sum_ms), (967, 505));
+        for (index, trouble) in Trouble::ALL.into_iter().enumerate() {
+            assert_eq!(trouble as usize, index);
+        }
+    }
 
     #[test]
     fn each_reason_has_its_own_counter_and_name() {

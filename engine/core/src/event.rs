@@ -1,9 +1,9 @@
-//! What the owner of a call is told unasked.
+//! What clients are told unasked.
 
-use ng::{Ended, Event, EventKind, LegReport, MediaReport};
+use ng::{Ended, Event, EventKind, LegReport, MediaReport, MediaTrouble};
 use rtp::units::Instant;
 
-use crate::{call::Call, path::Paths};
+use crate::{call::Call, path::Paths, quality};
 
 /// The counters of a live call.
 pub(crate) fn call_report(call: &Call, paths: &Paths, now: Instant, wall_ms: u64) -> Event {
@@ -13,6 +13,11 @@ pub(crate) fn call_report(call: &Call, paths: &Paths, now: Instant, wall_ms: u64
 /// The call is over.
 pub(crate) fn ended(call: &Call, paths: &Paths, now: Instant, wall_ms: u64, ended: Ended) -> Event {
     event(call, wall_ms, EventKind::Ended { ended, legs: legs(call, paths, now) })
+}
+
+/// Something is wrong with the media of a call, or no longer.
+pub(crate) fn media_trouble(call: &Call, wall_ms: u64, trouble: MediaTrouble) -> Event {
+    event(call, wall_ms, EventKind::MediaTrouble(trouble))
 }
 
 fn event(call: &Call, wall_ms: u64, kind: EventKind) -> Event {
@@ -28,6 +33,7 @@ fn legs(call: &Call, paths: &Paths, now: Instant) -> Vec<LegReport> {
             last_packet_ms: path
                 .last_packet
                 .map(|at| u64::try_from(now.saturating_since(at).as_millis()).unwrap_or(u64::MAX)),
+            quality: quality::of_media(paths, media.rtp, now),
         }
     };
     call.parties()

@@ -7,7 +7,7 @@
 //!
 //! Supported: plain RTP and RTCP relay with rtcp-mux (RFC 3550, 5761), opaque UDP media such as
 //! udptl, the offer/answer dialogue model of the NG protocol, leases and kept reports for
-//! whoever drives a call. Not here: ICE, SRTP, DTLS and transcoding, which are refused by name.
+//! whoever drives a call, quality of every stream and what is wrong with a call's media. Not here: ICE, SRTP, DTLS and transcoding, which are refused by name.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -25,6 +25,7 @@ mod owner;
 mod path;
 mod pending;
 mod ports;
+mod quality;
 mod recording;
 mod relay;
 mod report;
@@ -33,6 +34,7 @@ mod shard;
 mod silence;
 pub mod sim;
 mod socket;
+mod stream;
 mod timer;
 
 pub use config::{Limits, ShardConfig};
@@ -42,5 +44,8 @@ pub use io::{Input, OpenError, Output, RecordingId, SocketId};
 pub use latch::Stranger;
 pub use ports::PortRange;
 pub use recording::{RecordingBegun, RecordingNote};
-pub use rtp::units::Instant;
+pub use rtp::{
+    quality::{JITTER_BOUNDS_MS, MOS_BOUNDS},
+    units::Instant,
+};
 pub use shard::Shard;

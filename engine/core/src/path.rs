@@ -8,6 +8,7 @@ use rtp::units::Instant;
 use crate::{
     io::{RecordingId, SocketId},
     latch::Latch,
+    stream::{Observer, Spares},
 };
 
 /// A path of a shard: a dense number, as sockets have.
@@ -79,6 +80,8 @@ pub(crate) struct Path {
     pub(crate) rtcp: Option<PathId>,
     /// On an RTCP half that is multiplexed: the RTP half that carries it.
     pub(crate) carrier: Option<PathId>,
+    /// On an RTCP half: the RTP half of the same media.
+    pub(crate) rtp: Option<PathId>,
     /// The next party that was shown the same port: of several that answer one offer, all send there.
     pub(crate) sibling: Option<PathId>,
     /// The party said that it sends.
@@ -90,6 +93,8 @@ pub(crate) struct Path {
     pub(crate) last_packet: Option<Instant>,
     pub(crate) last_packet_wall_ms: u64,
     pub(crate) ssrc: Option<u32>,
+    /// On an RTP half: its streams as they are observed.
+    pub(crate) observer: Option<Box<Observer>>,
 }
 
 impl Path {
@@ -105,6 +110,7 @@ impl Path {
             tap: None,
             rtcp: None,
             carrier: None,
+            rtp: None,
             sibling: None,
             sends: true,
             receives: true,
@@ -113,6 +119,7 @@ impl Path {
             last_packet: None,
             last_packet_wall_ms: 0,
             ssrc: None,
+            observer: None,
         }
     }
 
@@ -121,7 +128,12 @@ impl Path {
         self.sink.iter().chain(&self.further)
     }
 
-    /// The same, to change what is forbidden on the way.
+    /// Whom it hears.
+    pub(crate) fn sources(&self) -> &[PathId] {
+        &self.sources
+    }
+
+    /// Its sinks, to change what is forbidden on the way.
     #[cfg_attr(not(test), expect(dead_code, reason = "commands that block one way are what changes it"))]
     pub(crate) fn sinks_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
         self.sink.iter_mut().chain(&mut self.further)
@@ -133,6 +145,8 @@ impl Path {
 pub(crate) struct Paths {
     slots: Vec<Option<Path>>,
     free: Vec<u32>,
+    /// For sources that come unannounced.
+    pub(crate) spares: Spares,
 }
 
 impl Paths {
@@ -237,6 +251,11 @@ impl Paths {
     #[cfg(test)]
     pub(crate) fn live(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// A path, and the streams in reserve for it.
+    pub(crate) fn half_and_spares(&mut self, id: PathId) -> (Option<&mut Path>, &mut Spares) {
+        (self.slots.get_mut(id.0 as usize).and_then(Option::as_mut), &mut self.spares)
     }
 
     pub(crate) fn get(&self, id: PathId) -> Option<&Path> {

@@ -84,8 +84,10 @@ impl Road<'_> {
         half.received.bytes += u64::from(length);
         half.last_packet = Some(self.now);
         half.last_packet_wall_ms = self.wall_ms;
-        if half.kind == PathKind::Rtp {
-            half.ssrc = rtcp::rtp_ssrc(packet).or(half.ssrc);
+        match half.kind {
+            PathKind::Rtp => self.paths.observe_rtp(id, packet, self.now, self.wall_ms),
+            PathKind::Rtcp => self.paths.observe_rtcp(id, packet, self.now),
+            PathKind::Opaque => {}
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     leg::Leg,
     media::{Media, Transport},
     path::{Path, PathId, PathKind, Paths},
+    quality,
     socket::Sockets,
 };
 
@@ -24,6 +25,7 @@ pub(crate) fn of_call(
     call: &Call,
     sockets: &Sockets,
     paths: &Paths,
+    now: Instant,
     wanted: impl Fn(usize) -> bool,
 ) -> CallReport {
     let parties = || call.parties().filter(|(index, _)| wanted(*index));
@@ -37,7 +39,8 @@ pub(crate) fn of_call(
     CallReport {
         created_us: call.created_wall_ms.saturating_mul(1000),
         last_signal_s: call.last_signal_wall_ms / 1000,
-        tags: parties().map(|(index, leg)| tag_status(call, index, leg, sockets, paths)).collect(),
+        tags: parties().map(|(index, leg)| tag_status(call, index, leg, sockets, paths, now)).collect(),
+        ssrcs: quality::ssrcs(parties().flat_map(|(_, leg)| &leg.medias), paths, now),
         totals,
         owner: call.owner.clone(),
         recording: call.recording.is_some(),
@@ -45,7 +48,14 @@ pub(crate) fn of_call(
     }
 }
 
-fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &Paths) -> TagStatus {
+fn tag_status(
+    call: &Call,
+    index: usize,
+    leg: &Leg,
+    sockets: &Sockets,
+    paths: &Paths,
+    now: Instant,
+) -> TagStatus {
     let of_kind = |kind| {
         move |other: usize| Subscription { tag: call.leg(other).tag.clone().unwrap_or_default(), kind }
     };
@@ -72,13 +82,20 @@ fn tag_status(call: &Call, index: usize, leg: &Leg, sockets: &Sockets, paths: &P
             .collect(),
         medias: (1..)
             .zip(&leg.medias)
-            .map(|(index, media)| media_status(index, media, leg.created_s, sockets, paths))
+            .map(|(index, media)| media_status(index, media, leg.created_s, sockets, paths, now))
             .collect(),
         ..TagStatus::default()
     }
 }
 
-fn media_status(index: u32, media: &Media, created_s: u64, sockets: &Sockets, paths: &Paths) -> MediaStatus {
+fn media_status(
+    index: u32,
+    media: &Media,
+    created_s: u64,
+    sockets: &Sockets,
+    paths: &Paths,
+    now: Instant,
+) -> MediaStatus {
     let mut flags = Vec::new();
     // A party that was offered a section and has not answered is not initialised.
     if paths[media.rtp].latch.signalled().is_some() || media.selected.is_none() {
@@ -108,9 +125,10 @@ fn media_status(index: u32, media: &Media, created_s: u64, sockets: &Sockets, pa
         index,
         kind: media.kind.clone(),
         protocol: media.protocol.clone(),
-        codec: None,
+        codec: quality::codec(paths, media.rtp),
         streams: streams.collect(),
         flags,
+        quality: quality::of_media(paths, media.rtp, now),
         ..MediaStatus::default()
     }
 }

@@ -11,11 +11,6 @@ pub(crate) fn is_version_2(packet: &[u8]) -> bool {
     packet.len() >= 8 && packet[0] >> 6 == 2
 }
 
-/// The synchronisation source of an RTP packet, `None` if it is too short for one.
-pub(crate) fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
-    Some(u32::from_be_bytes(packet.get(..12)?.last_chunk().copied()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,8 +21,6 @@ mod tests {
         assert!(is_rtcp(&packet(200)) && is_rtcp(&packet(223)) && is_rtcp(&packet(192)));
         assert!(!is_rtcp(&packet(0)) && !is_rtcp(&packet(191)) && !is_rtcp(&packet(224)));
         assert!(!is_rtcp(&[0x40, 200]) && !is_rtcp(&[]));
-        assert_eq!(rtp_ssrc(&packet(0)), Some(0x0102_0304));
-        assert_eq!(rtp_ssrc(&[0x80; 11]), None);
         assert!(!is_version_2(&[0x80; 7]) && is_version_2(&[0x80; 8]) && !is_version_2(&[0; 8]));
     }
 }

@@ -1,6 +1,7 @@
 //! A shard: some calls, their sockets and their time.
 
 mod delete;
+mod detect;
 mod ending;
 mod exchange;
 mod gate;

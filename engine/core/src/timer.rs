@@ -17,10 +17,12 @@ pub(crate) enum Timer {
     Activity,
     /// The owner hears the counters.
     Report,
+    /// Streams are rated, and what is wrong with the media is looked for.
+    Watch,
 }
 
 impl Timer {
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 5;
 }
 
 /// When each deadline of one call is due; kept by the call, in step with [`Timers`].
@@ -53,7 +55,7 @@ impl Timers {
 
     /// Takes away every deadline of a call.
     pub(crate) fn clear(&mut self, deadlines: &mut Deadlines, call: CallKey) {
-        for timer in [Timer::Lease, Timer::Remove, Timer::Activity, Timer::Report] {
+        for timer in [Timer::Lease, Timer::Remove, Timer::Activity, Timer::Report, Timer::Watch] {
             self.set(deadlines, call, timer, None);
         }
     }

@@ -1,8 +1,11 @@
 //! What the engine tells unasked: a sequenced, bounded log that clients poll with `events`.
 
-use crate::report::StreamCounters;
+use crate::{
+    quality::{MediaQuality, MediaTrouble},
+    report::StreamCounters,
+};
 
-/// Something that happened to a call with an owner.
+/// Something that happened to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Position in the engine's log; rises by one. 0 until the log gives it one.
@@ -25,6 +28,8 @@ pub enum EventKind {
         /// One per party, in order of appearance.
         legs: Vec<LegReport>,
     },
+    /// Something is wrong with its media, or is so no longer.
+    MediaTrouble(MediaTrouble),
     /// The call is over; its ports are free.
     Ended {
         /// Why and when.
@@ -89,7 +94,7 @@ pub struct LegReport {
 }
 
 /// The counters of one media section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MediaReport {
     /// Received from this party: RTP.
     pub received: StreamCounters,
@@ -97,6 +102,8 @@ pub struct MediaReport {
     pub sent: StreamCounters,
     /// Milliseconds since the last packet from this party; `None` before the first.
     pub last_packet_ms: Option<u64>,
+    /// How well this party is heard; `None` before its first packet.
+    pub quality: Option<MediaQuality>,
 }
 
 /// The answer to `events`.

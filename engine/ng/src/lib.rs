@@ -24,6 +24,7 @@ mod options;
 mod party;
 mod party_read;
 mod party_write;
+mod quality;
 mod quality_value;
 mod reply;
 mod report;
@@ -47,6 +48,7 @@ pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, Media
 pub use framer::{Framer, Message, StreamError};
 pub use lint::lint;
 pub use party::{All, Recording, RecordingOptions, Selector};
+pub use quality::{DelayFrom, MediaQuality, MediaTrouble, Trouble};
 pub use reply::{CallList, Explained, Reply, SignalReply};
 pub use report::{
     CallReport, MediaStatus, MosAverage, MosSample, Offender, SsrcQuality, SsrcReport, StreamCounters,

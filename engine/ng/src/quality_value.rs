@@ -1,10 +1,13 @@
-//! Quality per synchronisation source, and offenders, to and from the tree of a report.
+//! Quality per synchronisation source and per party, troubles and offenders, to and from the tree of
+//! a report.
 //!
-//! Names, order and types are those from which Kamailio's `mos_*` variables and OpenSIPS' statistics read.
+//! Names, order and types of the first are those from which Kamailio's `mos_*` variables and
+//! OpenSIPS' statistics read; the others are ours.
 
 use std::borrow::Cow;
 
 use crate::{
+    quality::{DelayFrom, MediaQuality, MediaTrouble, Trouble},
     report::{MosAverage, MosSample, Offender, SsrcQuality, SsrcReport},
     value::{Fields, Value},
 };
@@ -97,6 +100,87 @@ fn read_sample(value: &Value<'_>) -> Option<MosSample> {
         jitter_ms: number("jitter").unwrap_or(0).try_into().ok()?,
         loss_percent: number("packet loss").unwrap_or(0).try_into().ok()?,
         reported_at_s: number("reported at").unwrap_or(0),
+    })
+}
+
+pub(crate) fn media(of: &MediaQuality) -> Value<'_> {
+    let mut fields = Fields::default();
+    fields
+        .put_number("ssrc", of.ssrc)
+        .put_text("codec", &of.codec)
+        .put_number("expected", of.expected)
+        .put_number("lost", of.lost)
+        .put_number("late", of.late)
+        .put_number("duplicates", of.duplicates)
+        .put_number("reordered", of.reordered)
+        .put_number("burst-ratio-x100", of.burst_ratio_x100)
+        .put_number("jitter-us", of.jitter_us)
+        .put_number("jitter-max-us", of.jitter_max_us);
+    for (key, score) in [("mos-x100", of.mos_x100), ("mos-lowest-x100", of.mos_lowest_x100)] {
+        if let Some(score) = score {
+            fields.put_number(key, score);
+        }
+    }
+    if let Some(round_trip) = of.round_trip_us {
+        fields.put_number("round-trip-us", round_trip);
+    }
+    fields
+        .put_number("delay-ms", of.delay_ms)
+        .put_text("delay-from", of.delay_from.as_str())
+        .put_number("buffer-ms", of.buffer_ms);
+    fields.done()
+}
+
+pub(crate) fn read_media(value: &Value<'_>) -> Option<MediaQuality> {
+    let number = |key| value.get(key).and_then(Value::as_unsigned);
+    let short = |key| number(key).and_then(|number| u32::try_from(number).ok());
+    Some(MediaQuality {
+        ssrc: short("ssrc")?,
+        codec: Cow::Owned(value.get("codec").and_then(Value::as_str).unwrap_or_default().to_owned()),
+        expected: number("expected").unwrap_or(0),
+        lost: number("lost").unwrap_or(0),
+        late: number("late").unwrap_or(0),
+        duplicates: number("duplicates").unwrap_or(0),
+        reordered: number("reordered").unwrap_or(0),
+        burst_ratio_x100: short("burst-ratio-x100").unwrap_or(0),
+        jitter_us: number("jitter-us").unwrap_or(0),
+        jitter_max_us: number("jitter-max-us").unwrap_or(0),
+        mos_x100: short("mos-x100"),
+        mos_lowest_x100: short("mos-lowest-x100"),
+        round_trip_us: number("round-trip-us"),
+        delay_ms: short("delay-ms").unwrap_or(0),
+        delay_from: match value.get("delay-from").and_then(Value::as_str) {
+            Some("rtcp") => DelayFrom::Rtcp,
+            _ => DelayFrom::Assumed,
+        },
+        buffer_ms: short("buffer-ms").unwrap_or(0),
+    })
+}
+
+pub(crate) fn trouble(of: &MediaTrouble) -> Value<'_> {
+    let mut fields = Fields::default();
+    fields
+        .put_text("cause", of.trouble.as_str())
+        .put_text("state", if of.recovered { "recovered" } else { "begun" })
+        .put_text("tag", &of.tag)
+        .put_number("media", of.media);
+    if let Some(ssrc) = of.ssrc {
+        fields.put_number("ssrc", ssrc);
+    }
+    fields.put_number("since-ms", of.since_ms);
+    fields.done()
+}
+
+pub(crate) fn read_trouble(value: &Value<'_>) -> Option<MediaTrouble> {
+    let number = |key| value.get(key).and_then(Value::as_unsigned);
+    let cause = value.get("cause")?.as_str()?;
+    Some(MediaTrouble {
+        trouble: Trouble::ALL.into_iter().find(|trouble| trouble.as_str() == cause)?,
+        recovered: value.get("state")?.as_str()? == "recovered",
+        tag: value.get("tag")?.as_str()?.to_owned(),
+        media: number("media")?.try_into().ok()?,
+        ssrc: number("ssrc").and_then(|ssrc| ssrc.try_into().ok()),
+        since_ms: number("since-ms").unwrap_or(0),
     })
 }
 

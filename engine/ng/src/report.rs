@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use crate::event::Ended;
+use crate::{event::Ended, quality::MediaQuality};
 
 /// The state and counters of a call.
 ///
@@ -90,6 +90,8 @@ pub struct MediaStatus {
     pub ingress_ssrcs: Vec<u32>,
     /// Synchronisation sources that went to it.
     pub egress_ssrcs: Vec<u32>,
+    /// How well this party is heard; `None` before its first packet.
+    pub quality: Option<MediaQuality>,
 }
 
 /// One socket of a media section.

@@ -140,6 +140,9 @@ fn media_value(media: &MediaStatus) -> Value<'_> {
             fields.put(key, list(ssrcs, |ssrc| Value::integer(*ssrc)));
         }
     }
+    if let Some(quality) = &media.quality {
+        fields.put("quality", quality_value::media(quality));
+    }
     fields.done()
 }
 
@@ -153,6 +156,7 @@ fn read_media(value: &Value<'_>) -> Option<MediaStatus> {
         flags: read_flags(value),
         ingress_ssrcs: read_ssrc_list(value, "ingress SSRCs"),
         egress_ssrcs: read_ssrc_list(value, "egress SSRCs"),
+        quality: value.get("quality").and_then(quality_value::read_media),
     })
 }
 
@@ -265,6 +269,9 @@ fn event_value(event: &Event) -> Value<'_> {
         EventKind::CallReport { legs } => {
             fields.put_text("event", "call-report").put("legs", list(legs, leg_value));
         }
+        EventKind::MediaTrouble(trouble) => {
+            fields.put_text("event", "media-trouble").put("trouble", quality_value::trouble(trouble));
+        }
         EventKind::Ended { ended, legs } => {
             let mut inner = Fields::default();
             put_ended(ended, &mut inner);
@@ -281,6 +288,7 @@ fn read_event(value: &Value<'_>) -> Option<Event> {
     let legs = read_list(value.get("legs"), read_leg)?;
     let kind = match value.get("event")?.as_str()? {
         "call-report" => EventKind::CallReport { legs },
+        "media-trouble" => EventKind::MediaTrouble(quality_value::read_trouble(value.get("trouble")?)?),
         "ended" => EventKind::Ended { ended: read_ended(value.get("ended")?)?, legs },
         "recording-failed" => EventKind::RecordingFailed,
         _ => return None,
@@ -326,6 +334,9 @@ fn leg_media_value(media: &MediaReport) -> Value<'_> {
     if let Some(age) = media.last_packet_ms {
         fields.put_number("last-packet-ms", age);
     }
+    if let Some(quality) = &media.quality {
+        fields.put("quality", quality_value::media(quality));
+    }
     fields.done()
 }
 
@@ -334,6 +345,7 @@ fn read_leg_media(value: &Value<'_>) -> Option<MediaReport> {
         received: read_counters(value.get("received")),
         sent: read_counters(value.get("sent")),
         last_packet_ms: number(value, "last-packet-ms"),
+        quality: value.get("quality").and_then(quality_value::read_media),
     })
 }
 

@@ -3,13 +3,13 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use ng::{
-    AliasKey, All, CallList, CallReport, Cli, Command, Connect, Delete, DeleteDelay, Encoding, EndReason,
-    Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate, GateAction, Ice,
-    Learning, Lease, LegReport, List, MediaReport, MediaStatus, MessageKind, MosAverage, MosSample, Network,
-    Offender, Ping, Publish, Query, Recording, RecordingOptions, Replace, Reply, ReportAck, Request, RtcpMux,
-    Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters,
-    StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Totals,
-    TransportProtocol, Trust, Unsubscribe, Value,
+    AliasKey, All, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Encoding,
+    EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate, GateAction,
+    Ice, Learning, Lease, LegReport, List, MediaQuality, MediaReport, MediaStatus, MediaTrouble, MessageKind,
+    MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording, RecordingOptions, Replace,
+    Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat,
+    StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription,
+    SubscriptionKind, TagStatus, Totals, TransportProtocol, Trouble, Trust, Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -282,11 +282,12 @@ prop_compose! {
         others in vec((name(), select(vec![SubscriptionKind::OfferAnswer, SubscriptionKind::PubSub])), 0..2),
         streams in vec(stream(), 0..3),
         codec in option::of(name()),
+        quality in option::of(quality()),
     ) -> TagStatus {
         let subscriptions: Vec<_> = others.into_iter().map(|(tag, kind)| Subscription { tag, kind }).collect();
         let media = MediaStatus {
             index: 1, kind: "audio".to_owned(), protocol: "RTP/AVP".to_owned(), codec, streams,
-            flags: vec![Cow::Borrowed("send")], ingress_ssrcs: vec![1], egress_ssrcs: vec![2, 3],
+            flags: vec![Cow::Borrowed("send")], ingress_ssrcs: vec![1], egress_ssrcs: vec![2, 3], quality,
         };
         TagStatus {
             tag, via_branch, label, created_s, metadata: None, flags: vec![Cow::Borrowed("blocked")], subscribers: subscriptions.clone(), subscriptions, medias: vec![media],
@@ -322,6 +323,30 @@ prop_compose! {
     }
 }
 
+fn quality() -> impl Strategy<Value = MediaQuality> {
+    let whole = (any::<u32>(), name(), any::<bool>(), option::of(number()));
+    (whole, any::<[u32; 6]>(), option::of(100_u32..=450)).prop_map(
+        |((ssrc, codec, by_rtcp, round_trip_us), counts, mos_x100)| MediaQuality {
+            ssrc,
+            codec: Cow::Owned(codec),
+            expected: counts[0].into(),
+            lost: counts[1].into(),
+            late: counts[2].into(),
+            duplicates: counts[3].into(),
+            reordered: counts[4].into(),
+            burst_ratio_x100: counts[5],
+            jitter_us: 7,
+            jitter_max_us: 8,
+            mos_x100,
+            mos_lowest_x100: mos_x100,
+            round_trip_us,
+            delay_ms: 100,
+            delay_from: if by_rtcp { DelayFrom::Rtcp } else { DelayFrom::Assumed },
+            buffer_ms: 60,
+        },
+    )
+}
+
 fn offender() -> impl Strategy<Value = Offender> {
     (any::<SocketAddr>().prop_map(plain), number(), number(), number())
         .prop_map(|(address, packets, first_ms, last_ms)| Offender { address, packets, first_ms, last_ms })
@@ -350,15 +375,27 @@ prop_compose! {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let media = (counters(), counters(), option::of(number()))
-        .prop_map(|(received, sent, last_packet_ms)| MediaReport { received, sent, last_packet_ms });
+    let media = (counters(), counters(), option::of(number()), option::of(quality())).prop_map(
+        |(received, sent, last_packet_ms, quality)| MediaReport { received, sent, last_packet_ms, quality },
+    );
     let legs = vec((name(), vec(media, 0..3)).prop_map(|(tag, medias)| LegReport { tag, medias }), 0..3);
-    (number(), name(), option::of(name()), number(), option::of(ended()), option::of(legs)).prop_map(
-        |(sequence, call_id, owner, wall_ms, ended, legs)| {
-            let kind = match (ended, legs) {
-                (Some(ended), Some(legs)) => EventKind::Ended { ended, legs },
-                (None, Some(legs)) => EventKind::CallReport { legs },
-                (_, None) => EventKind::RecordingFailed,
+    let trouble = (select(Trouble::ALL.to_vec()), any::<bool>(), name(), any::<Option<u32>>(), number());
+    let trouble = trouble.prop_map(|(trouble, recovered, tag, ssrc, since_ms)| MediaTrouble {
+        trouble,
+        recovered,
+        tag,
+        media: 1,
+        ssrc,
+        since_ms,
+    });
+    let legs = option::of(legs);
+    (number(), name(), option::of(name()), number(), option::of(ended()), legs, option::of(trouble)).prop_map(
+        |(sequence, call_id, owner, wall_ms, ended, legs, trouble)| {
+            let kind = match (ended, legs, trouble) {
+                (_, _, Some(trouble)) => EventKind::MediaTrouble(trouble),
+                (Some(ended), Some(legs), None) => EventKind::Ended { ended, legs },
+                (None, Some(legs), None) => EventKind::CallReport { legs },
+                (_, None, None) => EventKind::RecordingFailed,
             };
             Event { sequence, call_id, owner, wall_ms, kind }
         },

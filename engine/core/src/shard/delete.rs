@@ -49,7 +49,8 @@ impl Shard {
         if !delay.is_zero() {
             sim::seen(Way::DeleteLater);
         }
-        let mut report = report::of_call(call, &self.sockets, &self.paths, |index| gone.contains(&index));
+        let mut report =
+            report::of_call(call, &self.sockets, &self.paths, self.now, |index| gone.contains(&index));
         let gone_at = self.now + delay;
         let call = self.calls.get_mut(key).expect("it was there a line ago");
         call.keep_report |= delete.keep_report;
@@ -105,6 +106,7 @@ impl Shard {
             for shown in &media.pairs {
                 self.sockets.release(shown.pair, &mut self.outputs);
             }
+            self.paths.sample(media.rtp, self.now, true, &mut self.counters);
             for path in [media.rtp, media.rtcp] {
                 for other in call.legs.iter().flatten().flat_map(|leg| &leg.medias) {
                     for half in [other.rtp, other.rtcp] {

@@ -46,7 +46,7 @@ impl Shard {
         if call.keep_report {
             sim::seen(Way::ReportKept);
             sim::trip(Fault::Report);
-            let mut report = report::of_call(call, &self.sockets, &self.paths, |_| true);
+            let mut report = report::of_call(call, &self.sockets, &self.paths, self.now, |_| true);
             report.ended = Some(ended);
             self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
         }

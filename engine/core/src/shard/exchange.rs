@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ng::{Learning, Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
-use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, gate, is_foreign, opening::PairRequest, record};
+use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, detect, gate, is_foreign, opening::PairRequest, record};
 use crate::{
     call::{Call, CallKey},
     latch::{Signalled, is_private},
@@ -18,6 +18,7 @@ use crate::{
     pending::{Pending, Work},
     sim::{self, Fault, Way},
     socket::{PairId, Sockets},
+    stream,
     timer::Timer,
 };
 
@@ -137,6 +138,7 @@ impl Shard {
         call.last_signal = now;
         call.last_signal_wall_ms = wall_ms;
         call.answered |= kind == Kind::Answer;
+        call.talking |= kind == Kind::Answer && !signal.early_media;
         // A further party that answers, and was offered nothing itself, was forked the offer of the
         // first one, and sends to the ports that were shown there.
         let forked = kind == Kind::Answer && !call.leg(sender).partners.contains(&receiver);
@@ -172,6 +174,7 @@ impl Shard {
             }
             show(to, plan.receiver_pair, sockets, paths);
             route(from, to, talks, paths);
+            stream::described(&sdp.media[index], from, to, paths);
             let advertised = to.selected.and_then(|pair| sockets.advertised(pair));
             signal_latches(from, plan, signal, advertised.map(|at| at.ip()), sockets, paths);
             let interfaces = sockets.interfaces();
@@ -223,6 +226,11 @@ impl Shard {
         let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
         timers.set(&mut call.deadlines, key, Timer::Remove, removal);
         gate::apply(call, paths);
+        detect::expect(call, paths, now);
+        if call.deadlines[Timer::Watch as usize].is_none() {
+            timers.set(&mut call.deadlines, key, Timer::Watch, Some(now + detect::INTERVAL));
+        }
+        paths.stock();
         let lease_ms = signal.lease_ms;
         // The check reckons the right deadline itself, from what is in force now.
         self.on_activity_check(key);

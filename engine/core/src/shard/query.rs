@@ -23,9 +23,13 @@ impl Shard {
                     };
                     wanted.iter().any(of)
                 };
-                Reply::Report(Box::new(report::of_call(call, &self.sockets, &self.paths, |index| {
-                    all || wanted.contains(&index) || partner(index)
-                })))
+                Reply::Report(Box::new(report::of_call(
+                    call,
+                    &self.sockets,
+                    &self.paths,
+                    self.now,
+                    |index| all || wanted.contains(&index) || partner(index),
+                )))
             }
             None => match self.kept.get(&query.call_id) {
                 Some(report) => Reply::Report(Box::new(report.clone())),

@@ -30,6 +30,7 @@ impl Shard {
                 Timer::Remove => self.remove_due(key),
                 Timer::Activity => self.on_activity_check(key),
                 Timer::Report => self.on_report_due(key),
+                Timer::Watch => self.on_watch_due(key),
             }
         }
         self.timed = None;

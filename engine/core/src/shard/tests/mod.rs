@@ -1,11 +1,13 @@
 //! A shard driven without a socket: whatever it opens is granted, and time is a number.
 
+mod detect;
 mod dialogue;
 mod explain;
 mod gate;
 mod media;
 mod owner;
 mod property;
+mod quality;
 mod record;
 mod sdp;
 mod sinks;

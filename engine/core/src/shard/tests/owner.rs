@@ -125,6 +125,7 @@ fn owners_hear_the_counters_once_a_second_and_nobody_else_does() {
     rig.pass(500);
     rig.rtp(A, toward_a);
     rig.pass(2_600);
+    rig.events.retain(|event| !matches!(event.kind, EventKind::MediaTrouble(_)));
     assert_eq!(rig.events.len(), 3);
     let EventKind::CallReport { legs } = &rig.events[2].kind else { panic!("{:?}", rig.events[2]) };
     let [a, b] = &legs[..] else { panic!("{legs:?}") };
