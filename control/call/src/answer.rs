@@ -75,7 +75,8 @@ impl Call {
                     let rewritten = rewritten.clone();
                     return self.ring_caller(core, status, Some(rewritten));
                 }
-                self.ask(core, Job::Early(self.answer_description(&sdp), status));
+                let description = Description { is_early: true, ..self.answer_description(&sdp) };
+                self.ask(core, Job::Early(description, status));
             }
             // An offer in an unreliable 18x is none (RFC 3262 §5).
             _ => self.ring_caller(core, status, None),
@@ -89,6 +90,7 @@ impl Call {
             is_answer: self.offer.is_some(),
             is_first: true,
             protocol: None,
+            is_early: false,
         }
     }
 
@@ -277,8 +279,14 @@ impl Call {
             return self.fail(core, 200, 111, "ACK without the answer", self.legs[index].side);
         };
         let from = self.legs[index].side;
-        let description =
-            Description { from, sdp: sdp.to_vec(), is_answer: true, is_first: false, protocol: None };
+        let description = Description {
+            from,
+            sdp: sdp.to_vec(),
+            is_answer: true,
+            is_first: false,
+            protocol: None,
+            is_early: false,
+        };
         self.ask(core, Job::LateAnswer(description));
     }
 

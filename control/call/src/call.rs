@@ -486,7 +486,7 @@ impl Call {
             grace_seconds: self.grace_seconds,
             media: self.media.clone(),
             media_name: self.media_name.clone(),
-            counters: self.counters,
+            counters: self.counters.clone(),
             setup_at: self.setup.wall,
             ring_at: self.ring.map(|moment| moment.wall),
             answer_at: self.answered.map(|moment| moment.wall),

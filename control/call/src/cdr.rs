@@ -61,7 +61,7 @@ pub struct Cdr {
     pub held: Amount,
     /// What was charged: never more than `held`.
     pub charge: Amount,
-    /// Packets and bytes the engine counted.
+    /// Packets and bytes the engine counted, and how well both voices arrived.
     pub media: CallMedia,
 }
 
@@ -103,7 +103,7 @@ pub enum Side {
 }
 
 /// Media counters of both legs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallMedia {
     /// The leg that called.
     pub caller: LegMedia,
@@ -112,10 +112,84 @@ pub struct CallMedia {
 }
 
 /// RTP that arrived from one leg, as the engine counted it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LegMedia {
     /// Packets received from this leg.
     pub packets_received: u64,
     /// Bytes received from this leg.
     pub bytes_received: u64,
+    /// How well this leg's voice arrived; none when nothing did, or the record is of an older version.
+    #[serde(default)]
+    pub quality: Option<LegQuality>,
+}
+
+/// How well one leg's voice arrived at the engine, and what the score assumes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LegQuality {
+    /// Encoding and clock, such as `PCMA/8000`; empty when unknown.
+    pub codec: String,
+    /// Packets that should have arrived.
+    pub packets_expected: u64,
+    /// Packets that never came.
+    pub packets_lost: u64,
+    /// Packets that came too late for the assumed jitter buffer.
+    pub packets_late: u64,
+    /// Packets that came twice.
+    pub packets_duplicate: u64,
+    /// Packets that came after later ones.
+    pub packets_reordered: u64,
+    /// How much longer the runs of missing packets are than by chance, in hundredths.
+    pub burst_ratio_x100: u32,
+    /// Interarrival jitter at the end (RFC 3550), in microseconds.
+    pub jitter_us: u64,
+    /// The largest it was.
+    pub jitter_max_us: u64,
+    /// Mean opinion score of the whole call in hundredths (ITU-T G.107); none for an unknown encoding.
+    pub mos_x100: Option<u32>,
+    /// That of its worst five seconds.
+    pub mos_lowest_x100: Option<u32>,
+    /// Round trip from end to end; none when the ends did not both report.
+    pub round_trip_us: Option<u64>,
+    /// The delay from mouth to ear that the scores assume.
+    pub delay_ms: u32,
+    /// Where that comes from.
+    pub delay_from: DelaySource,
+    /// The jitter buffer that the scores assume at the listener.
+    pub buffer_ms: u32,
+}
+
+/// Where a delay comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DelaySource {
+    /// A constant of the engine.
+    #[default]
+    Assumed,
+    /// RTCP of both legs.
+    Rtcp,
+}
+
+impl From<&ng::MediaQuality> for LegQuality {
+    fn from(of: &ng::MediaQuality) -> Self {
+        Self {
+            codec: of.codec.clone().into_owned(),
+            packets_expected: of.expected,
+            packets_lost: of.lost,
+            packets_late: of.late,
+            packets_duplicate: of.duplicates,
+            packets_reordered: of.reordered,
+            burst_ratio_x100: of.burst_ratio_x100,
+            jitter_us: of.jitter_us,
+            jitter_max_us: of.jitter_max_us,
+            mos_x100: of.mos_x100,
+            mos_lowest_x100: of.mos_lowest_x100,
+            round_trip_us: of.round_trip_us,
+            delay_ms: of.delay_ms,
+            delay_from: match of.delay_from {
+                ng::DelayFrom::Assumed => DelaySource::Assumed,
+                ng::DelayFrom::Rtcp => DelaySource::Rtcp,
+            },
+            buffer_ms: of.buffer_ms,
+        }
+    }
 }

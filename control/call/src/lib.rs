@@ -29,7 +29,7 @@ mod state;
 mod store;
 mod wall;
 
-pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, LegMedia, Side};
+pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, DelaySource, LegMedia, LegQuality, Side};
 pub use config::{ExchangeConfig, Limits, Local, Times};
 pub use counters::Counters;
 pub use directory::{

@@ -6,7 +6,7 @@ use ng::{
     CallReport, Command, Delete, DeleteDelay, Ice, Lease, LegReport, Replace, Signal, TransportProtocol,
 };
 
-use crate::{CallMedia, ExchangeConfig, LegMedia, Side};
+use crate::{CallMedia, ExchangeConfig, LegMedia, LegQuality, Side};
 
 /// The engine's tag for each side of a call: ours, so that they outlive forks and restarts.
 pub(crate) fn tag(side: Side) -> &'static str {
@@ -29,6 +29,8 @@ pub(crate) struct Description {
     pub(crate) is_first: bool,
     /// The profile the other side wants.
     pub(crate) protocol: Option<TransportProtocol>,
+    /// It came with a response before the answer: nobody has to send yet.
+    pub(crate) is_early: bool,
 }
 
 /// The command that passes `description`, whose message came from `source`, through the engine.
@@ -53,6 +55,7 @@ pub(crate) fn signal(
         // A phone behind a NAT describes an address that nobody can reach.
         received_from: source,
         transport_protocol: description.protocol,
+        early_media: description.is_early,
         // Neither phones nor carriers are helped by candidates that lead past the engine.
         ice: Some(Ice::Remove),
         supports_load_limit: true,
@@ -103,7 +106,7 @@ pub(crate) fn other(side: Side) -> Side {
     }
 }
 
-/// The counters of a report, RTP only.
+/// The counters of a report, RTP only, and its quality.
 pub(crate) fn counters(report: &CallReport) -> CallMedia {
     let mut media = CallMedia::default();
     for party in &report.tags {
@@ -113,11 +116,13 @@ pub(crate) fn counters(report: &CallReport) -> CallMedia {
             leg.packets_received += stream.stats.packets;
             leg.bytes_received += stream.stats.bytes;
         }
+        let voice = party.medias.iter().filter(|media| media.kind == "audio");
+        leg.quality = voice.filter_map(|media| media.quality.as_ref()).next().map(LegQuality::from);
     }
     media
 }
 
-/// The counters of an event.
+/// The counters and the quality of an event.
 pub(crate) fn event_counters(legs: &[LegReport]) -> CallMedia {
     let mut media = CallMedia::default();
     for report in legs {
@@ -126,6 +131,10 @@ pub(crate) fn event_counters(legs: &[LegReport]) -> CallMedia {
             leg.packets_received += section.received.packets;
             leg.bytes_received += section.received.bytes;
         }
+        // Voice comes first in a description; what is not voice has no score.
+        let qualities = || report.medias.iter().filter_map(|section| section.quality.as_ref());
+        let voice = qualities().find(|quality| quality.mos_x100.is_some()).or_else(|| qualities().next());
+        leg.quality = voice.map(LegQuality::from);
     }
     media
 }
@@ -167,7 +176,8 @@ mod tests {
             limits: Limits::default(),
             times: Times::default(),
         };
-        let description = Description { from, sdp: Vec::new(), is_answer, is_first, protocol: None };
+        let description =
+            Description { from, sdp: Vec::new(), is_answer, is_first, protocol: None, is_early: false };
         match signal(&config, "c", &description, None, 5) {
             Command::Offer(signal) | Command::Answer(signal) => {
                 assert_eq!((signal.epoch, signal.lease_ms, signal.keep_report), (Some(3), Some(5), true));

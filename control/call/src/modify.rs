@@ -130,6 +130,7 @@ impl Call {
             is_answer: false,
             is_first: false,
             protocol: (index == 0).then(|| self.protocol(core)).flatten(),
+            is_early: false,
         };
         let Some(to) = self.opposite(index) else {
             return core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
@@ -303,6 +304,7 @@ impl Call {
                     is_answer: !late,
                     is_first: false,
                     protocol: None,
+                    is_early: false,
                 };
                 self.ask(core, Job::Modified(description, server));
             }

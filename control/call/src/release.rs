@@ -368,7 +368,7 @@ impl Call {
             currency: self.currency,
             held: self.held,
             charge,
-            media: self.counters,
+            media: self.counters.clone(),
         }
     }
 

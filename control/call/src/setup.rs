@@ -178,6 +178,7 @@ impl Call {
                     is_answer: false,
                     is_first: true,
                     protocol,
+                    is_early: false,
                 };
                 self.ask(core, Job::Offer(description));
             }

@@ -1,6 +1,6 @@
 //! What each request of a call does to the tables, inside the group's transaction.
 
-use call::{AccountId, CallId, Cdr, JournalEntry, StoreReply, StoreRequest};
+use call::{AccountId, CallId, Cdr, DelaySource, JournalEntry, StoreReply, StoreRequest};
 use ledger::{Amount, Coverage, HoldState, LedgerAccount, Rate, TransferKind};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -256,10 +256,14 @@ fn write_cdr(
     cdr.charge = charged;
     let record =
         serde_json::to_string(&cdr).map_err(|error| StoreError::row("cdr", cdr.call.as_str(), error))?;
+    let [caller, callee] = [&cdr.media.caller, &cdr.media.callee].map(|leg| leg.quality.as_ref());
+    // Both are of one engine, and of one delay between the two.
+    let either = caller.or(callee);
     connection
         .prepare_cached(
-            "INSERT INTO cdr (call, account, end_at_ms, charge, shortfall, record)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO cdr (call, account, end_at_ms, charge, shortfall, record,
+                              caller_mos_x100, callee_mos_x100, mos_delay_from, mos_buffer_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             cdr.call.as_str(),
@@ -267,7 +271,14 @@ fn write_cdr(
             stored_ms(cdr.end_at.0),
             charged.nanos(),
             shortfall.nanos(),
-            record
+            record,
+            caller.and_then(|quality| quality.mos_x100),
+            callee.and_then(|quality| quality.mos_x100),
+            either.map(|quality| match quality.delay_from {
+                DelaySource::Assumed => "assumed",
+                DelaySource::Rtcp => "rtcp",
+            }),
+            either.map(|quality| quality.buffer_ms),
         ])?;
     Ok(())
 }

@@ -116,7 +116,8 @@ fn sha256(text: &str) -> String {
 }
 
 /// In the order of their numbers, which start at 1. One that was released is never edited.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first_paid_call.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_first_paid_call.sql"), include_str!("migrations/0002_quality.sql")];
 
 #[cfg(test)]
 mod tests {
@@ -148,7 +149,7 @@ mod tests {
             let connection = open(&path, TIMEOUT).unwrap();
             let count: u32 =
                 connection.query_row("SELECT count(*) FROM migration", [], |row| row.get(0)).unwrap();
-            assert_eq!(count, 1);
+            assert_eq!(usize::try_from(count).unwrap(), MIGRATIONS.len());
         }
     }
 

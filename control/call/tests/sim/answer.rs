@@ -19,6 +19,8 @@ fn early_media_passes_the_engine_once_per_description() {
     assert_eq!(world.engines[0].calls.values().next().expect("a call").sources.len(), 2);
     pair.carrier.send(&mut world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
     assert!(body(pair.phone.expect(&mut world, 200).body()).ends_with("a=engine\r\n"));
+    let early = &world.engines[0].calls.values().next().expect("a call").early;
+    assert_eq!(*early, [false, true, false], "the engine waits for nobody's media before the answer");
 }
 
 #[test]

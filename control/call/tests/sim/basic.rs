@@ -81,6 +81,10 @@ fn a_paid_call_is_held_dialled_charged_and_recorded_once() {
     assert_eq!(cdr.wait_ms, 2300);
     assert_eq!(cdr.media.caller.packets_received, 50);
     assert_eq!(cdr.media.callee.packets_received, 49);
+    let quality = cdr.media.callee.quality.as_ref().expect("both voices have their quality");
+    assert_eq!((quality.codec.as_str(), quality.mos_x100, quality.packets_lost), ("PCMA/8000", Some(430), 1));
+    assert_eq!((quality.delay_ms, quality.buffer_ms), (100, 60));
+    assert!(cdr.media.caller.quality.is_some());
     assert_eq!(world.engines[0].calls.len(), 0, "the report was acknowledged");
     pair.phone.expect_nothing(&mut world);
     pair.carrier.expect_nothing(&mut world);

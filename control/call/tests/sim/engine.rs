@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ng::{
-    CallList, CallReport, Command, EndReason, Ended, MediaStatus, Reply, SignalReply, StreamCounters,
-    StreamStatus, TagStatus,
+    CallList, CallReport, Command, EndReason, Ended, MediaQuality, MediaStatus, Reply, SignalReply,
+    StreamCounters, StreamStatus, TagStatus,
 };
 
 /// One engine process.
@@ -27,6 +27,8 @@ pub(crate) struct EngineCall {
     pub(crate) sources: Vec<Option<IpAddr>>,
     /// Each description and whether it was an answer, in order.
     pub(crate) heard: Vec<(bool, String)>,
+    /// Whether each was said to come before the answer, in order.
+    pub(crate) early: Vec<bool>,
 }
 
 impl ModelEngine {
@@ -68,6 +70,7 @@ impl ModelEngine {
                 let call = self.calls.entry(signal.call_id.clone()).or_default();
                 call.lease_ms = signal.lease_ms.expect("our calls have a lease");
                 call.sources.push(signal.received_from);
+                call.early.push(signal.early_media);
                 call.heard.push((is_answer, String::from_utf8_lossy(&signal.sdp).into_owned()));
                 let mut sdp = signal.sdp.clone();
                 sdp.extend_from_slice(b"a=engine\r\n");
@@ -125,6 +128,15 @@ fn report(ended: Option<Ended>) -> CallReport {
                 stats: StreamCounters { packets, bytes: packets * 172, errors: 0 },
                 ..StreamStatus::default()
             }],
+            quality: Some(MediaQuality {
+                codec: "PCMA/8000".into(),
+                expected: packets + 1,
+                lost: 1,
+                mos_x100: Some(430),
+                delay_ms: 100,
+                buffer_ms: 60,
+                ..MediaQuality::default()
+            }),
             ..MediaStatus::default()
         }],
         ..TagStatus::default()

@@ -27,6 +27,32 @@ fn a_call_is_held_charged_and_recorded() {
 }
 
 #[test]
+fn a_record_has_the_quality_of_both_voices_in_columns_of_its_own() {
+    let fixture = Fixture::new("10");
+    let client = fixture.store();
+    let mut record = cdr(&call_id(1), Amount::ZERO);
+    record.media.caller.quality = Some(call::LegQuality {
+        mos_x100: Some(431),
+        delay_from: call::DelaySource::Rtcp,
+        buffer_ms: 60,
+        ..call::LegQuality::default()
+    });
+    let request = StoreRequest::Settle { call: call_id(1), charge: Amount::ZERO, cdr: record.clone() };
+    assert_eq!(client.ask(request), StoreReply::Done);
+    let admin = fixture.admin();
+    assert_eq!(admin.cdrs(None, 1).unwrap()[0].cdr.media, record.media);
+    let columns: (Option<u32>, Option<u32>, String, u32) = admin
+        .connection()
+        .query_row(
+            "SELECT caller_mos_x100, callee_mos_x100, mos_delay_from, mos_buffer_ms FROM cdr",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .unwrap();
+    assert_eq!(columns, (Some(431), None, "rtcp".to_owned(), 60));
+}
+
+#[test]
 fn the_same_request_again_moves_nothing_further() {
     let fixture = Fixture::new("10");
     let client = fixture.store();
