@@ -6,15 +6,19 @@
 //!     cargo build --release -p tollgate -p benches && target/release/relay-bench --rounds 5 --calls 500 --seconds 10
 #![forbid(unsafe_code)]
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+mod engines;
+
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
 use load::{Calls, Tally, Traffic, cpu};
 use serde::Serialize;
+
+use engines::{ENGINES, Engine, Running};
 
 /// Costs of a relayed packet, side by side
 #[derive(Parser)]
@@ -45,55 +49,9 @@ struct Options {
     json: bool,
 }
 
-/// A column of the bench: a name, and how it is started.
-struct Engine {
-    name: &'static str,
-    start: fn(&Path, SocketAddr) -> Command,
-}
-
-const ENGINES: [Engine; 4] = [
-    Engine { name: "tollgate io_uring", start: |here, ng| tollgate(here, ng, "uring") },
-    Engine { name: "tollgate epoll", start: |here, ng| tollgate(here, ng, "epoll") },
-    Engine { name: "tokio-uring relay", start: baseline },
-    Engine { name: "rtpengine user space", start: rtpengine },
-];
-
-const PORT_MIN: u16 = 20_000;
-const PORT_MAX: u16 = 60_000;
 /// Before anything is counted: caches warm up, every stream is confirmed, and rtpengine, which settles on a source
 /// after three seconds, has settled in all but the small size.
 const WARM_UP: Duration = Duration::from_secs(4);
-
-fn tollgate(here: &Path, ng: SocketAddr, driver: &str) -> Command {
-    let mut command = Command::new(here.join("tollgate"));
-    command
-        .args(["engine", "--workers", "1", "--driver", driver, "--interface", &ng.ip().to_string()])
-        .args(["--listen-ng", &ng.to_string()])
-        .args(["--port-min", &PORT_MIN.to_string(), "--port-max", &PORT_MAX.to_string()]);
-    command
-}
-
-fn baseline(here: &Path, ng: SocketAddr) -> Command {
-    let mut command = Command::new(here.join("baseline-tokio-uring"));
-    command.arg(ng.to_string());
-    command
-}
-
-fn rtpengine(_here: &Path, ng: SocketAddr) -> Command {
-    let mut command = Command::new("rtpengine");
-    command
-        .args([
-            "--config-file=none",
-            "--table=-1",
-            "--num-threads=1",
-            "--foreground",
-            "--log-stderr",
-            "--log-level=4",
-        ])
-        .args([format!("--interface={}", ng.ip()), format!("--listen-ng={ng}")])
-        .args([format!("--port-min={PORT_MIN}"), format!("--port-max={PORT_MAX}")]);
-    command
-}
 
 /// One turn of one engine.
 #[derive(Serialize)]
@@ -101,16 +59,6 @@ struct Turn {
     process_ns_per_packet: u64,
     machine_ns_per_packet: u64,
     packets: Tally,
-}
-
-/// Ends with its owner.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _already_gone = self.0.kill();
-        let _status = self.0.wait();
-    }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -142,14 +90,8 @@ fn main() -> anyhow::Result<ExitCode> {
 fn take_turn(engine: &Engine, here: &Path, options: &Options) -> anyhow::Result<Turn> {
     let ng = UdpSocket::bind((options.ip, 0))?.local_addr()?;
     let mut command = (engine.start)(here, ng);
-    let running = Running(
-        command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("it does not start; tests/run installs what is not ours, --only leaves it out")?,
-    );
-    let pid = running.0.id();
+    let running = Running::start(&mut command)?;
+    let pid = running.pid();
     let traffic = Traffic::open(options.ip)?;
     let (caller, callee) = traffic.addresses()?;
     let calls = Calls::set_up(ng, options.calls, caller, callee)?;

@@ -1,6 +1,7 @@
 //! Calls set up over NG: for each, where the caller and the callee have to send.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -37,7 +38,7 @@ impl Calls {
     ) -> anyhow::Result<Calls> {
         let mut client = Client::new(engine)?;
         client.await_pong()?;
-        let mut calls = Calls { client, prefix: format!("load-{}", std::process::id()), relays: Vec::new() };
+        let mut calls = Calls { client, prefix: prefix(), relays: Vec::new() };
         for index in 0..count {
             let call_id = format!("{}-{index}", calls.prefix);
             let offer =
@@ -62,6 +63,12 @@ impl Calls {
         }
         Ok(())
     }
+}
+
+/// Unlike that of any other calls of ours.
+fn prefix() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("load-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn sdp(address: SocketAddr) -> String {

@@ -10,5 +10,5 @@ pub mod ng;
 pub mod packet;
 pub mod traffic;
 
-pub use calls::Calls;
+pub use calls::{Calls, Relay};
 pub use traffic::{Tally, Traffic};

@@ -34,6 +34,18 @@ impl Client {
     /// # Errors
     /// No answer within two seconds, an answer that is no JSON, or the engine's own error text.
     pub fn ask(&mut self, request: &Value) -> anyhow::Result<Value> {
+        let answer = self.answer(request)?;
+        match answer["result"].as_str() {
+            Some("ok" | "pong") => Ok(answer),
+            _ => bail!("{} is answered {answer}", request["command"]),
+        }
+    }
+
+    /// Asks, and returns the answer's dictionary whatever its `result` is.
+    ///
+    /// # Errors
+    /// No answer within two seconds, or an answer that is no JSON.
+    pub fn answer(&mut self, request: &Value) -> anyhow::Result<Value> {
         self.requests_count += 1;
         let cookie = format!("{}_{}", std::process::id(), self.requests_count);
         let message = format!("{cookie} {request}");
@@ -48,12 +60,7 @@ impl Client {
                 }
                 let answer = std::str::from_utf8(&buffer[..length]).context("the answer is not UTF-8")?;
                 let Some(body) = answer.strip_prefix(&cookie) else { continue };
-                let value: Value =
-                    serde_json::from_str(body.trim_start()).context("the answer is not JSON")?;
-                return match value["result"].as_str() {
-                    Some("ok" | "pong") => Ok(value),
-                    _ => bail!("{} is answered {value}", request["command"]),
-                };
+                return serde_json::from_str(body.trim_start()).context("the answer is not JSON");
             }
         }
         bail!("no answer to {}", request["command"])

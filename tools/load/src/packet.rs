@@ -19,6 +19,12 @@ pub fn write(packet: &mut [u8; PACKET_BYTES], ssrc: u32, number: u32, sent_ns: u
     }
 }
 
+/// A receiver report of nothing ([RFC 3550 §6.4.2](https://www.rfc-editor.org/rfc/rfc3550#section-6.4.2)).
+pub fn report(ssrc: u32) -> [u8; 8] {
+    let [a, b, c, d] = ssrc.to_be_bytes();
+    [0x80, 201, 0, 1, a, b, c, d]
+}
+
 /// The stream and the send time of an intact packet; `None` for anything else.
 pub fn read(packet: &[u8]) -> Option<(u32, u64)> {
     if packet.len() != PACKET_BYTES || packet[..2] != [0x80, 0] {

@@ -16,6 +16,8 @@ use crate::packet::{self, PACKET_BYTES};
 pub struct Traffic {
     caller: UdpSocket,
     callee: UdpSocket,
+    /// Where both send RTCP from, if they do.
+    rtcp: Option<[UdpSocket; 2]>,
 }
 
 /// What went out and what came back.
@@ -51,7 +53,17 @@ impl Traffic {
     /// # Errors
     /// If a socket cannot be had.
     pub fn open(ip: IpAddr) -> anyhow::Result<Traffic> {
-        Ok(Traffic { caller: end(ip)?, callee: end(ip)? })
+        Ok(Traffic { caller: end(ip)?, callee: end(ip)?, rtcp: None })
+    }
+
+    /// The same, and each end sends a report when it begins to talk. Reports are not counted.
+    ///
+    /// # Errors
+    /// If a socket cannot be had.
+    pub fn open_with_rtcp(ip: IpAddr) -> anyhow::Result<Traffic> {
+        let (caller, caller_rtcp) = pair(ip)?;
+        let (callee, callee_rtcp) = pair(ip)?;
+        Ok(Traffic { caller, callee, rtcp: Some([caller_rtcp, callee_rtcp]) })
     }
 
     /// The addresses to write into SDP: caller, callee.
@@ -113,6 +125,14 @@ impl Traffic {
                         socket.send_to(&bytes, to).with_context(|| format!("to {to}"))?;
                         sent += 1;
                     }
+                    if let Some([caller, callee]) = self.rtcp.as_ref().filter(|_| round == 0) {
+                        for (socket, to, ssrc) in
+                            [(caller, relay.for_caller, ssrc), (callee, relay.for_callee, ssrc + 1)]
+                        {
+                            let to = SocketAddr::new(to.ip(), to.port() + 1);
+                            socket.send_to(&packet::report(ssrc), to).with_context(|| format!("to {to}"))?;
+                        }
+                    }
                 }
             }
         }
@@ -170,6 +190,20 @@ fn end(ip: IpAddr) -> anyhow::Result<UdpSocket> {
         );
     }
     Ok(socket)
+}
+
+/// An even port and the odd one after it (RFC 3550 §11).
+fn pair(ip: IpAddr) -> anyhow::Result<(UdpSocket, UdpSocket)> {
+    for _ in 0..100 {
+        let rtp = end(ip)?;
+        let port = rtp.local_addr()?.port();
+        if port % 2 == 0
+            && let Ok(rtcp) = UdpSocket::bind((ip, port + 1))
+        {
+            return Ok((rtp, rtcp));
+        }
+    }
+    anyhow::bail!("no pair of ports is free on {ip}")
 }
 
 fn nanoseconds(started: Instant) -> u64 {
