@@ -30,6 +30,8 @@ impl Exchange {
             }
             // Nothing that is charged hangs on it.
             ng::EventKind::RecordingFailed => {}
+            // Whoever asked was answered so, and asked elsewhere.
+            ng::EventKind::Refused { .. } => {}
         });
     }
 

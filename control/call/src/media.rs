@@ -146,7 +146,7 @@ pub(crate) fn silence_ms(legs: &[LegReport]) -> Option<u64> {
 
 /// Whether another engine may take what this one refused.
 pub(crate) fn is_engine_full(text: &str) -> bool {
-    [ng::Reply::PARALLEL_SESSION_LIMIT, ng::Reply::OUT_OF_PORTS].contains(&text)
+    ng::Refusal::ALL.iter().any(|reason| reason.text() == text)
 }
 
 fn leg_mut<'a>(media: &'a mut CallMedia, name: &str) -> Option<&'a mut LegMedia> {

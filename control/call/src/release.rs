@@ -415,6 +415,8 @@ impl Call {
         let moment = self.earlier(core, back.saturating_add(silent));
         let (q850, cause) = match ended.reason {
             ng::EndReason::MediaTimeout => (102, "media timeout"),
+            ng::EndReason::OfferTimeout => (102, "offer timeout"),
+            ng::EndReason::FinalTimeout => (31, "longest call of the engine"),
             ng::EndReason::LeaseEnded => (102, "lease ended"),
             ng::EndReason::Shutdown => (41, "media engine shut down"),
             ng::EndReason::Fault => (41, "media engine fault"),

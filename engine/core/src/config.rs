@@ -1,4 +1,4 @@
-//! What a shard is told at its start, and never after.
+//! What a shard is told at its start, and what of it may change later.
 
 use std::time::Duration;
 
@@ -27,6 +27,17 @@ impl ShardConfig {
     }
 }
 
+/// What may change while calls go on.
+#[derive(Debug, Clone)]
+pub struct LiveConfig {
+    /// Where new socket pairs are opened. Those that are open stay, on an interface that went too.
+    pub interfaces: Interfaces,
+    /// DSCP byte of what new sockets send where a call names none.
+    pub tos: u8,
+    /// Counts and times, for calls that are there too; those of owners and reports stay as they were.
+    pub limits: Limits,
+}
+
 /// Counts and times of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -52,6 +63,8 @@ pub struct Limits {
     pub silent_timeout: Duration,
     /// The same while nobody has answered.
     pub offer_timeout: Duration,
+    /// A call ends after so long whatever it does.
+    pub final_timeout: Option<Duration>,
     /// How long a deleted call without an owner can be revived by a new offer.
     pub delete_delay: Duration,
     /// A lease is cut to this.
@@ -74,6 +87,7 @@ impl Default for Limits {
             media_timeout: Duration::from_secs(60),
             silent_timeout: Duration::from_secs(3600),
             offer_timeout: Duration::from_secs(3600),
+            final_timeout: None,
             delete_delay: Duration::from_secs(30),
             lease_max: Duration::from_secs(24 * 3600),
             recordings_max: 0,

@@ -1,6 +1,6 @@
 //! What a shard counted since its start, each drop under its reason.
 
-use ng::Trouble;
+use ng::{Refusal, Trouble};
 use rtp::quality::{JITTER_BOUNDS_MS, MOS_BOUNDS, Sample};
 
 /// Why a datagram was not forwarded.
@@ -97,8 +97,6 @@ pub struct Counters {
     pub commands_refused: u64,
     /// Commands refused for a stale epoch.
     pub stale_epochs: u64,
-    /// Offers and answers refused because no port was left.
-    pub ports_exhausted: u64,
     /// Final reports kept now.
     pub reports_live: u64,
     /// Final reports pushed out or expired before anybody acknowledged them.
@@ -123,6 +121,7 @@ pub struct Counters {
     /// Troubles that began, in order of [`Trouble::ALL`].
     troubles: [u64; Trouble::ALL.len()],
     drops: [u64; DropReason::ALL.len()],
+    refusals: [u64; Refusal::ALL.len()],
 }
 
 impl Counters {
@@ -155,6 +154,15 @@ impl Counters {
         }
         self.jitter_buckets[bucket(&JITTER_BOUNDS_MS, sample.jitter_ms)] += 1;
         self.jitter_sum_ms += u64::from(sample.jitter_ms);
+    }
+
+    /// New calls refused for this reason; for want of ports, known calls' offers and answers too.
+    pub const fn refusals(&self, reason: Refusal) -> u64 {
+        self.refusals[reason as usize]
+    }
+
+    pub(crate) const fn refused(&mut self, reason: Refusal) {
+        self.refusals[reason as usize] += 1;
     }
 
     pub(crate) const fn dropped(&mut self, reason: DropReason) {

@@ -63,7 +63,12 @@ pub enum InterfaceParseError {
 
 /// All interfaces; never empty. The first one's name is where a call goes that names none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interfaces(Vec<Interface>);
+pub struct Interfaces {
+    /// By the index that a socket pair remembers: those that went too, as long as they have pairs.
+    all: Vec<Interface>,
+    /// Indices of those that calls are given, in order of preference.
+    order: Vec<usize>,
+}
 
 impl Interfaces {
     /// These, in order of preference.
@@ -71,20 +76,51 @@ impl Interfaces {
     /// # Errors
     /// There is none.
     pub fn new(interfaces: Vec<Interface>) -> Result<Self, InterfaceParseError> {
-        if interfaces.is_empty() { Err(InterfaceParseError::None) } else { Ok(Self(interfaces)) }
+        if interfaces.is_empty() {
+            return Err(InterfaceParseError::None);
+        }
+        Ok(Self { order: (0..interfaces.len()).collect(), all: interfaces })
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Interface> {
-        self.0.iter()
+        self.order.iter().map(|index| &self.all[*index])
     }
 
+    /// How many indices there are.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     pub(crate) fn get(&self, index: usize) -> &Interface {
-        &self.0[index]
+        &self.all[index]
+    }
+
+    /// Whether calls are given it still.
+    pub(crate) fn is_current(&self, index: usize) -> bool {
+        self.order.contains(&index)
+    }
+
+    /// Takes over other ones. One that stays keeps its index; that of one that went is given away when it is not `used`.
+    pub(crate) fn replace(&mut self, wanted: &Self, used: impl Fn(usize) -> bool) {
+        let mut order: Vec<Option<usize>> = Vec::new();
+        for interface in wanted.iter() {
+            let known = |index: &usize| self.all[*index] == *interface && !order.contains(&Some(*index));
+            order.push((0..self.all.len()).find(known));
+        }
+        for (place, interface) in wanted.iter().enumerate() {
+            if order[place].is_some() {
+                continue;
+            }
+            let free = (0..self.all.len()).find(|index| !order.contains(&Some(*index)) && !used(*index));
+            let index = free.unwrap_or(self.all.len());
+            match self.all.get_mut(index) {
+                Some(gone) => *gone = interface.clone(),
+                None => self.all.push(interface.clone()),
+            }
+            order[place] = Some(index);
+        }
+        self.order = order.into_iter().flatten().collect();
     }
 
     /// Index of the address to use: of the name and family if there is one, else of the name,
@@ -93,17 +129,21 @@ impl Interfaces {
     /// `internal` and `external`, where no interface has that name, are the older way to ask
     /// for IPv4 and IPv6.
     pub(crate) fn choose(&self, name: Option<&str>, ipv4: bool) -> usize {
+        let first = self.order[0];
+        let first_name = self.all[first].name.as_str();
         let (name, ipv4) = match name {
-            Some(name) if self.0.iter().any(|interface| interface.name == name) => (name, ipv4),
-            Some("internal") => (self.0[0].name.as_str(), true),
-            Some("external") => (self.0[0].name.as_str(), false),
-            _ => (self.0[0].name.as_str(), ipv4),
+            Some(name) if self.iter().any(|interface| interface.name == name) => (name, ipv4),
+            Some("internal") => (first_name, true),
+            Some("external") => (first_name, false),
+            _ => (first_name, ipv4),
         };
         let of_name = |interface: &&Interface| interface.name == name;
-        let position = |wanted: &dyn Fn(&Interface) -> bool| self.0.iter().position(wanted);
-        position(&|interface| of_name(&interface) && interface.address.is_ipv4() == ipv4)
-            .or_else(|| position(&|interface| of_name(&interface)))
-            .unwrap_or(0)
+        let find = |wanted: &dyn Fn(&Interface) -> bool| {
+            self.order.iter().copied().find(|index| wanted(&self.all[*index]))
+        };
+        find(&|interface| of_name(&interface) && interface.address.is_ipv4() == ipv4)
+            .or_else(|| find(&|interface| of_name(&interface)))
+            .unwrap_or(first)
     }
 }
 

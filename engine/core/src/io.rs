@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::Range};
 
-use crate::recording::RecordingNote;
+use crate::{config::LiveConfig, recording::RecordingNote};
 
 /// A socket of a shard: a dense number, given out again only after [`Output::CloseSocket`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +48,10 @@ pub enum Input<'a> {
         /// The recording.
         recording: RecordingId,
     },
+    /// New calls are refused for this reason from now on, or taken again. Calls that are known go on.
+    Admission(Option<ng::Refusal>),
+    /// Other settings are in force.
+    Live(Box<LiveConfig>),
     /// A deadline passed.
     Tick,
     /// The engine stops: every call ends, with its report and its event.
@@ -132,6 +136,6 @@ pub enum Output {
         /// The answer.
         reply: ng::Reply,
     },
-    /// Something happened to a call with an owner. Its sequence number is 0: the engine's log gives it one.
+    /// Something happened to a call with an owner, or to one that was refused. Its sequence number is 0: the engine's log gives it one.
     Event(ng::Event),
 }

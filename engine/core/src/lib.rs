@@ -37,7 +37,7 @@ mod socket;
 mod stream;
 mod timer;
 
-pub use config::{Limits, ShardConfig};
+pub use config::{Limits, LiveConfig, ShardConfig};
 pub use counters::{Counters, DropReason};
 pub use interface::{Interface, InterfaceParseError, Interfaces};
 pub use io::{Input, OpenError, Output, RecordingId, SocketId};

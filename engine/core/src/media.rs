@@ -136,6 +136,12 @@ impl Media {
         if peer.is_none() { self.selected } else { None }
     }
 
+    /// The interface of the pair that this party is shown now.
+    pub(crate) fn selected_interface(&self) -> Option<usize> {
+        let selected = self.pairs.iter().find(|shown| Some(shown.pair) == self.selected)?;
+        Some(selected.interface)
+    }
+
     /// Forgets the oldest pair that is not in use, if there are as many as there may be.
     pub(crate) fn oldest_surplus(
         &mut self,

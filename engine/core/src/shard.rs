@@ -1,5 +1,6 @@
 //! A shard: some calls, their sockets and their time.
 
+mod admit;
 mod delete;
 mod detect;
 mod ending;
@@ -64,6 +65,7 @@ pub struct Shard {
     counters: Counters,
     /// What tags and session numbers of our own are drawn from.
     chance: StdRng,
+    admission: admit::Admission,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
     /// The call whose deadline is being handled, or that is being shut down.
@@ -97,6 +99,7 @@ impl Shard {
             made: Made::new(),
             counters: Counters::default(),
             chance: StdRng::seed_from_u64(seed),
+            admission: admit::Admission::default(),
             current: None,
             timed: None,
             now: Instant::ZERO,
@@ -149,6 +152,11 @@ impl Shard {
         &self.counters
     }
 
+    /// Calls alive now.
+    pub fn calls_live(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Free port pairs, over all addresses.
     pub fn free_port_pairs(&self) -> usize {
         self.sockets.free_pairs()
@@ -172,6 +180,8 @@ impl Shard {
             Input::SocketOpened { socket, result } => self.on_socket_opened(socket, result),
             Input::SocketError { .. } => self.counters.socket_errors += 1,
             Input::RecordingFailed { recording } => self.on_recording_failed(recording),
+            Input::Admission(closed) => self.on_admission(closed),
+            Input::Live(live) => self.on_live(*live),
             Input::Tick => self.on_tick(),
             Input::Shutdown => self.on_shutdown(),
         }

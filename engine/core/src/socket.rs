@@ -1,7 +1,10 @@
 //! Socket pairs: asked for, opened, bound to a media's paths, closed, their ports given back
 //! (`adr/0003-a-socket-outlives-its-remotes.md`).
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::{HashSet, VecDeque},
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::{
     call::CallKey,
@@ -20,8 +23,10 @@ pub(crate) struct PairId(u32);
 #[derive(Debug)]
 pub(crate) struct Sockets {
     interfaces: Interfaces,
-    /// One per interface, by index; interfaces of the same address share the first one's.
-    ports: Vec<Ports>,
+    range: PortRange,
+    /// One per address.
+    ports: Vec<(IpAddr, Ports)>,
+    /// Which of them each interface has, by its index.
     shared: Vec<usize>,
     sockets: Vec<Socket>,
     free_sockets: Vec<u32>,
@@ -58,21 +63,40 @@ struct Pair {
 
 impl Sockets {
     pub(crate) fn new(interfaces: Interfaces, range: &PortRange) -> Self {
-        let shared = (0..interfaces.len())
-            .map(|index| {
-                let address = interfaces.get(index).address;
-                (0..index).find(|&other| interfaces.get(other).address == address).unwrap_or(index)
-            })
-            .collect();
-        let ports = (0..interfaces.len()).map(|_| Ports::new(range)).collect();
-        Self {
+        let mut sockets = Self {
             interfaces,
-            ports,
-            shared,
+            range: *range,
+            ports: Vec::new(),
+            shared: Vec::new(),
             sockets: Vec::new(),
             free_sockets: Vec::new(),
             pairs: Vec::new(),
             free_pairs: Vec::new(),
+        };
+        sockets.share_ports();
+        sockets
+    }
+
+    /// Takes over other interfaces. Pairs that are there stay where they are.
+    pub(crate) fn replace_interfaces(&mut self, wanted: &Interfaces) {
+        let used: HashSet<usize> = self.pairs.iter().flatten().map(|pair| pair.interface).collect();
+        self.interfaces.replace(wanted, |index| used.contains(&index));
+        self.share_ports();
+    }
+
+    /// Gives every interface the ports of its address: those that it had, or all.
+    fn share_ports(&mut self) {
+        let mut before = std::mem::take(&mut self.ports);
+        self.shared.clear();
+        for index in 0..self.interfaces.len() {
+            let address = self.interfaces.get(index).address;
+            let of_address = |(known, _): &(IpAddr, Ports)| *known == address;
+            let shared = self.ports.iter().position(of_address).unwrap_or_else(|| {
+                let known = before.iter().position(of_address).map(|known| before.swap_remove(known));
+                self.ports.push(known.unwrap_or_else(|| (address, Ports::new(&self.range))));
+                self.ports.len() - 1
+            });
+            self.shared.push(shared);
         }
     }
 
@@ -84,7 +108,7 @@ impl Sockets {
         tos: u8,
         outputs: &mut VecDeque<Output>,
     ) -> Option<PairId> {
-        let port = self.ports[self.shared[interface]].take()?;
+        let port = self.ports[self.shared[interface]].1.take()?;
         let pair = match self.free_pairs.pop() {
             Some(index) => PairId(index),
             None => {
@@ -199,10 +223,10 @@ impl Sockets {
         self.sockets.len() - self.free_sockets.len()
     }
 
-    /// Free pairs, over all addresses.
+    /// Free pairs, over all addresses that calls are given.
     pub(crate) fn free_pairs(&self) -> usize {
-        let owns = |index: &usize| self.shared[*index] == *index;
-        (0..self.ports.len()).filter(owns).map(|index| self.ports[index].free_count()).sum()
+        let current = |address: IpAddr| self.interfaces.iter().any(|interface| interface.address == address);
+        self.ports.iter().filter(|(address, _)| current(*address)).map(|(_, ports)| ports.free_count()).sum()
     }
 
     pub(crate) fn interfaces(&self) -> &Interfaces {
@@ -243,7 +267,7 @@ impl Sockets {
         let slot = &mut self.pairs[pair.0 as usize];
         if slot.as_ref().is_some_and(|owner| owner.released && owner.live == 0) {
             let owner = slot.take().expect("it was there a line ago");
-            self.ports[self.shared[owner.interface]].give_back(owner.port);
+            self.ports[self.shared[owner.interface]].1.give_back(owner.port);
             self.free_sockets.extend(owner.sockets.map(|id| id.0));
             self.free_pairs.push(pair.0);
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     quality::{MediaQuality, MediaTrouble},
+    refusal::Refusal,
     report::StreamCounters,
 };
 
@@ -39,6 +40,13 @@ pub enum EventKind {
     },
     /// What was recorded could not be kept: the recording is over, the call goes on.
     RecordingFailed,
+    /// New calls were refused, this one last. Told at the first, and then once a second at most.
+    Refused {
+        /// Why.
+        reason: Refusal,
+        /// How many for any reason since this was told last.
+        calls: u64,
+    },
 }
 
 /// Why and when a call ended.
@@ -57,8 +65,12 @@ pub struct Ended {
 pub enum EndReason {
     /// By `delete`.
     Deleted,
-    /// No packet arrived for longer than the media timeout.
+    /// No stream had a packet for longer than its timeout.
     MediaTimeout,
+    /// Nobody answered for longer than the offer timeout.
+    OfferTimeout,
+    /// It was as long as a call may be.
+    FinalTimeout,
     /// The lease ran out.
     LeaseEnded,
     /// The engine shut down in order.
@@ -69,14 +81,23 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 5] =
-        [Self::Deleted, Self::MediaTimeout, Self::LeaseEnded, Self::Shutdown, Self::Fault];
+    pub const ALL: [Self; 7] = [
+        Self::Deleted,
+        Self::MediaTimeout,
+        Self::OfferTimeout,
+        Self::FinalTimeout,
+        Self::LeaseEnded,
+        Self::Shutdown,
+        Self::Fault,
+    ];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
             Self::MediaTimeout => "media-timeout",
+            Self::OfferTimeout => "offer-timeout",
+            Self::FinalTimeout => "final-timeout",
             Self::LeaseEnded => "lease-ended",
             Self::Shutdown => "shutdown",
             Self::Fault => "fault",

@@ -26,6 +26,7 @@ mod party_read;
 mod party_write;
 mod quality;
 mod quality_value;
+mod refusal;
 mod reply;
 mod report;
 mod report_value;
@@ -49,6 +50,7 @@ pub use framer::{Framer, Message, StreamError};
 pub use lint::lint;
 pub use party::{All, Recording, RecordingOptions, Selector};
 pub use quality::{DelayFrom, MediaQuality, MediaTrouble, Trouble};
+pub use refusal::Refusal;
 pub use reply::{CallList, Explained, Reply, SignalReply};
 pub use report::{
     CallReport, MediaStatus, MosAverage, MosSample, Offender, SsrcQuality, SsrcReport, StreamCounters,

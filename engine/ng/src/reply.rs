@@ -45,6 +45,14 @@ impl Reply {
     pub const PARALLEL_SESSION_LIMIT: &str = "Parallel session limit reached";
     /// Text for used-up ports; proxies fail over on it.
     pub const OUT_OF_PORTS: &str = "Ran out of ports";
+    /// Text for a load average at its limit.
+    pub const LOAD_LIMIT: &str = "Load limit exceeded";
+    /// Text for processors that are too busy.
+    pub const CPU_LIMIT: &str = "CPU usage limit exceeded";
+    /// Text for too many bytes a second.
+    pub const BANDWIDTH_LIMIT: &str = "Bandwidth limit exceeded";
+    /// Text of an engine that takes no new call before it ends.
+    pub const DRAINING: &str = "Draining";
     /// Text of `query` and `answer` for a call that is not there.
     pub const UNKNOWN_CALL: &str = "Unknown call-id";
     /// Text of `delete` for a call that is not there.

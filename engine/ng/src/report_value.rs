@@ -11,6 +11,7 @@ use std::{
 use crate::{
     event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport},
     quality_value,
+    refusal::Refusal,
     report::{
         CallReport, MediaStatus, StreamCounters, StreamStatus, Subscription, SubscriptionKind, TagStatus,
         Totals,
@@ -280,6 +281,12 @@ fn event_value(event: &Event) -> Value<'_> {
         EventKind::RecordingFailed => {
             fields.put_text("event", "recording-failed");
         }
+        EventKind::Refused { reason, calls } => {
+            fields
+                .put_text("event", "refused")
+                .put_text("reason", reason.as_str())
+                .put_number("calls", *calls);
+        }
     }
     fields.done()
 }
@@ -291,6 +298,11 @@ fn read_event(value: &Value<'_>) -> Option<Event> {
         "media-trouble" => EventKind::MediaTrouble(quality_value::read_trouble(value.get("trouble")?)?),
         "ended" => EventKind::Ended { ended: read_ended(value.get("ended")?)?, legs },
         "recording-failed" => EventKind::RecordingFailed,
+        "refused" => {
+            let word = value.get("reason")?.as_str()?;
+            let reason = Refusal::ALL.into_iter().find(|reason| reason.as_str() == word)?;
+            EventKind::Refused { reason, calls: number(value, "calls")? }
+        }
         _ => return None,
     };
     Some(Event {

@@ -6,9 +6,9 @@ use ng::{
     AliasKey, All, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Encoding,
     EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate, GateAction,
     Ice, Learning, Lease, LegReport, List, MediaQuality, MediaReport, MediaStatus, MediaTrouble, MessageKind,
-    MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording, RecordingOptions, Replace,
-    Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat,
-    StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription,
+    MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording, RecordingOptions, Refusal,
+    Replace, Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport,
+    Stat, StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription,
     SubscriptionKind, TagStatus, Totals, TransportProtocol, Trouble, Trust, Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -378,7 +378,6 @@ fn event() -> impl Strategy<Value = Event> {
     let media = (counters(), counters(), option::of(number()), option::of(quality())).prop_map(
         |(received, sent, last_packet_ms, quality)| MediaReport { received, sent, last_packet_ms, quality },
     );
-    let legs = vec((name(), vec(media, 0..3)).prop_map(|(tag, medias)| LegReport { tag, medias }), 0..3);
     let trouble = (select(Trouble::ALL.to_vec()), any::<bool>(), name(), any::<Option<u32>>(), number());
     let trouble = trouble.prop_map(|(trouble, recovered, tag, ssrc, since_ms)| MediaTrouble {
         trouble,
@@ -388,17 +387,19 @@ fn event() -> impl Strategy<Value = Event> {
         ssrc,
         since_ms,
     });
-    let legs = option::of(legs);
-    (number(), name(), option::of(name()), number(), option::of(ended()), legs, option::of(trouble)).prop_map(
-        |(sequence, call_id, owner, wall_ms, ended, legs, trouble)| {
-            let kind = match (ended, legs, trouble) {
-                (_, _, Some(trouble)) => EventKind::MediaTrouble(trouble),
-                (Some(ended), Some(legs), None) => EventKind::Ended { ended, legs },
-                (None, Some(legs), None) => EventKind::CallReport { legs },
-                (_, None, None) => EventKind::RecordingFailed,
-            };
-            Event { sequence, call_id, owner, wall_ms, kind }
-        },
+    let legs =
+        vec((name(), vec(media, 0..3)).prop_map(|(tag, medias)| LegReport { tag, medias }), 0..3).boxed();
+    let refused = (select(Refusal::ALL.to_vec()), number())
+        .prop_map(|(reason, calls)| EventKind::Refused { reason, calls });
+    let kind = prop_oneof![
+        (ended(), legs.clone()).prop_map(|(ended, legs)| EventKind::Ended { ended, legs }),
+        legs.prop_map(|legs| EventKind::CallReport { legs }),
+        refused,
+        Just(EventKind::RecordingFailed),
+        trouble.prop_map(EventKind::MediaTrouble),
+    ];
+    (number(), name(), option::of(name()), number(), kind).prop_map(
+        |(sequence, call_id, owner, wall_ms, kind)| Event { sequence, call_id, owner, wall_ms, kind },
     )
 }
 

@@ -39,15 +39,10 @@ impl Shard {
         let key = match self.calls.by_name(&signal.call_id) {
             Some(key) => key,
             None if kind == Kind::Answer => return self.refuse(id, Reply::UNKNOWN_CALL),
-            None if self.calls.len() >= self.limits.calls_max => {
-                let text = Reply::PARALLEL_SESSION_LIMIT;
-                if !signal.supports_load_limit {
-                    return self.refuse(id, text);
-                }
-                self.counters.commands_refused += 1;
-                return self.reply(id, Reply::LoadLimit(text.to_owned()));
-            }
             None => {
+                if let Some(reason) = self.closed_to_calls() {
+                    return self.refuse_call(id, &signal.call_id, reason, signal.supports_load_limit);
+                }
                 self.counters.calls_begun += 1;
                 self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms))
             }

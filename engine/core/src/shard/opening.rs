@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ng::Reply;
+use ng::{Refusal, Reply};
 
 use super::Shard;
 use crate::{
@@ -38,7 +38,10 @@ impl Shard {
     pub(super) fn settle(&mut self, id: u64, key: CallKey, result: Result<(), &'static str>) {
         match result {
             Err(text) => {
-                self.counters.ports_exhausted += u64::from(text == Reply::OUT_OF_PORTS);
+                if text == Reply::OUT_OF_PORTS {
+                    let name = self.calls.get(key).map(|call| call.name.clone()).unwrap_or_default();
+                    self.note_refusal(&name, Refusal::Ports);
+                }
                 self.roll_back(key);
                 self.refuse(id, text);
             }
@@ -145,7 +148,11 @@ impl PairRequest<'_> {
         let interface = sockets.interfaces().choose(leg.interface.as_deref(), ipv4);
         let media = &mut leg.medias[index];
         let latched = media.selected.filter(|_| self.latching);
-        if let Some(pair) = latched.or_else(|| media.pair_for(peer, interface)) {
+        // What a party was shown on an interface that has gone is good for as long as its call.
+        let gone = media.selected_interface().filter(|index| !sockets.interfaces().is_current(*index));
+        let known =
+            latched.or_else(|| media.pair_for(peer, gone?)).or_else(|| media.pair_for(peer, interface));
+        if let Some(pair) = known {
             sim::seen(if latched.is_some() { Way::PairLatched } else { Way::PairReused });
             return Some(pair);
         }

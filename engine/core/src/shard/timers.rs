@@ -1,6 +1,7 @@
 //! What happens by itself: deadlines of calls that have passed.
 
 use ng::EndReason;
+use rtp::units::Instant;
 
 use super::{REPORT_INTERVAL, Shard};
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     event,
     io::Output,
     leg::Role,
+    media::Media,
     sim::{self, Fault},
     timer::Timer,
 };
@@ -44,34 +46,38 @@ impl Shard {
         self.timers.set(&mut call.deadlines, key, Timer::Report, Some(next));
     }
 
-    /// Has a packet arrived within the timeout that is in force? If not the call ends.
+    /// Is any stream of the call alive, and may the call go on at all? If not it ends.
+    ///
+    /// A stream on hold is alive for the silent timeout after its last packet, another one for the media timeout; a call
+    /// is while any stream is. Until somebody answers, the offer timeout is in force instead.
     pub(super) fn on_activity_check(&mut self, key: CallKey) {
         let Some(call) = self.calls.get_mut(key) else { return };
         // What a subscriber does or does not says nothing about the call it hears.
-        let medias = || {
-            call.parties().filter(|(_, leg)| leg.role != Role::Subscriber).flat_map(|(_, leg)| &leg.medias)
+        let parties = || call.parties().filter(|(_, leg)| leg.role != Role::Subscriber).map(|(_, leg)| leg);
+        let limits = &self.limits;
+        let last_of = |media: &Media| {
+            let packets = [media.rtp, media.rtcp].map(|path| self.paths[path].last_packet);
+            packets.into_iter().flatten().fold(call.last_signal, Instant::max)
         };
-        let last_packet = medias()
-            .flat_map(|media| [media.rtp, media.rtcp])
-            .filter_map(|path| self.paths[path].last_packet)
-            .max();
-        let described = || call.parties().filter(|(_, leg)| leg.described).flat_map(|(_, leg)| &leg.medias);
-        let silent = described().any(|media| !media.refused)
-            && described()
+        let last = parties().flat_map(|leg| &leg.medias).map(last_of);
+        let last = last.fold(call.last_signal, Instant::max);
+        let (silent_at, reason) = if call.answered {
+            let described = parties().filter(|leg| leg.described).flat_map(|leg| &leg.medias);
+            let held = described
                 .filter(|media| !media.refused)
-                .any(|media| !media.direction.sends() || !media.direction.receives());
-        let timeout = match (call.answered, silent) {
-            (false, _) => self.limits.offer_timeout,
-            (true, true) => self.limits.silent_timeout,
-            (true, false) => self.limits.media_timeout,
+                .filter(|media| !media.direction.sends() || !media.direction.receives())
+                .map(|media| last_of(media) + limits.silent_timeout);
+            (held.fold(last + limits.media_timeout, Instant::max), EndReason::MediaTimeout)
+        } else {
+            (last + limits.offer_timeout, EndReason::OfferTimeout)
         };
-        let last = last_packet.map_or(call.last_signal, |packet| packet.max(call.last_signal));
-        let due = last + timeout;
+        let final_at = limits.final_timeout.map(|limit| call.created + limit).filter(|at| *at <= silent_at);
+        let (due, reason) = final_at.map_or((silent_at, reason), |at| (at, EndReason::FinalTimeout));
         if due > self.now {
             self.timers.set(&mut call.deadlines, key, Timer::Activity, Some(due));
             return;
         }
         self.counters.calls_timed_out += 1;
-        self.end_call(key, EndReason::MediaTimeout);
+        self.end_call(key, reason);
     }
 }

@@ -172,7 +172,7 @@ fn used_up_ports_refuse_and_leave_nothing_behind() {
     let other = |sdp| Signal { call_id: "d".into(), ..from_a(sdp) };
     assert_eq!(rig.offer(other(sdp(A, ""))).error(), "Ran out of ports");
     assert_eq!(rig.calls(), ["c"]);
-    assert_eq!(rig.shard.counters().ports_exhausted, 1);
+    assert_eq!(rig.shard.counters().refusals(ng::Refusal::Ports), 1);
     rig.delete(at_once("c"));
     assert_eq!(rig.open.len(), 0);
     assert!(rig.offer(other(sdp(A, ""))).port() > 0, "ports come back");

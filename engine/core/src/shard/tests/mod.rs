@@ -1,9 +1,11 @@
 //! A shard driven without a socket: whatever it opens is granted, and time is a number.
 
+mod admit;
 mod detect;
 mod dialogue;
 mod explain;
 mod gate;
+mod live;
 mod media;
 mod owner;
 mod property;
@@ -12,6 +14,7 @@ mod record;
 mod sdp;
 mod sinks;
 mod subscribe;
+mod timeouts;
 
 use std::{
     collections::{HashMap, HashSet},
