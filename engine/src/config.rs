@@ -13,6 +13,7 @@ use driver::Choice;
 use engine_core::Interfaces;
 use thiserror::Error;
 
+use crate::load::LoadLimits;
 use crate::recorder::RecordingConfig;
 
 pub use edge::Service;
@@ -42,12 +43,20 @@ pub struct Config {
     pub timeout: Duration,
     /// The same while every party is on hold.
     pub silent_timeout: Duration,
+    /// The same while nobody has answered.
+    pub offer_timeout: Duration,
+    /// A call ends after so long, whatever it does. Default: however long it takes.
+    pub final_timeout: Option<Duration>,
+    /// How long SIGTERM waits for live calls.
+    pub drain_timeout: Duration,
     /// How long a deleted call can be revived by a new offer.
     pub delete_delay: Duration,
     /// TOS or traffic-class byte of media.
     pub tos: u8,
     /// Live calls at most, over all workers.
     pub sessions_max: usize,
+    /// Under which load no new call is taken.
+    pub load: LoadLimits,
     /// Filter of log lines, as `tracing` filters are written.
     pub log: String,
     /// Presets of options that a message may name.

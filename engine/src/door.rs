@@ -174,6 +174,11 @@ impl Door {
         Self { templates, ..self }
     }
 
+    /// Other presets from now on.
+    pub(crate) fn set_templates(&mut self, templates: Templates) {
+        self.templates = templates;
+    }
+
     /// A datagram of somebody who may ask came to a listener.
     pub(crate) fn datagram(&mut self, now_ns: u64, listener: usize, from: SocketAddr, bytes: &[u8]) {
         let (cookie, document) = match ng::split_cookie(bytes) {

@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::config::{EdgeConfig, Peers, Service};
+use crate::drain::Readiness;
 pub(crate) use bell::Bell;
 pub(crate) use counters::Counters;
 pub(crate) use tls::Certificates;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     certificates: Option<Certificates>,
     /// The page of metrics.
     page: Box<dyn Fn() -> String + Send + Sync>,
+    readiness: Readiness,
 }
 
 /// Who is answered over streams.
@@ -185,9 +187,10 @@ impl Shared {
         callers: Callers,
         certificates: Option<Certificates>,
         page: Box<dyn Fn() -> String + Send + Sync>,
+        readiness: Readiness,
     ) -> Self {
         let peers = ArcSwap::from_pointee(callers);
-        Self { bell, counters, answers_bytes: Arc::default(), peers, certificates, page }
+        Self { bell, counters, answers_bytes: Arc::default(), peers, certificates, page, readiness }
     }
 }
 

@@ -5,17 +5,23 @@
 //! shard; the door's thread answers NG over UDP and hands commands to the shard that has the call.
 #![forbid(unsafe_code)]
 
+mod beat;
 mod config;
 mod door;
+mod drain;
 mod edge;
 mod limits;
+mod load;
 mod meter;
 mod page;
 mod recorder;
+mod reload;
 mod run;
 mod throttle;
 mod worker;
 
 pub use config::{Config, ConfigError, Import, RawConfig, Service};
+pub use drain::Readiness;
 pub use edge::TlsError;
+pub use load::LoadLimits;
 pub use run::{Engine, RunError, run};

@@ -56,7 +56,7 @@ fn covers_sessions(room: u64, sessions_max: usize) -> bool {
 }
 
 /// Sockets of one worker when all its ports are in use on all addresses.
-fn sockets_wanted(config: &Config) -> u64 {
+pub(crate) fn sockets_wanted(config: &Config) -> u64 {
     let addresses: HashSet<_> = config.interfaces.iter().map(|interface| interface.address).collect();
     let ports = u64::from(config.port_max - config.port_min) + 1;
     let share = ports.div_ceil(2).div_ceil(u64::from(config.workers)) * 2;

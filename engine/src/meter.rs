@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use engine_core::DropReason;
 use metrics::{Counter, Gauge};
-use ng::Trouble;
+use ng::{Refusal, Trouble};
 use quality::QualityMeter;
 
 use crate::door::DoorCounters;
@@ -228,7 +228,6 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         trouble("recordings_failed", shard.recordings_failed),
         fine("commands_refused", shard.commands_refused),
         trouble("stale_epochs", shard.stale_epochs),
-        trouble("ports_exhausted", shard.ports_exhausted),
         trouble("reports_lost", shard.reports_lost),
         trouble("faults", shard.faults),
         trouble("socket_errors", shard.socket_errors),
@@ -244,6 +243,7 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         trouble("recorded_lost", worker.recorded_lost),
     ];
     all.extend(Trouble::ALL.map(|trouble| fine(trouble_name(trouble), shard.troubles(trouble))));
+    all.extend(Refusal::ALL.map(|reason| trouble(refused(reason), shard.refusals(reason))));
     all.extend(DropReason::ALL.map(|reason| {
         let (name, value) = (reason.as_str(), shard.drops(reason));
         Count { name, value, trouble: true, drop: true }
@@ -259,6 +259,18 @@ const fn trouble_name(trouble: Trouble) -> &'static str {
         Trouble::Looped => "troubles_looped_media",
         Trouble::SsrcCollision => "troubles_ssrc_collision",
         Trouble::LateMedia => "troubles_late_media",
+    }
+}
+
+/// The metric's name of a reason to refuse a call.
+const fn refused(reason: Refusal) -> &'static str {
+    match reason {
+        Refusal::Sessions => "refused_sessions",
+        Refusal::Ports => "refused_ports",
+        Refusal::Load => "refused_load",
+        Refusal::Cpu => "refused_cpu",
+        Refusal::Bandwidth => "refused_bandwidth",
+        Refusal::Draining => "refused_draining",
     }
 }
 

@@ -8,20 +8,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam::channel::{self, Receiver, Sender};
 use driver::{
-    Driver, Kind, MailReceiver, MailSender, Options, StartError, Termination, Waker, mailbox, pin_to,
+    Clock, Driver, Kind, MailReceiver, MailSender, Options, Signals, StartError, Waker, mailbox, pin_to,
 };
 use engine_core::{Interfaces, Limits, PortRange, Shard, ShardConfig};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use thiserror::Error;
 
+use crate::beat::Beat;
 use crate::config::{Config, Service};
 use crate::door::{Door, DoorThread, Gate, Hatch, hatch};
+use crate::drain::{Ending, Farewell, Leaving, Next, Readiness};
 use crate::edge::{Bell, Callers, Certificates, Counters as EdgeCounters, EdgeThread, Shared, TlsError};
 use crate::limits::sockets_per_worker;
+use crate::load::{Gauge, Rate};
 use crate::meter::{DoorMeter, EdgeMeter, WorkerMeter};
 use crate::page::Page;
 use crate::recorder::{RECORDINGS_MAX, Recorder, RecorderThread, Tape};
@@ -99,44 +103,88 @@ pub enum RunError {
     },
 }
 
-/// Runs an engine until SIGTERM or SIGINT.
+/// Runs an engine until it is told to end.
 ///
-/// Calls are not ended politely: peers see media stop, and whoever drives a call sees the engine gone.
+/// SIGTERM lets live calls finish: no new one is taken meanwhile, and whatever is left after `drain-timeout`, or at a second
+/// signal, is ended with its report and event. SIGINT ends at once. SIGHUP asks `reread` for the configuration, with which
+/// calls go on; its error is the reason why nothing changed. `set_log` is given the filter of log lines afterwards.
 ///
 /// # Errors
 /// [`RunError`], when it cannot start or a worker ends by itself.
-pub fn run(config: Config) -> Result<(), RunError> {
-    let termination = Termination::block().map_err(kernel("a signal descriptor"))?;
-    let engine = Engine::start(&config)?;
-    let endings = engine.endings.clone();
-    let signals = engine.ended.clone();
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let name = termination.wait().unwrap_or("an unreadable signal");
-            // Nobody listens only when the engine has ended already.
-            let _ended = signals.send(Ending::Signal(name));
-        })
-        .map_err(kernel("a thread"))?;
-    let ending = endings.recv().unwrap_or(Ending::Signal("nothing"));
-    engine.stop();
-    match ending {
-        Ending::Signal(name) => {
-            tracing::info!(signal = name, "ended");
-            Ok(())
+pub fn run(
+    config: Config,
+    mut reread: impl FnMut() -> Result<Config, String>,
+    mut set_log: impl FnMut(&str),
+) -> Result<(), RunError> {
+    let signals = Signals::block().map_err(kernel("a signal descriptor"))?;
+    let mut engine = Engine::start(&config)?;
+    let ended = engine.ended.clone();
+    let waiting = move || {
+        // Nobody listens only when the engine has ended already.
+        while let Ok(signal) = signals.wait()
+            && ended.send(Ending::Signal(signal)).is_ok()
+        {}
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(waiting).map_err(kernel("a thread"))?;
+    let mut leaving = Leaving::new(config.workers, config.drain_timeout);
+    loop {
+        let next = match leaving.until_ns() {
+            None => engine.endings.recv().ok(),
+            Some(until_ns) => {
+                let left_ns = until_ns.saturating_sub(Clock::monotonic_ns());
+                engine.endings.recv_timeout(Duration::from_nanos(left_ns)).ok()
+            }
+        };
+        let now_ns = Clock::monotonic_ns();
+        let next = match next {
+            Some(ending) => leaving.on(now_ns, ending),
+            None => leaving.on_time(now_ns),
+        };
+        match next {
+            Next::Wait => {}
+            Next::Reload => {
+                let result = reread().and_then(|config| engine.reload(config).map_err(|error| said(&error)));
+                match result {
+                    Ok(()) => {
+                        set_log(&engine.config.log);
+                        leaving.set_limit(engine.config.drain_timeout);
+                    }
+                    Err(reason) => tracing::error!(reason, "not reloaded: nothing has changed"),
+                }
+            }
+            Next::Drain => {
+                tracing::info!(
+                    limit_s = engine.config.drain_timeout.as_secs(),
+                    "draining: no new call is taken"
+                );
+                engine.drain();
+            }
+            Next::End(why) => {
+                tracing::info!(why, "ending");
+                engine.stop();
+                tracing::info!("ended");
+                return Ok(());
+            }
+            Next::Fail { name, reason } => {
+                engine.stop();
+                return Err(RunError::Thread { name, reason });
+            }
         }
-        Ending::Thread { name, reason } => Err(RunError::Thread { name, reason }),
     }
 }
 
 /// A running engine.
 #[derive(Debug)]
 pub struct Engine {
+    /// In force.
+    pub(crate) config: Config,
     door: DoorThread,
     edge: Option<EdgeThread>,
     workers: Vec<WorkerThread>,
     recorder: Option<RecorderThread>,
     kinds: Vec<Kind>,
+    beat: Beat,
+    readiness: Readiness,
     endings: Receiver<Ending>,
     ended: Sender<Ending>,
 }
@@ -145,14 +193,8 @@ pub struct Engine {
 #[derive(Debug)]
 struct WorkerThread {
     mail: MailSender<WorkerMail>,
+    rate: Rate,
     thread: JoinHandle<()>,
-}
-
-/// Why an engine ends.
-#[derive(Debug)]
-enum Ending {
-    Signal(&'static str),
-    Thread { name: String, reason: String },
 }
 
 impl Engine {
@@ -165,13 +207,7 @@ impl Engine {
         let streams = listen_for_streams(config)?;
         let certificates = config.edge.identity.as_ref().map(Certificates::load).transpose()?;
         let page = Page::new();
-        for (address, error) in unavailable(&config.interfaces) {
-            tracing::warn!(
-                %address,
-                %error,
-                "this interface's address cannot be used: calls on it are refused until it can"
-            );
-        }
+        say_unavailable(&config.interfaces);
         let sockets_max = sockets_per_worker(config);
         let instance = instance()?;
         let port_seed = seed()?;
@@ -181,7 +217,7 @@ impl Engine {
         });
         let recorder = recorder.transpose()?;
         let (hatch, door_mail) = hatch();
-        let (ended, endings) = channel::bounded(usize::from(config.workers) + 2);
+        let (ended, endings) = channel::bounded(usize::from(config.workers) * 2 + ENDINGS_BESIDES);
 
         let mut workers = Vec::new();
         let mut kinds = Vec::new();
@@ -204,6 +240,8 @@ impl Engine {
         let mail: Vec<_> = workers.iter().map(|worker| worker.mail.clone()).collect();
         let recorder = recorder.map(|recorder| page.within(|| recorder.start(mail.clone())));
         let recorder = recorder.transpose().map_err(kernel("a thread"))?;
+        let told = workers.iter().map(|worker| (worker.mail.clone(), worker.rate.clone())).collect();
+        let beat = Beat::start(config.load, told).map_err(kernel("a thread"))?;
         let door = Door::new(workers.len(), instance.clone()).with_templates(config.templates.clone());
         let door_ended = ended.clone();
         let panicked = move || {
@@ -216,7 +254,9 @@ impl Engine {
         let meter = page.within(DoorMeter::new);
         let door = DoorThread::start(door, gate, sockets, (hatch, door_mail), mail, meter, panicked)
             .map_err(kernel("a thread"))?;
-        let edge = Self::start_edge(config, bell, streams, certificates, page, ended.clone())?;
+        let readiness = Readiness::default();
+        let told = readiness.clone();
+        let edge = Self::start_edge(config, bell, streams, certificates, page, told, ended.clone())?;
         let listening = door.addresses().iter().fold(String::new(), |mut list, address| {
             let _infallible = write!(list, "{}{address}", if list.is_empty() { "" } else { ", " });
             list
@@ -232,7 +272,8 @@ impl Engine {
         for (service, address) in edge.iter().flat_map(EdgeThread::addresses) {
             tracing::info!(%address, "{} listens", service.key());
         }
-        Ok(Self { door, edge, workers, recorder, kinds, endings, ended })
+        let config = config.clone();
+        Ok(Self { config, door, edge, workers, recorder, kinds, beat, readiness, endings, ended })
     }
 
     /// Starts the thread of the streams, if there is any listener.
@@ -242,6 +283,7 @@ impl Engine {
         streams: Vec<(Service, TcpListener)>,
         certificates: Option<Certificates>,
         page: Page,
+        readiness: Readiness,
         ended: Sender<Ending>,
     ) -> Result<Option<EdgeThread>, RunError> {
         if streams.is_empty() {
@@ -254,7 +296,7 @@ impl Engine {
             page.render()
         });
         let callers = Callers::new(&config.edge, &config.peers);
-        let shared = Arc::new(Shared::new(bell, counters, callers, certificates, page));
+        let shared = Arc::new(Shared::new(bell, counters, callers, certificates, page, readiness));
         let panicked = move || {
             let ending = Ending::Thread { name: "edge".to_owned(), reason: "a panic".to_owned() };
             // Nobody listens only when the engine is being stopped.
@@ -288,8 +330,35 @@ impl Engine {
         &self.kinds
     }
 
+    /// Where each worker takes mail.
+    pub(crate) fn mail(&self) -> impl Iterator<Item = &MailSender<WorkerMail>> {
+        self.workers.iter().map(|worker| &worker.mail)
+    }
+
+    /// The thread that looks at the load.
+    pub(crate) fn beat(&self) -> &Beat {
+        &self.beat
+    }
+
+    /// Who answers NG.
+    pub(crate) fn door(&self) -> &DoorThread {
+        &self.door
+    }
+
+    /// Whether new calls should be sent here.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
+    /// Takes no new call from now on. Calls that are known go on.
+    pub fn drain(&self) {
+        self.readiness.drain();
+        self.beat.drain();
+    }
+
     /// Ends all calls and threads.
     pub fn stop(self) {
+        self.beat.stop();
         if let Some(edge) = self.edge {
             edge.stop();
         }
@@ -328,11 +397,14 @@ impl Plan {
         let waker = Waker::new().map_err(kernel("an event descriptor"))?;
         let (mail, receiver) = mailbox(waker.clone(), MAIL_MAX);
         let (ready, is_ready) = channel::bounded(1);
+        let gauge = Gauge::default();
+        let rate = gauge.rate();
+        let farewell = Farewell::new(ended.clone());
         let worker = self.index;
         let name = format!("worker-{worker}");
         let thread_name = name.clone();
         let body = move || {
-            let made = match self.make(waker, receiver, hatch) {
+            let made = match self.make(waker, receiver, hatch, gauge, farewell) {
                 Ok((made, kind)) => {
                     // The starter waits for this and is there.
                     let _waits = ready.send(Ok(kind));
@@ -353,7 +425,7 @@ impl Plan {
         };
         let thread = thread::Builder::new().name(thread_name).spawn(body).map_err(kernel("a thread"))?;
         match is_ready.recv() {
-            Ok(Ok(kind)) => Ok((WorkerThread { mail, thread }, kind)),
+            Ok(Ok(kind)) => Ok((WorkerThread { mail, rate, thread }, kind)),
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let name = format!("worker-{worker}");
@@ -368,6 +440,8 @@ impl Plan {
         waker: Waker,
         mail: MailReceiver<WorkerMail>,
         hatch: Hatch,
+        gauge: Gauge,
+        farewell: Farewell,
     ) -> Result<(Worker, Kind), RunError> {
         let worker = self.index;
         if let Some(core) = self.core {
@@ -381,8 +455,14 @@ impl Plan {
         let kind = driver.kind();
         let shard = Shard::new(self.shard, self.seed);
         let meter = self.page.within(|| WorkerMeter::new(worker));
-        Ok((Worker::new(driver, shard, mail, hatch, self.tape, meter), kind))
+        Ok((Worker::new(driver, shard, mail, hatch, self.tape, meter).watched_by(gauge, farewell), kind))
     }
+}
+
+/// An error and what it came from, in one line.
+fn said(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 /// Binds the NG sockets.
@@ -400,6 +480,17 @@ fn listen_for_streams(config: &Config) -> Result<Vec<(Service, TcpListener)>, Ru
         Err(source) => Err(RunError::ListenStream { key: service.key(), address: *address, source }),
     };
     config.edge.listeners.iter().map(bind).collect()
+}
+
+/// Warns of addresses that calls would be refused on.
+pub(crate) fn say_unavailable(interfaces: &Interfaces) {
+    for (address, error) in unavailable(interfaces) {
+        tracing::warn!(
+            %address,
+            %error,
+            "this interface's address cannot be used: calls on it are refused until it can"
+        );
+    }
 }
 
 /// Addresses of interfaces that no socket can be bound to, and why. Not an error: an address may move here later.
@@ -421,19 +512,26 @@ fn shard_config(config: &Config, index: u16, port_seed: u64, instance: &str) -> 
     let mut shard = ShardConfig::new(config.interfaces.clone(), ports);
     shard.marker = instance.to_owned();
     shard.tos = config.tos;
-    shard.limits = Limits {
+    shard.limits = shard_limits(config);
+    shard
+}
+
+/// Counts and times of one shard.
+pub(crate) fn shard_limits(config: &Config) -> Limits {
+    Limits {
         // Calls fall on shards by a hash, so that each may carry its share, rounded up.
         calls_max: config.sessions_max.div_ceil(usize::from(config.workers)),
         media_timeout: config.timeout,
         silent_timeout: config.silent_timeout,
+        offer_timeout: config.offer_timeout,
+        final_timeout: config.final_timeout,
         delete_delay: config.delete_delay,
         recordings_max: match config.recording {
             Some(_) => RECORDINGS_MAX.div_ceil(usize::from(config.workers)),
             None => 0,
         },
         ..Limits::default()
-    };
-    shard
+    }
 }
 
 /// The name of this process in pings and event batches: 64 random bits.
@@ -452,6 +550,9 @@ fn seed() -> Result<u64, RunError> {
 fn kernel(what: &'static str) -> impl Fn(io::Error) -> RunError {
     move |source| RunError::Kernel { what, source }
 }
+
+/// Signals that wait at most, besides what the workers say.
+const ENDINGS_BESIDES: usize = 8;
 
 /// Commands waiting for a worker at most; more are refused, and may be asked again.
 const MAIL_MAX: usize = 4096;

@@ -6,10 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use driver::{Arrival, Driver, MailReceiver, Now, OpenFailure, Opening, Slot};
-use engine_core::{Input, Instant, OpenError, Output, RecordingId, Shard, SocketId};
-use ng::Command;
+use engine_core::{Input, Instant, LiveConfig, OpenError, Output, RecordingId, Shard, SocketId};
+use ng::{Command, Refusal};
 
 use crate::door::{DoorMail, Hatch};
+use crate::drain::Farewell;
+use crate::load::Gauge;
 use crate::meter::{WorkerCounters, WorkerMeter};
 use crate::recorder::Tape;
 use crate::throttle::Throttle;
@@ -29,6 +31,10 @@ pub(crate) enum WorkerMail {
         /// Which.
         recording: RecordingId,
     },
+    /// New calls are refused for this reason from now on, or taken again.
+    Admission(Option<Refusal>),
+    /// Other settings are in force.
+    Live(Box<LiveConfig>),
     /// End the calls and the loop.
     Stop,
 }
@@ -50,6 +56,7 @@ pub(crate) struct Worker {
     /// Events were lost, and the door does not know yet.
     events_lost: bool,
     open_errors: Throttle,
+    watch: Option<(Gauge, Farewell)>,
 }
 
 impl Worker {
@@ -74,7 +81,13 @@ impl Worker {
             counters: WorkerCounters::default(),
             events_lost: false,
             open_errors: Throttle::new(10),
+            watch: None,
         }
+    }
+
+    /// The same, and what it tells of itself.
+    pub(crate) fn watched_by(self, gauge: Gauge, farewell: Farewell) -> Self {
+        Self { watch: Some((gauge, farewell)), ..self }
     }
 
     /// Works until it is told to stop.
@@ -120,6 +133,10 @@ impl Worker {
             if self.events_lost {
                 self.events_lost = !self.hatch.put(DoorMail::EventsLost);
             }
+            if let Some((gauge, farewell)) = &mut self.watch {
+                gauge.look(now.monotonic_ns, self.shard.counters().bytes_received);
+                farewell.tell(self.shard.calls_live());
+            }
             self.meter.flush(now.monotonic_ns, self.shard.counters(), self.driver.counters(), self.counters);
         }
     }
@@ -142,6 +159,15 @@ impl Worker {
                 Some(WorkerMail::RecordingFailed { recording }) => {
                     self.input(now, Input::RecordingFailed { recording });
                 }
+                Some(WorkerMail::Admission(closed)) => {
+                    self.input(now, Input::Admission(closed));
+                    if let Some((_, farewell)) = &mut self.watch
+                        && closed == Some(Refusal::Draining)
+                    {
+                        farewell.ask();
+                    }
+                }
+                Some(WorkerMail::Live(live)) => self.input(now, Input::Live(live)),
                 Some(WorkerMail::Stop) => {
                     self.input(now, Input::Shutdown);
                     return Mail::Stop;

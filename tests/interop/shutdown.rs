@@ -34,7 +34,7 @@ fn control_leaves_on_sigterm_without_ending_its_calls_and_takes_them_up_again() 
 }
 
 #[test]
-fn an_engine_leaves_on_sigterm_and_its_calls_are_hung_up_and_charged() {
+fn an_engine_leaves_on_a_second_signal_and_its_calls_are_hung_up_and_charged() {
     let at = Address::new();
     let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);
     let (mut engine, node) = provider(at, &[&carrier]);
@@ -42,6 +42,10 @@ fn an_engine_leaves_on_sigterm_and_its_calls_are_hung_up_and_charged() {
     let mut watch = Watch::new(engine.ng);
     let call = watch.await_call();
     watch.await_reports(&call, 2);
+    engine.process.signal("TERM");
+    engine.process.await_line("drain", |line| line.contains("draining"));
+    // The call goes on meanwhile.
+    watch.await_packets(&call, 25);
     engine.process.signal("TERM");
     let asked = Instant::now();
     engine.process.await_success();

@@ -35,6 +35,6 @@ pub use epoll::Epoll;
 pub use limits::{DescriptorLimit, raise_descriptor_limit};
 pub use mailbox::{MailReceiver, MailSender, Undelivered, Waker, mailbox};
 pub use seam::{Arrival, Choice, Driver, Kind, Options, StartError};
-pub use signal::Termination;
+pub use signal::{Signal, Signals};
 pub use socket::{OpenFailure, Opening};
 pub use uring::Uring;

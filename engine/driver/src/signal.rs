@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT as something to wait for.
+//! SIGTERM, SIGINT and SIGHUP as something to wait for.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,28 +6,53 @@ use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
-/// The two signals that end the engine, taken out of the ordinary way of signals.
+/// A signal that the engine acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGINT.
+    Interrupt,
+    /// SIGHUP.
+    HangUp,
+}
+
+impl Signal {
+    const ALL: [(libc::c_int, Self); 3] =
+        [(libc::SIGTERM, Self::Terminate), (libc::SIGINT, Self::Interrupt), (libc::SIGHUP, Self::HangUp)];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+            Self::HangUp => "SIGHUP",
+        }
+    }
+}
+
+/// The signals of [`Signal`], taken out of the ordinary way of signals.
 ///
 /// Made before any other thread starts, since a thread inherits the set of
 /// blocked signals of the one that started it.
 #[derive(Debug)]
-pub struct Termination {
-    signals: File,
+pub struct Signals {
+    descriptor: File,
 }
 
-impl Termination {
-    /// Blocks SIGTERM and SIGINT for this thread and those it starts from now on.
+impl Signals {
+    /// Blocks them for this thread and those it starts from now on.
     ///
     /// # Errors
     /// The kernel's, when there is no descriptor left.
     pub fn block() -> io::Result<Self> {
         // SAFETY: a sigset_t is plain bits; sigemptyset initialises it below before anything reads it.
         let mut set: libc::sigset_t = unsafe { mem::zeroed() };
-        // SAFETY: the set is a live local; both signal numbers are valid.
-        unsafe {
-            libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, libc::SIGTERM);
-            libc::sigaddset(&mut set, libc::SIGINT);
+        // SAFETY: the set is a live local.
+        unsafe { libc::sigemptyset(&mut set) };
+        for (number, _) in Signal::ALL {
+            // SAFETY: the set is a live local, initialised above; the number is one of a signal.
+            unsafe { libc::sigaddset(&mut set, number) };
         }
         // SAFETY: the set lives across the call; no old set is asked for.
         let result = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut()) };
@@ -41,17 +66,18 @@ impl Termination {
         }
         // SAFETY: the descriptor was just made, is open, and has no other owner.
         let owned = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(Self { signals: File::from(owned) })
+        Ok(Self { descriptor: File::from(owned) })
     }
 
-    /// Waits for one of the two and returns its name.
+    /// Waits for one of them.
     ///
     /// # Errors
     /// The kernel's; not expected.
-    pub fn wait(&self) -> io::Result<&'static str> {
+    pub fn wait(&self) -> io::Result<Signal> {
         let mut report = [0; mem::size_of::<libc::signalfd_siginfo>()];
-        (&self.signals).read_exact(&mut report)?;
+        (&self.descriptor).read_exact(&mut report)?;
         let number = i32::from_ne_bytes([report[0], report[1], report[2], report[3]]);
-        Ok(if number == libc::SIGINT { "SIGINT" } else { "SIGTERM" })
+        let known = Signal::ALL.into_iter().find(|(known, _)| *known == number);
+        known.map(|(_, signal)| signal).ok_or_else(|| io::Error::other("a signal that was not asked for"))
     }
 }

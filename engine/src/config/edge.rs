@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{ConfigError, Peers, RawConfig};
 
 /// The listeners of streams, all optional, and who is answered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EdgeConfig {
     /// Where, and what is spoken there.
     pub(crate) listeners: Vec<(Service, SocketAddr)>,
@@ -50,7 +50,7 @@ impl Service {
 }
 
 /// Who we are on TLS, and whom we know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Certificates in PEM, ours first.
     pub(crate) certificate: PathBuf,

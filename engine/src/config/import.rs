@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{ConfigError, RawConfig};
 
 /// What a file of rtpengine came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Import {
     /// Its settings that are ours too.
     pub settings: RawConfig,
@@ -80,6 +80,12 @@ impl Import {
             "port-max" => settings.port_max = Some(number(key, value)?),
             "timeout" => settings.timeout = Some(number(key, value)?),
             "silent-timeout" => settings.silent_timeout = Some(number(key, value)?),
+            "offer-timeout" => settings.offer_timeout = Some(number(key, value)?),
+            "final-timeout" => settings.final_timeout = Some(number(key, value)?),
+            // There, a limit below zero is none.
+            "max-load" => settings.max_load = Some(number::<f64>(key, value)?.max(0.0)),
+            "max-cpu" => settings.max_cpu = Some(number::<f64>(key, value)?.max(0.0)),
+            "max-bandwidth" => settings.max_bandwidth = u64::try_from(number::<i64>(key, value)?).ok(),
             "delete-delay" => settings.delete_delay = Some(number(key, value)?),
             "tos" => settings.tos = Some(number(key, value)?),
             "num-threads" => settings.workers = Some(number(key, value)?),
@@ -146,7 +152,6 @@ const NOT_TAKEN: &[(&str, &str)] = &[
     ("listen-tcp listen-udp", "the protocol of RTPProxy is not spoken"),
     ("listen-cli", "not built yet"),
     ("http-threads", "one thread carries all streams"),
-    ("final-timeout offer-timeout max-load max-cpu max-bandwidth", "not built yet"),
     (
         "endpoint-learning sip-source",
         "a stranger's address is never learned; see the flags of a message for what a client may widen",
@@ -180,7 +185,8 @@ mod tests {
         let import = read(
             "# a comment\n[rtpengine]\ninterface = pub/192.0.2.1!198.51.100.1;priv/10.0.0.1\nlisten-ng = localhost:2223\n\
              port-min=20000\nport-max = 20100\ntimeout = 30\nsilent-timeout = 600\ndelete-delay = 0\ntos = 0\nnum-threads = 2\n\
-             max-sessions = 10\nrecording-dir = /rec\nrecording-method = pcap\nrecording-format = eth\nlog-level = 7\n\
+             max-sessions = 10\nmax-load = 3.5\nmax-cpu = 90\nmax-bandwidth = 1000000\noffer-timeout = 60\n\
+             final-timeout = 7200\nrecording-dir = /rec\nrecording-method = pcap\nrecording-format = eth\nlog-level = 7\n\
              listen-tcp-ng = 127.0.0.1:2\nlisten-http = 3\nlisten-https = 4\n\
              https-cert = c.pem\nhttps-key = k.pem\n\n[other]\nport-min = 1\n",
         );
@@ -199,6 +205,11 @@ mod tests {
             recording_dir: Some("/rec".into()),
             recording_method: Some("pcap".into()),
             recording_format: Some("eth".into()),
+            max_load: Some(3.5),
+            max_cpu: Some(90.0),
+            max_bandwidth: Some(1_000_000),
+            offer_timeout: Some(60),
+            final_timeout: Some(7200),
             log: Some("debug".into()),
             listen_tcp_ng: vec!["127.0.0.1:2".into()],
             listen_http: vec!["0.0.0.0:3".into()],

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 /// The networks that are answered over NG. Loopback always is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peers {
     networks: Vec<Network>,
 }
 
 /// Addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Network {
     address: IpAddr,
     bits: u32,

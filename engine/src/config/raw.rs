@@ -9,10 +9,11 @@ use engine_core::{Interface, Interfaces};
 use serde::{Deserialize, Deserializer};
 
 use super::{Config, ConfigError, Peers, cores, edge};
+use crate::load::LoadLimits;
 use crate::recorder::RecordingConfig;
 
 /// Settings as written. Flags and keys of the file have the same names; an unknown key is refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RawConfig {
     /// `[name/]address[!advertised]`, one or more.
@@ -63,6 +64,12 @@ pub struct RawConfig {
     pub timeout: Option<u64>,
     /// The same while every party is on hold. Default 3600.
     pub silent_timeout: Option<u64>,
+    /// The same while nobody has answered. Default 3600.
+    pub offer_timeout: Option<u64>,
+    /// Seconds after which a call ends whatever it does; 0 is never. Default 0.
+    pub final_timeout: Option<u64>,
+    /// Seconds that SIGTERM waits for live calls. Default 60.
+    pub drain_timeout: Option<u64>,
     /// Seconds for which a deleted call can be revived. Default 30.
     pub delete_delay: Option<u64>,
     /// TOS or traffic-class byte of media, 0 to 255. Default 184.
@@ -75,6 +82,12 @@ pub struct RawConfig {
     pub recording_method: Option<String>,
     /// `raw` (from the IP header on) or `eth`. Default `raw`.
     pub recording_format: Option<String>,
+    /// Load average of one minute from which on new calls are refused; 0 is no limit. Default 0.
+    pub max_load: Option<f64>,
+    /// How busy, in percent, all processors are from which on new calls are refused; 0 is no limit. Default 0.
+    pub max_cpu: Option<f64>,
+    /// Bytes of media arriving in a second from which on new calls are refused; 0 is no limit. Default 0.
+    pub max_bandwidth: Option<u64>,
     /// Filter of log lines. Default `info`.
     pub log: Option<String>,
     /// Presets of options by name, each a text as in `rtpp-flags`; a message's `template` names them.
@@ -114,12 +127,18 @@ impl RawConfig {
             driver: self.driver.or(fallback.driver),
             timeout: self.timeout.or(fallback.timeout),
             silent_timeout: self.silent_timeout.or(fallback.silent_timeout),
+            offer_timeout: self.offer_timeout.or(fallback.offer_timeout),
+            final_timeout: self.final_timeout.or(fallback.final_timeout),
+            drain_timeout: self.drain_timeout.or(fallback.drain_timeout),
             delete_delay: self.delete_delay.or(fallback.delete_delay),
             tos: self.tos.or(fallback.tos),
             max_sessions: self.max_sessions.or(fallback.max_sessions),
             recording_dir: self.recording_dir.or(fallback.recording_dir),
             recording_method: self.recording_method.or(fallback.recording_method),
             recording_format: self.recording_format.or(fallback.recording_format),
+            max_load: self.max_load.or(fallback.max_load),
+            max_cpu: self.max_cpu.or(fallback.max_cpu),
+            max_bandwidth: self.max_bandwidth.or(fallback.max_bandwidth),
             log: self.log.or(fallback.log),
             template: if self.template.is_empty() { fallback.template } else { self.template },
         }
@@ -173,11 +192,22 @@ impl RawConfig {
             driver: driver.map_err(|reason: String| ConfigError::value("driver", reason))?,
             timeout: seconds("timeout", self.timeout, 60)?,
             silent_timeout: seconds("silent-timeout", self.silent_timeout, 3600)?,
+            offer_timeout: seconds("offer-timeout", self.offer_timeout, 3600)?,
+            final_timeout: match self.final_timeout {
+                None | Some(0) => None,
+                given => Some(seconds("final-timeout", given, 0)?),
+            },
+            drain_timeout: Duration::from_secs(self.drain_timeout.unwrap_or(60).min(SECONDS_MAX)),
             delete_delay: Duration::from_secs(self.delete_delay.unwrap_or(30).min(SECONDS_MAX)),
             tos: self.tos.unwrap_or(184),
             sessions_max: match self.max_sessions {
                 Some(0) => return Err(ConfigError::value("max-sessions", "must be at least 1")),
                 given => given.unwrap_or(20_000),
+            },
+            load: LoadLimits {
+                load_max: limit("max-load", self.max_load, f64::MAX)?,
+                cpu_percent_max: limit("max-cpu", self.max_cpu, 100.0)?,
+                bytes_per_second_max: self.max_bandwidth.filter(|bytes| *bytes > 0),
             },
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             templates,
@@ -258,6 +288,15 @@ fn recording(
         Some(directory) => {
             Ok(Some(RecordingConfig { directory: directory.into(), format: format.unwrap_or_default() }))
         }
+    }
+}
+
+/// A limit above zero; zero is none.
+fn limit(key: &'static str, given: Option<f64>, most: f64) -> Result<Option<f64>, ConfigError> {
+    match given {
+        None | Some(0.0) => Ok(None),
+        Some(value) if value > 0.0 && value <= most => Ok(Some(value)),
+        Some(value) => Err(ConfigError::value(key, format!("{value} is no limit from 0 to {most}"))),
     }
 }
 
@@ -385,6 +424,11 @@ mod tests {
             (RawConfig { recording_format: Some("wav".into()), ..least() }, "recording-format: "),
             (RawConfig { recording_format: Some("eth".into()), ..least() }, "recording-dir: "),
             (RawConfig { recording_dir: Some("here".into()), ..least() }, "recording-dir: "),
+            (RawConfig { max_load: Some(-1.0), ..least() }, "max-load: "),
+            (RawConfig { max_load: Some(f64::NAN), ..least() }, "max-load: "),
+            (RawConfig { max_cpu: Some(100.5), ..least() }, "max-cpu: "),
+            (RawConfig { offer_timeout: Some(0), ..least() }, "offer-timeout: "),
+            (RawConfig { final_timeout: Some(10_000_000), ..least() }, "final-timeout: "),
         ];
         for (raw, beginning) in cases {
             let text = refusal(raw);

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use crate::config::Peers;
 
@@ -11,7 +12,7 @@ use crate::config::Peers;
 /// flood of them costs neither replies nor events, nor much memory.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    peers: Peers,
+    peers: RwLock<Peers>,
     /// Weight of the requests that wait.
     waiting: AtomicUsize,
     not_allowed: AtomicU64,
@@ -21,12 +22,22 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate for these peers.
     pub(crate) fn new(peers: Peers) -> Self {
-        Self { peers, waiting: AtomicUsize::new(0), not_allowed: AtomicU64::new(0), full: AtomicU64::new(0) }
+        Self {
+            peers: RwLock::new(peers),
+            waiting: AtomicUsize::new(0),
+            not_allowed: AtomicU64::new(0),
+            full: AtomicU64::new(0),
+        }
+    }
+
+    /// Other peers from now on.
+    pub(crate) fn set_peers(&self, peers: Peers) {
+        *self.peers.write().unwrap_or_else(PoisonError::into_inner) = peers;
     }
 
     /// Whether a datagram of `bytes` may be handed on; [`taken`](Self::taken) follows if so.
     pub(crate) fn admit(&self, from: IpAddr, bytes: usize) -> bool {
-        if !self.peers.allow(from) {
+        if !self.peers.read().unwrap_or_else(PoisonError::into_inner).allow(from) {
             self.not_allowed.fetch_add(1, Ordering::Relaxed);
             return false;
         }

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use driver::{Clock, MailSender};
-use ng::{Event, Reply};
+use ng::{Event, Reply, Templates};
 
 use super::{Door, DoorOutput, Gate, Question, WayBack};
+use crate::config::Peers;
 use crate::meter::DoorMeter;
 use crate::worker::WorkerMail;
 
@@ -51,6 +52,8 @@ pub(crate) enum DoorMail {
     Event(Event),
     /// One or more events before this were lost.
     EventsLost,
+    /// Messages may name other presets.
+    Templates(Templates),
     /// Answer what can be answered and end.
     Stop,
 }
@@ -80,6 +83,7 @@ pub(crate) fn hatch() -> (Hatch, Receiver<DoorMail>) {
 #[derive(Debug)]
 pub(crate) struct DoorThread {
     sender: Sender<DoorMail>,
+    gate: Arc<Gate>,
     stopping: Arc<AtomicBool>,
     listeners: Vec<JoinHandle<()>>,
     answering: JoinHandle<()>,
@@ -117,18 +121,26 @@ impl DoorThread {
             let name = format!("ng-listen-{listener}");
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
+        let of_all = Arc::clone(&gate);
         let mouth = Mouth { door, sockets, receiver, shards, gate, meter };
         let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
                 panicked();
             }
         })?;
-        Ok(Self { sender: hatch.sender, stopping, listeners, answering, addresses })
+        Ok(Self { sender: hatch.sender, gate: of_all, stopping, listeners, answering, addresses })
     }
 
     /// Where NG is answered.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Other presets and peers from now on.
+    pub(crate) fn reload(&self, templates: Templates, peers: Peers) {
+        self.gate.set_peers(peers);
+        // The thread takes mail until it is told to stop; it is gone only after a panic, which has been logged.
+        let _gone = self.sender.send(DoorMail::Templates(templates));
     }
 
     /// Ends the threads, after everything in the mailbox was handled.
@@ -220,6 +232,7 @@ impl Mouth {
             DoorMail::Reply { id, reply } => self.door.reply(id, reply),
             DoorMail::Event(event) => self.door.event(event),
             DoorMail::EventsLost => self.door.event_lost(),
+            DoorMail::Templates(templates) => self.door.set_templates(templates),
             DoorMail::Stop => return false,
         }
         true

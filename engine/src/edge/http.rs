@@ -126,8 +126,11 @@ async fn ask(shared: &Shared, caller: &Caller, question: Question, kind: &'stati
     }
 }
 
-/// Whether every worker answers.
+/// Whether new calls may come, and every worker answers.
 async fn ready(shared: &Shared, caller: &Caller) -> Response {
+    if !shared.readiness.is_ready() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
     // A list is gathered from every worker.
     let question = Question::Plain(br#"{"command":"list","limit":1}"#.to_vec());
     let answered = timeout(READY_TIMEOUT, ask(shared, caller, question, JSON)).await;

@@ -38,7 +38,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         println!("the configuration is sound");
         return Ok(ExitCode::SUCCESS);
     }
-    crate::log::start(options.log.as_deref())?;
+    let _filter = crate::log::start(options.log.as_deref())?;
     control::run(config)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use engine::{Config, Import, RawConfig};
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Options {
     /// Configuration file (TOML) with the flags' names as keys; flags and environment win over it
     #[arg(long)]
@@ -75,6 +75,15 @@ pub(crate) struct Options {
     /// The same while every party is on hold [default: 3600]
     #[arg(long, env = "TOLLGATE_ENGINE_SILENT_TIMEOUT")]
     silent_timeout: Option<u64>,
+    /// The same while nobody has answered [default: 3600]
+    #[arg(long, env = "TOLLGATE_ENGINE_OFFER_TIMEOUT")]
+    offer_timeout: Option<u64>,
+    /// Seconds after which a call ends whatever it does; 0 is never [default: 0]
+    #[arg(long, env = "TOLLGATE_ENGINE_FINAL_TIMEOUT")]
+    final_timeout: Option<u64>,
+    /// Seconds that SIGTERM waits for live calls; a second signal ends the wait [default: 60]
+    #[arg(long, env = "TOLLGATE_ENGINE_DRAIN_TIMEOUT")]
+    drain_timeout: Option<u64>,
     /// Seconds for which a deleted call can be revived [default: 30]
     #[arg(long, env = "TOLLGATE_ENGINE_DELETE_DELAY")]
     delete_delay: Option<u64>,
@@ -93,6 +102,15 @@ pub(crate) struct Options {
     /// What a packet looks like in the file: raw (from the IP header on) or eth [default: raw]
     #[arg(long, env = "TOLLGATE_ENGINE_RECORDING_FORMAT")]
     recording_format: Option<String>,
+    /// Load average from which on new calls are refused; 0 is no limit [default: 0]
+    #[arg(long, env = "TOLLGATE_ENGINE_MAX_LOAD")]
+    max_load: Option<f64>,
+    /// Percent of all processors' time from which on new calls are refused; 0 is no limit [default: 0]
+    #[arg(long, env = "TOLLGATE_ENGINE_MAX_CPU")]
+    max_cpu: Option<f64>,
+    /// Bytes of media arriving in a second from which on new calls are refused; 0 is no limit [default: 0]
+    #[arg(long, env = "TOLLGATE_ENGINE_MAX_BANDWIDTH")]
+    max_bandwidth: Option<u64>,
     /// What to log: info, debug, or a filter such as engine=debug,info [default: info]
     #[arg(long, env = "TOLLGATE_LOG")]
     log: Option<String>,
@@ -100,17 +118,31 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let check = options.check;
-    let config = config(options)?;
+    let config = config_of(options.clone())?;
     if check {
         println!("the configuration is sound");
         return Ok(ExitCode::SUCCESS);
     }
-    crate::log::start(Some(&config.log))?;
-    engine::run(config)?;
+    let set_filter = crate::log::start(Some(&config.log))?;
+    // Flags and environment of the start stay in force over the file.
+    let reread = || {
+        let read = config_of(options.clone())?;
+        crate::log::check(&read.log)?;
+        anyhow::Ok(read)
+    };
+    engine::run(
+        config,
+        || reread().map_err(|error| format!("{error:#}")),
+        |filter| {
+            if let Err(error) = set_filter(filter) {
+                eprintln!("the log filter stays as it was: {error:#}");
+            }
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn config(options: Options) -> anyhow::Result<Config> {
+fn config_of(options: Options) -> anyhow::Result<Config> {
     let read = |path: &PathBuf| {
         std::fs::read_to_string(path).with_context(|| format!("the file {}", path.display()))
     };
@@ -145,12 +177,18 @@ fn config(options: Options) -> anyhow::Result<Config> {
         driver: options.driver,
         timeout: options.timeout,
         silent_timeout: options.silent_timeout,
+        offer_timeout: options.offer_timeout,
+        final_timeout: options.final_timeout,
+        drain_timeout: options.drain_timeout,
         delete_delay: options.delete_delay,
         tos: options.tos,
         max_sessions: options.max_sessions,
         recording_dir: options.recording_dir,
         recording_method: options.recording_method,
         recording_format: options.recording_format,
+        max_load: options.max_load,
+        max_cpu: options.max_cpu,
+        max_bandwidth: options.max_bandwidth,
         log: options.log,
         // A preset is written in the file only.
         ..RawConfig::default()

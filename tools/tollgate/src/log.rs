@@ -2,15 +2,26 @@
 
 use std::io::IsTerminal;
 
+use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging: `--log` or `TOLLGATE_LOG` chooses (`info`, `debug`, `engine=debug,info` …), `info` without either.
-pub(crate) fn start(filter: Option<&str>) -> anyhow::Result<()> {
-    let filter = match filter {
-        Some(text) => EnvFilter::try_new(text)?,
-        None => EnvFilter::new("info"),
-    };
+/// Starts logging: `--log` or `TOLLGATE_LOG` chooses (`info`, `debug`, `engine=debug,info` …), `info` without either. What is
+/// returned changes the filter.
+pub(crate) fn start(filter: Option<&str>) -> anyhow::Result<impl Fn(&str) -> anyhow::Result<()> + use<>> {
+    let filter = EnvFilter::try_new(filter.unwrap_or("info"))?;
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(ansi)
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_filter_reloading();
+    let handle = subscriber.reload_handle();
+    subscriber.init();
+    Ok(move |text: &str| Ok(handle.reload(EnvFilter::try_new(text)?)?))
+}
+
+/// Whether a text is a filter of log lines.
+pub(crate) fn check(filter: &str) -> anyhow::Result<()> {
+    EnvFilter::try_new(filter).with_context(|| format!("log: `{filter}`"))?;
     Ok(())
 }
