@@ -1,14 +1,9 @@
 //! Kamailio with its rtpengine module and an unchanged `rtpengine_manage()` delegates media to our engine.
 
-use std::process::Command;
-
 use load::ng::Client;
 use serde_json::{Value, json};
 use tests::process::await_some;
-use tests::{Address, Body, Engine, Plan, Process, Scenario, udp};
-
-/// A folder of our own for Kamailio's sockets, and its only configuration.
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/kamailio/kamailio.cfg");
+use tests::{Address, Body, Engine, Kamailio, Plan, Scenario, udp};
 
 #[test]
 fn a_call_through_kamailio_is_relayed_and_its_bye_frees_the_ports() {
@@ -18,26 +13,15 @@ fn a_call_through_kamailio_is_relayed_and_its_bye_frees_the_ports() {
         Scenario::carrier("callee").answers(180, Body::Empty).answers(200, Body::Audio).is_hung_up_on(),
     )
     .start(at);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let proxy = at.socket();
-    let mut command = Command::new("kamailio");
-    command
-        .args(["-f", CONFIG, "-DD", "-E", "-m", "64", "-w"])
-        .arg(folder.path())
-        .arg("-Y")
-        .arg(folder.path())
-        .arg("-P")
-        .arg(folder.path().join("pid"))
-        .args(["-A", &format!("LISTEN=udp:{proxy}")])
-        .args(["-A", &format!("CALLEE=\"sip:{}\"", callee.address)])
-        .args(["-A", &format!("ENGINE=\"udp:{}\"", engine.ng)]);
-    let _kamailio = Process::start("kamailio", &mut command);
-    udp::await_bound(proxy);
+    let kamailio = Kamailio::start(
+        at,
+        &[("CALLEE", &format!("\"sip:{}\"", callee.address)), ("ENGINE", &format!("\"udp:{}\"", engine.ng))],
+    );
 
     let mut ng = Client::new(engine.ng).expect("an NG client");
     let calls = Scenario::caller("caller").invite_plainly(Body::Audio).is_answered().ack(Body::Empty);
     let mut caller =
-        Plan::new(calls.plays().pauses().hangs_up()).to(proxy).number("4930").pause_ms(3000).start(at);
+        Plan::new(calls.plays().pauses().hangs_up()).to(kamailio.sip).number("4930").pause_ms(3000).start(at);
 
     let call_id = await_some("a call", || call_ids(&mut ng).pop());
     await_some("audio both ways", || {

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod baresip;
+pub mod kamailio;
 pub mod linphone;
 pub mod node;
 pub mod process;
@@ -15,6 +16,7 @@ pub mod watch;
 
 pub use address::Address;
 pub use baresip::{Baresip, Phone};
+pub use kamailio::Kamailio;
 pub use linphone::Linphone;
 pub use node::{DOMAIN, Engine, Node, Setup};
 pub use process::Process;
