@@ -37,6 +37,11 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ("profile/savp-to-avp", "SRTP is not built yet: refused by name"),
     ("rejected/query", "a rejected section has no socket, so no stream with an endpoint on port 0 or 1"),
     ("replace/flattened", "list options as flags with a prefix are understood, as in later releases"),
+    (
+        "publish/event-first",
+        "a publication is a voice or a picture; telephone events alone are not what was meant",
+    ),
+    ("publish/unknown-codec-first", "what is only relayed need not be a codec that could be transcoded"),
     ("subscribe/unsubscribe-nobody", "that there was nobody is said in a warning"),
     ("subscribe-options/avpf", "a rejected section keeps its profile, as in an offer"),
     (

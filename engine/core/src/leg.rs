@@ -12,6 +12,8 @@ pub(crate) enum Role {
     Talker,
     /// By a subscription: it hears others, and nobody hears it.
     Subscriber,
+    /// By a publication: others hear it, and it hears nobody.
+    Publisher,
 }
 
 /// One party of a call.
@@ -32,7 +34,7 @@ pub(crate) struct Leg {
     pub(crate) peer: Option<usize>,
     /// Everybody it was ever in an offer and answer with.
     pub(crate) partners: Vec<usize>,
-    /// Whom it hears by subscription.
+    /// Whom it hears by subscription, or by a connection one way.
     pub(crate) hears: Vec<usize>,
     /// Its last description; of a subscriber the one that it was offered.
     pub(crate) description: Option<Box<[u8]>>,

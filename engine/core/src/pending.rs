@@ -1,6 +1,10 @@
 //! A command that waits until its sockets are open.
 
-use crate::{negotiate::Exchange, shard::Subscription, socket::PairId};
+use crate::{
+    negotiate::Exchange,
+    shard::{Publication, Subscription},
+    socket::PairId,
+};
 
 /// A command that waits until its sockets are open. Of each call at most one does; those that come
 /// meanwhile wait behind it.
@@ -25,6 +29,8 @@ pub(crate) enum Work {
     Exchange(Box<Exchange>),
     /// A `subscribe request`.
     Subscription(Box<Subscription>),
+    /// A `publish`.
+    Publication(Box<Publication>),
 }
 
 impl Pending {
@@ -46,6 +52,7 @@ impl Pending {
         match &mut self.work {
             Work::Exchange(exchange) => exchange.pairs_mut().for_each(put),
             Work::Subscription(subscription) => subscription.pairs_mut().for_each(put),
+            Work::Publication(publication) => publication.pairs_mut().for_each(put),
         }
     }
 }

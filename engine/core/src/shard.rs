@@ -8,6 +8,7 @@ mod exchange;
 mod gate;
 mod lease;
 mod opening;
+mod publish;
 mod query;
 mod record;
 mod select;
@@ -26,7 +27,7 @@ use ng::{Command, Reply};
 use rand::{SeedableRng, rngs::StdRng};
 use rtp::units::Instant;
 
-pub(crate) use self::subscribe::Subscription;
+pub(crate) use self::{publish::Publication, subscribe::Subscription};
 use crate::{
     call::{Call, CallKey, Calls},
     config::{Limits, ShardConfig},
@@ -226,22 +227,28 @@ impl Shard {
             | Command::Delete(_)
             | Command::SubscribeRequest(_)
             | Command::SubscribeAnswer(_)
-            | Command::Unsubscribe(_) => command.call_id(),
+            | Command::Unsubscribe(_)
+            | Command::Publish(_) => command.call_id(),
             _ => None,
         };
-        if let Some(call) =
-            named.and_then(|name| self.calls.by_name(name)).and_then(|key| self.calls.get_mut(key))
-            && call.pending.is_some()
+        if let Some(key) = named.and_then(|name| self.calls.by_name(name))
+            && self.calls.get(key).is_some_and(|call| call.pending.is_some())
         {
-            if call.waiting.len() < self.limits.waiting_max {
-                sim::seen(Way::Waited);
-                call.waiting.push_back((id, command));
-            } else {
-                self.refuse(id, "Too many commands for this call at once");
-            }
-            return;
+            return self.wait(key, id, command);
         }
         self.obey(id, command);
+    }
+
+    /// Lets a command wait until a call's sockets are open.
+    fn wait(&mut self, key: CallKey, id: u64, command: Command) {
+        let call = self.calls.get_mut(key).expect("what is waited for is a call that is there");
+        if call.waiting.len() < self.limits.waiting_max {
+            sim::seen(Way::Waited);
+            call.waiting.push_back((id, command));
+            self.current = None;
+        } else {
+            self.refuse(id, "Too many commands for this call at once");
+        }
     }
 
     fn obey(&mut self, id: u64, command: Command) {
@@ -249,6 +256,7 @@ impl Shard {
         let (owner, epoch) = match &command {
             Command::Offer(signal) | Command::Answer(signal) => (signal.owner.as_deref(), signal.epoch),
             Command::SubscribeRequest(request) => (request.signal.owner.as_deref(), request.signal.epoch),
+            Command::Publish(publish) => (publish.signal.owner.as_deref(), publish.signal.epoch),
             Command::SubscribeAnswer(answer) => (answer.signal.owner.as_deref(), answer.signal.epoch),
             Command::Delete(delete) => (delete.owner.as_deref(), delete.epoch),
             Command::Lease(lease) => (Some(lease.owner.as_str()), Some(lease.epoch)),
@@ -281,12 +289,12 @@ impl Shard {
             Command::StartRecording(request) => self.on_start_recording(id, &request),
             Command::StopRecording(request) => self.on_stop_recording(id, &request),
             Command::PauseRecording(request) => self.on_pause_recording(id, &request),
+            Command::Publish(publish) => self.on_publish(id, publish),
             Command::Lease(lease) => self.on_lease(id, &lease),
             Command::ReportAck(ack) => self.on_report_ack(id, &ack),
             Command::Events(_) => self.refuse(id, "Events are answered by the engine, not by a shard"),
             // Not built here; whoever builds one of these takes it out of the list.
-            command @ (Command::Publish(_)
-            | Command::Connect(_)
+            command @ (Command::Connect(_)
             | Command::Statistics
             | Command::Cli(_)
             | Command::Unsupported { .. }) => {

@@ -39,8 +39,10 @@ pub(crate) fn read(
         }
         "publish" => {
             let sdp = keys.sdp()?;
-            let signal = signal(keys, templates, sdp, &Demands { from_tag: true, to_tag: false })?;
-            Command::Publish(Publish { signal })
+            let demands = Demands { from_tag: true, to_tag: false };
+            let mut reader = SignalReader::publication();
+            let signal = signal_by(&mut reader, keys, templates, sdp, &demands)?;
+            Command::Publish(Publish { signal, accept: reader.accept.unwrap_or_default() })
         }
         "connect" => Command::Connect(Box::new(connect(keys, templates)?)),
         "statistics" => Command::Statistics,
@@ -236,6 +238,17 @@ fn signal(
     sdp: Vec<u8>,
     demands: &Demands,
 ) -> Result<Box<Signal>, RequestError> {
+    signal_by(&mut SignalReader::about_parties(), keys, templates, sdp, demands)
+}
+
+/// The same by a reader that is told more.
+fn signal_by(
+    reader: &mut SignalReader,
+    keys: &mut Keys<'_>,
+    templates: &Templates,
+    sdp: Vec<u8>,
+    demands: &Demands,
+) -> Result<Box<Signal>, RequestError> {
     let call_id = keys.call_id()?;
     let from_tag = keys.name("from-tag")?;
     let to_tag = keys.name("to-tag")?;
@@ -245,10 +258,9 @@ fn signal(
     if demands.to_tag && to_tag.is_none() {
         return Err(RequestError::NoToTag);
     }
-    let mut reader = SignalReader::about_parties();
     reader.message(keys, templates)?;
     let from_tag = from_tag.unwrap_or_default();
-    Ok(Box::new(Signal { call_id, from_tag, to_tag, sdp, ..reader.signal }))
+    Ok(Box::new(Signal { call_id, from_tag, to_tag, sdp, ..std::mem::take(&mut reader.signal) }))
 }
 
 /// Whether a flag is there, in the list or in the flag text. It stays where it is.

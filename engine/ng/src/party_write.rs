@@ -21,7 +21,14 @@ pub(crate) fn put<'a>(command: &'a Command, fields: &mut Fields<'a>) {
         Command::Unsubscribe(Unsubscribe { to_tag, .. }) => {
             fields.put_text("to-tag", to_tag);
         }
-        Command::Publish(publish) => put_signal(&publish.signal, fields, &[]),
+        Command::Publish(publish) => {
+            put_signal(&publish.signal, fields, &[]);
+            if !publish.accept.is_empty() {
+                let mut codec = Fields::default();
+                codec.put("accept", word_list(publish.accept.iter().map(String::as_str)));
+                fields.put("codec", codec.done());
+            }
+        }
         Command::Connect(connect) => put_connect(connect, fields),
         Command::Cli(cli) => {
             fields.put_text("body", &cli.line);

@@ -11,6 +11,7 @@ use crate::{
     rtpp_flags::{self, Item},
     signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, TransportProtocol, Trust},
     spelling::{Warnings, clip, is_yes, normal, words},
+    subscription::Publish,
     templates::Templates,
     value::Value,
 };
@@ -22,6 +23,8 @@ pub(crate) struct SignalReader {
     profile: Option<Profile>,
     /// The command chooses parties by keys of its own, which were read before.
     about_parties: bool,
+    /// Codecs that are wished for (`codec accept`), for the command that has such wishes.
+    pub(crate) accept: Option<Vec<String>>,
 }
 
 /// A transport put together from the words of `rtpp-flags`.
@@ -58,6 +61,11 @@ impl SignalReader {
     /// A reader for a command that chooses parties.
     pub(crate) fn about_parties() -> Self {
         Self { about_parties: true, ..Self::default() }
+    }
+
+    /// A reader for `publish`.
+    pub(crate) fn publication() -> Self {
+        Self { accept: Some(Vec::new()), ..Self::about_parties() }
     }
 
     /// Reads what is left of a message, the presets it names before its own keys.
@@ -187,6 +195,7 @@ impl SignalReader {
             },
             _ if party_read::recording_option(&mut signal.recording, key, value) => {}
             _ if self.about_parties && PARTY_KEYS.contains(&key) => {}
+            "codec" | "codec-accept" if self.wishes(key, value) => {}
             _ => match fate(key) {
                 Fate::NoEffect => {}
                 Fate::Ignored => warnings.push("not built, ignored:", key),
@@ -230,6 +239,9 @@ impl SignalReader {
             "discard-recording" => signal.recording.discard = true,
             "skip-recording-db" => signal.recording.skip_db = true,
             _ if self.about_parties && PARTY_FLAGS.contains(&flag.as_str()) => {}
+            _ if flag
+                .strip_prefix("codec-accept-")
+                .is_some_and(|_| self.wish(&word["codec-accept-".len()..])) => {}
             _ => match fate(&flag) {
                 Fate::NoEffect => {}
                 Fate::Ignored => warnings.push("not built, ignored:", &flag),
@@ -238,6 +250,35 @@ impl SignalReader {
             },
         }
         Ok(())
+    }
+
+    /// Codecs that are wished for; says whether this was all that the value says.
+    fn wishes(&mut self, key: &str, value: &Value<'_>) -> bool {
+        if self.accept.is_none() {
+            return false;
+        }
+        let wishes = match value.entries() {
+            Some(entries) if key == "codec" => {
+                let (accept, others): (Vec<_>, Vec<_>) =
+                    entries.iter().cloned().partition(|(name, _)| name.as_ref() == b"accept");
+                if !others.is_empty() {
+                    self.unsupported(key, &Value::Dictionary(others));
+                }
+                accept.into_iter().map(|(_, list)| list).collect()
+            }
+            _ if key == "codec" => return false,
+            _ => vec![value.clone()],
+        };
+        wishes.iter().flat_map(words).all(|codec| self.wish(codec))
+    }
+
+    /// One such codec.
+    fn wish(&mut self, codec: &str) -> bool {
+        let Some(accept) = &mut self.accept else { return false };
+        if accept.len() < Publish::ACCEPT_MAX {
+            accept.push(clip(codec).to_owned());
+        }
+        true
     }
 
     /// A list option flattened into a flag: `replace-origin`.

@@ -44,6 +44,14 @@ pub struct Unsubscribe {
 pub struct Publish {
     /// The call, the party's tag, its description and the options.
     pub signal: Box<Signal>,
+    /// Codecs in order of preference, as `PCMA` or `PCMA/8000`; `any` is the first that is offered (`codec accept`).
+    /// At most [`Publish::ACCEPT_MAX`].
+    pub accept: Vec<String>,
+}
+
+impl Publish {
+    /// A request names no more codecs than this; the rest is not read.
+    pub const ACCEPT_MAX: usize = 64;
 }
 
 /// `connect`: two parties hear each other, of one call or of two.

@@ -217,7 +217,8 @@ fn command() -> impl Strategy<Value = Command> {
         (signal(), any::<bool>()).prop_map(|(signal, allow_transcoding)| Command::SubscribeAnswer(
             SubscribeAnswer { signal: Box::new(signal), allow_transcoding }
         )),
-        signal().prop_map(|signal| Command::Publish(Publish { signal: Box::new(signal) })),
+        (signal(), vec("[A-Za-z0-9/]{1,12}", 0..3))
+            .prop_map(|(signal, accept)| Command::Publish(Publish { signal: Box::new(signal), accept })),
         (name(), name()).prop_map(|(call_id, to_tag)| Command::Unsubscribe(Unsubscribe { call_id, to_tag })),
         (signal(), selector(), tags(), option::of(name()), any::<bool>()).prop_map(
             |(signal, (_, selector), from_tags, to_call_id, bidirectional)| Command::Connect(Box::new(

@@ -133,8 +133,42 @@ fn an_answer_a_publication_and_an_end_say_what_they_cannot_do_without() {
         assert_eq!(answer.allow_transcoding, allowed, "{flags}");
     }
     let document = r#"{"command":"publish","call-id":"c","from-tag":"f","sdp":"v=0","ICE":"remove"}"#;
-    let Command::Publish(Publish { signal }) = understood(document) else { panic!("a publication") };
+    let Command::Publish(Publish { signal, .. }) = understood(document) else { panic!("a publication") };
     assert_eq!((signal.from_tag.as_str(), signal.ice), ("f", Some(ng::Ice::Remove)));
+}
+
+#[test]
+fn a_publication_wishes_for_codecs_and_for_nothing_else_of_codec() {
+    let publish = |options: &str| match understood(&format!(
+        r#"{{"command":"publish","call-id":"c","from-tag":"f","sdp":"v=0",{options}}}"#
+    )) {
+        Command::Publish(publish) => publish,
+        other => panic!("{other:?}"),
+    };
+    for options in [
+        r#""codec":{"accept":["PCMA","G722/8000"]}"#,
+        r#""codec-accept":["PCMA","G722/8000"]"#,
+        r#""flags":["codec-accept-PCMA","codec accept=G722/8000"]"#,
+        r#""rtpp-flags":"codec-accept-PCMA codec-accept=G722/8000""#,
+        r#""rtpp-flags":"codec-accept=[PCMA G722/8000]""#,
+    ] {
+        let publish = publish(options);
+        assert_eq!(publish.accept, ["PCMA", "G722/8000"], "{options}");
+        assert_eq!(publish.signal.unsupported, Vec::<String>::new(), "{options}");
+    }
+    let stripped = publish(r#""codec":{"accept":["PCMA"],"strip":["PCMU"]}"#);
+    assert_eq!(stripped.signal.unsupported.len(), 1);
+    for options in
+        [r#""codec":{"accept":[]}"#, r#""codec":{"accept":["PCMA"]}"#, r#""flags":["codec-accept-PCMA"]"#]
+    {
+        assert_ne!(
+            offer(options).unsupported,
+            Vec::<String>::new(),
+            "an offer has no such wishes: {options}"
+        );
+    }
+    let many: Vec<String> = (0..1000).map(|n| format!("\"{n}\"")).collect();
+    assert_eq!(publish(&format!(r#""codec-accept":[{}]"#, many.join(","))).accept.len(), Publish::ACCEPT_MAX);
 }
 
 #[test]

@@ -45,6 +45,10 @@ impl Epochs {
 fn named(command: &Command) -> Option<(&str, u64)> {
     let (owner, epoch) = match command {
         Command::Offer(signal) | Command::Answer(signal) => (signal.owner.as_deref(), signal.epoch),
+        Command::SubscribeRequest(request) => (request.signal.owner.as_deref(), request.signal.epoch),
+        Command::SubscribeAnswer(answer) => (answer.signal.owner.as_deref(), answer.signal.epoch),
+        Command::Publish(publish) => (publish.signal.owner.as_deref(), publish.signal.epoch),
+        Command::Connect(connect) => (connect.signal.owner.as_deref(), connect.signal.epoch),
         Command::Delete(delete) => (delete.owner.as_deref(), delete.epoch),
         Command::Lease(lease) => (Some(lease.owner.as_str()), Some(lease.epoch)),
         Command::ReportAck(ack) => (ack.owner.as_deref(), ack.epoch),

@@ -40,6 +40,14 @@ impl Draft {
         self
     }
 
+    /// A dictionary with one list.
+    pub(crate) fn lists(mut self, key: &'static str, name: &'static str, words: &[&'static str]) -> Draft {
+        let items = words.iter().map(|word| Value::text(*word)).collect();
+        let entry = (Cow::Borrowed(name.as_bytes()), Value::List(items));
+        self.0.push((Cow::Borrowed(key.as_bytes()), Value::Dictionary(vec![entry])));
+        self
+    }
+
     pub(crate) fn named(self, name: &'static str) -> Message {
         self.encoded(name, Encoding::Bencode)
     }
@@ -138,6 +146,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "gates", messages: gates },
     Scenario { name: "subscribe", messages: parties::subscriptions },
     Scenario { name: "subscribe-options", messages: parties::subscription_options },
+    Scenario { name: "publish", messages: parties::publications },
     Scenario { name: "broken-sdp", messages: broken_sdp },
     Scenario { name: "garbage", messages: garbage },
 ];

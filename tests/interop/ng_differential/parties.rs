@@ -95,3 +95,36 @@ pub(crate) fn subscription_options() -> Vec<Message> {
         Draft::new("subscribe request", "sub-h").set("from-tag", "bob").named("without-tag"),
     ]
 }
+
+/// Who only sends, with which codec, and who hears it.
+pub(crate) fn publications() -> Vec<Message> {
+    let media = |port: u16, formats: &str, more: &str| {
+        sdp(&format!(
+            "m=audio {port} RTP/AVP {formats}|a=rtpmap:101 telephone-event/8000|a=rtpmap:97 FOO/8000|a=ptime:20|{more}"
+        ))
+    };
+    let publish = |call_id, sdp: &str| Draft::new("publish", call_id).set("from-tag", "pub").set("sdp", sdp);
+    let wish = |call_id, wishes: &[&'static str], formats: &str| {
+        publish(call_id, &media(4000, formats, "a=sendonly|")).lists("codec", "accept", wishes)
+    };
+    vec![
+        publish("pub", &media(4000, "9 0 8 101", "a=foo:bar|a=sendonly|")).named("publish"),
+        query("pub").named("query"),
+        publish("pub", &media(4010, "9 0 8 101", "a=sendonly|")).named("publish-moved"),
+        request("pub", "rec").set("from-tag", "pub").named("request"),
+        request("pub", "all").list("flags", &["all"]).named("request-all"),
+        answered("pub", "rec", &sdp("m=audio 6000 RTP/AVP 9|a=recvonly|")).named("subscribe-answer"),
+        query("pub").named("query-heard"),
+        wish("pub-wish", &["PCMA", "PCMU"], "9 0 8 101").named("wish"),
+        wish("pub-none", &["opus"], "9 0 8 101").named("wish-unoffered"),
+        wish("pub-any", &["any"], "97 0").named("wish-any"),
+        publish("pub-unknown", &media(4000, "97 0", "a=sendonly|")).named("unknown-codec-first"),
+        publish("pub-event", &media(4000, "101 0", "a=sendonly|")).named("event-first"),
+        publish("pub-both", &media(4000, "0", "a=sendrecv|")).named("sendrecv"),
+        publish("pub-hears", &media(4000, "0", "a=recvonly|")).named("recvonly"),
+        publish("pub-mux", &media(4000, "0", "a=sendonly|a=rtcp-mux|")).named("mux"),
+        publish("pub-text", "hello").named("text"),
+        Draft::new("publish", "pub-tag").set("sdp", &media(4000, "0", "")).named("no-tag"),
+        Draft::new("publish", "pub-sdp").set("from-tag", "pub").named("no-sdp"),
+    ]
+}

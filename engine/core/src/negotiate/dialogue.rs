@@ -29,7 +29,7 @@ pub(crate) fn parties(
     let tags = [Some(&signal.from_tag), signal.to_tag.as_ref()];
     let mut named = tags.into_iter().flatten().filter_map(|tag| call.by_tag(tag));
     if named.any(|index| call.leg(index).role != Role::Talker) {
-        return Err("Tag belongs to a subscriber, which neither offers nor answers");
+        return Err("Tag belongs to a party that neither offers nor answers");
     }
     let known = call.by_tag(&signal.from_tag);
     let missing = usize::from(known.is_none()) + 1;
@@ -140,7 +140,8 @@ pub(crate) fn deleted(call: &Call, delete: &Delete) -> Vec<usize> {
 
 /// Adds the subscribers that would hear nobody without the parties that go.
 pub(crate) fn add_bereft_subscribers(call: &Call, gone: &mut Vec<usize>) {
-    let bereft = |leg: &Leg| !leg.hears.is_empty() && leg.hears.iter().all(|source| gone.contains(source));
+    let bereft =
+        |leg: &Leg| leg.role == Role::Subscriber && leg.hears.iter().all(|source| gone.contains(source));
     let subscribers = call.parties().filter(|(index, leg)| !gone.contains(index) && bereft(leg));
     let subscribers: Vec<usize> = subscribers.map(|(index, _)| index).collect();
     gone.extend(subscribers);

@@ -58,6 +58,7 @@ impl Shard {
                 let done = match pending.work {
                     Work::Exchange(exchange) => self.commit(key, *exchange),
                     Work::Subscription(subscription) => self.commit_subscription(key, *subscription),
+                    Work::Publication(publication) => self.commit_publication(key, *publication),
                 };
                 match done {
                     Ok(reply) => self.reply(id, reply),

@@ -249,7 +249,7 @@ const PARTS_MAX: usize = 8;
 const PART_BYTES_MAX: usize = 200;
 
 /// Lets the paths of a call know what is recorded of them.
-fn apply(call: &Call, paths: &mut Paths) {
+pub(super) fn apply(call: &Call, paths: &mut Paths) {
     let running = call.recording.as_ref().filter(|recording| !recording.paused);
     for (_, leg) in call.parties() {
         let tap = running

@@ -69,6 +69,12 @@ impl Shard {
         if let Some(text) = refuse::options(&request.signal) {
             return self.refuse(id, &text);
         }
+        if request.signal.record_call.is_some() {
+            return self.refuse(
+                id,
+                "Not supported: record-call in subscribe request (a call is recorded, no hearer)",
+            );
+        }
         if request.signal.to_tag.is_none() {
             request.signal.to_tag = Some(self.new_tag());
         }
@@ -142,6 +148,9 @@ impl Shard {
         }
         if signal.set_label.is_some() {
             leg.label.clone_from(&signal.set_label);
+        }
+        if let Some(metadata) = &signal.recording.metadata {
+            leg.metadata = Some(metadata.as_str().into());
         }
         let tos = signal.tos.unwrap_or(self.tos);
         let mut opening = Vec::new();
@@ -402,7 +411,7 @@ fn multiplex(media: &mut Media, signal: &Signal) -> (bool, bool) {
 }
 
 /// Lets RTCP share the port of RTP, or not.
-fn share(media: &Media, paths: &mut crate::path::Paths) {
+pub(super) fn share(media: &Media, paths: &mut crate::path::Paths) {
     let shared = media.mux.active && media.transport == Transport::Rtp;
     paths[media.rtp].rtcp = shared.then_some(media.rtcp);
     paths[media.rtcp].carrier = shared.then_some(media.rtp);

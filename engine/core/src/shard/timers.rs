@@ -8,7 +8,7 @@ use crate::{
     call::CallKey,
     event,
     io::Output,
-    leg::Role,
+    leg::{Leg, Role},
     media::Media,
     sim::{self, Fault},
     timer::Timer,
@@ -62,10 +62,14 @@ impl Shard {
         let last = parties().flat_map(|leg| &leg.medias).map(last_of);
         let last = last.fold(call.last_signal, Instant::max);
         let (silent_at, reason) = if call.answered {
-            let described = parties().filter(|leg| leg.described).flat_map(|leg| &leg.medias);
-            let held = described
-                .filter(|media| !media.refused)
-                .filter(|media| !media.direction.sends() || !media.direction.receives())
+            // Whoever publishes receives nothing, which is no hold.
+            let is_held = |leg: &Leg, media: &Media| {
+                let receives = media.direction.receives() || leg.role == Role::Publisher;
+                !(media.refused || media.direction.sends() && receives)
+            };
+            let held = parties()
+                .filter(|leg| leg.described)
+                .flat_map(|leg| leg.medias.iter().filter(move |media| is_held(leg, media)))
                 .map(|media| last_of(media) + limits.silent_timeout);
             (held.fold(last + limits.media_timeout, Instant::max), EndReason::MediaTimeout)
         } else {

@@ -9,6 +9,7 @@ mod live;
 mod media;
 mod owner;
 mod property;
+mod publish;
 mod quality;
 mod record;
 mod sdp;

@@ -13,6 +13,7 @@ enum Step {
     Subscribe { call: u8, to: u8, from: Option<u8> },
     Answered { call: u8, to: u8, at: u8, extra: u8 },
     Unsubscribe { call: u8, to: u8 },
+    Publish { call: u8, from: u8, at: u8, extra: u8 },
     Lease { call: u8, epoch: u64, ms: u64 },
     Packet { socket: usize, from: u8, bytes: Vec<u8> },
     Pass { ms: u64 },
@@ -33,8 +34,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(call, from, to, delay)| Step::Delete { call, from, to, delay }),
         1 => call.clone().prop_map(|call| Step::Query { call }),
         4 => (call.clone(), 0..6u8, proptest::option::of(tag)).prop_map(|(call, to, from)| Step::Subscribe { call, to, from }),
-        2 => (call.clone(), 0..6u8, at, extra).prop_map(|(call, to, at, extra)| Step::Answered { call, to, at, extra }),
+        2 => (call.clone(), 0..6u8, at.clone(), extra.clone()).prop_map(|(call, to, at, extra)| Step::Answered { call, to, at, extra }),
         1 => (call.clone(), 0..6u8).prop_map(|(call, to)| Step::Unsubscribe { call, to }),
+        2 => (call.clone(), 0..6u8, at, extra)
+            .prop_map(|(call, from, at, extra)| Step::Publish { call, from, at, extra }),
         2 => (call, 0..3u64, 0..3_000u64).prop_map(|(call, epoch, ms)| Step::Lease { call, epoch, ms }),
         6 => (0..40usize, 0..6u8, proptest::collection::vec(any::<u8>(), 0..20))
             .prop_map(|(socket, from, bytes)| Step::Packet { socket, from, bytes }),
@@ -130,6 +133,15 @@ fn run(steps: Vec<Step>) {
                     call_id: call.to_string(),
                     to_tag: to.to_string(),
                 }));
+            }
+            Step::Publish { call, from, at, extra } => {
+                let signal = Signal {
+                    call_id: call.to_string(),
+                    from_tag: from.to_string(),
+                    ..from_a(description(at, extra))
+                };
+                let publish = ng::Publish { signal: Box::new(signal), accept: Vec::new() };
+                rig.ask(Command::Publish(publish));
             }
             Step::Lease { call, epoch, ms } => {
                 let lease =

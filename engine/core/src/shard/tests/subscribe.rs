@@ -354,7 +354,7 @@ fn a_subscriber_neither_holds_a_call_nor_keeps_it_alive() {
 fn a_subscriber_neither_offers_nor_answers() {
     let mut rig = Rig::new();
     recorded(&mut rig, to("A"));
-    let text = "Tag belongs to a subscriber, which neither offers nor answers";
+    let text = "Tag belongs to a party that neither offers nor answers";
     let offered = Signal { from_tag: "rec".into(), ..from_a(sdp(REC, "")) };
     assert_eq!(rig.offer(offered).error(), text);
     let answered = Signal { to_tag: Some("rec".into()), ..from_a(sdp(REC, "")) };

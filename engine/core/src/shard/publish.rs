@@ -1,0 +1,244 @@
+//! Publications: a party that only sends, for others to subscribe to.
+//!
+//! Nobody answers it but we: with one codec for each section of RTP, the first of the client's wishes that is
+//! offered, else the first that carries a voice or a picture. It is relayed as it comes, whatever codec it is.
+
+use ng::{Publish, Reply, Signal, SignalReply};
+use rand::RngExt;
+use rtp::sdp::{Direction, MediaSection, Sdp};
+
+use super::{
+    OTHER_OWNER, Shard,
+    exchange::{hold, read, show, signal_latches},
+    is_foreign,
+    opening::PairRequest,
+    record,
+    subscribe::share,
+};
+use crate::{
+    call::{Call, CallKey},
+    leg::{OwnSession, Role},
+    media::{Media, Transport},
+    negotiate::{SectionPlan, codec, dialogue, direction, own, rewrite},
+    pending::{Pending, Work},
+    socket::PairId,
+};
+
+/// A `publish` whose sockets are opening.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    signal: Box<Signal>,
+    /// Index of the party.
+    publisher: usize,
+    /// Its description with the chosen codecs alone.
+    sdp: Sdp,
+    /// By section; the pair is the sender's.
+    sections: Vec<SectionPlan>,
+}
+
+impl Publication {
+    /// Every pair that was planned.
+    pub(crate) fn pairs_mut(&mut self) -> impl Iterator<Item = &mut PairId> {
+        self.sections.iter_mut().filter_map(|plan| plan.sender_pair.as_mut())
+    }
+}
+
+impl Shard {
+    pub(super) fn on_publish(&mut self, id: u64, publish: Publish) {
+        let Publish { signal, accept } = publish;
+        if signal.record_call == Some(true)
+            && let Err(text) = record::possible(self.limits.recordings_max, &signal.recording)
+        {
+            return self.refuse(id, text);
+        }
+        let (mut sdp, sections) = match read(&signal, self.limits.medias_max) {
+            Ok(read) => read,
+            Err(text) => return self.refuse(id, &text),
+        };
+        for (section, plan) in sdp.media.iter_mut().zip(&sections) {
+            if plan.transport == Transport::Rtp && section.media().port != 0 {
+                keep_one_codec(section, &accept);
+            }
+        }
+        let key = match self.calls.by_name(&signal.call_id) {
+            Some(key) => key,
+            None => {
+                if let Some(reason) = self.closed_to_calls() {
+                    return self.refuse_call(id, &signal.call_id, reason, signal.supports_load_limit);
+                }
+                self.counters.calls_begun += 1;
+                self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms))
+            }
+        };
+        self.current = Some((id, Some(key)));
+        let result = self.prepare_publication(id, key, signal, sdp, sections);
+        self.settle(id, key, result);
+    }
+
+    /// Finds the party and the pairs that it is shown.
+    fn prepare_publication(
+        &mut self,
+        id: u64,
+        key: CallKey,
+        signal: Box<Signal>,
+        sdp: Sdp,
+        mut sections: Vec<SectionPlan>,
+    ) -> Result<(), &'static str> {
+        let Self { calls, sockets, paths, outputs, limits, .. } = self;
+        let call = calls.get_mut(key).expect("the call was found or made for this command");
+        if is_foreign(call, signal.owner.as_deref()) {
+            return Err(OTHER_OWNER);
+        }
+        let known = call.by_tag(&signal.from_tag);
+        if known.is_some_and(|index| call.leg(index).role != Role::Publisher) {
+            return Err("From-tag belongs to a party that does not publish");
+        }
+        if known.is_none() && call.parties().count() >= limits.legs_max {
+            return Err("Too many parties in this call");
+        }
+        let publisher =
+            known.unwrap_or_else(|| dialogue::insert(call, self.wall_ms, Some(&signal.from_tag), None));
+        let leg = call.leg_mut(publisher);
+        leg.role = Role::Publisher;
+        let interface = signal.interface.as_ref().or_else(|| signal.direction.first());
+        if let Some(name) = interface.filter(|name| !name.is_empty()) {
+            leg.interface.get_or_insert_with(|| name.clone());
+        }
+        if signal.label.is_some() {
+            leg.label.clone_from(&signal.label);
+        }
+        let tos = signal.tos.unwrap_or(self.tos);
+        let mut opening = Vec::new();
+        let mut result = Ok(());
+        for (index, plan) in sections.iter_mut().enumerate() {
+            let fields = sdp.media[index].media();
+            let medias = &mut call.leg_mut(publisher).medias;
+            if medias.len() <= index {
+                medias.push(Media::new(&fields.kind, &fields.proto, plan.transport, paths));
+            }
+            if fields.port == 0 || plan.transport == Transport::Foreign {
+                continue;
+            }
+            let family = signal.address_family.map(|family| family == ng::Family::Ip4);
+            let ipv4 = family.unwrap_or_else(|| plan.endpoint.is_ipv4());
+            let mut request = PairRequest {
+                key,
+                tos,
+                latching: false,
+                pairs_max: limits.pairs_max,
+                opening: &mut opening,
+                outputs,
+            };
+            plan.sender_pair = request.pair(sockets, call, publisher, index, None, ipv4);
+            if plan.sender_pair.is_none() {
+                result = Err(Reply::OUT_OF_PORTS);
+                break;
+            }
+        }
+        let work = Work::Publication(Box::new(Publication { signal, publisher, sdp, sections }));
+        call.pending = Some(Box::new(Pending::new(id, tos, opening, work)));
+        result
+    }
+
+    /// Every socket is open: the party is heard, and is answered.
+    pub(super) fn commit_publication(
+        &mut self,
+        key: CallKey,
+        publication: Publication,
+    ) -> Result<Reply, &'static str> {
+        let session = self.chance.random::<u64>() >> 1;
+        let Self { calls, sockets, paths, marker, .. } = self;
+        let call = calls.get_mut(key).expect("the publication belongs to a call that is there");
+        let Publication { signal, publisher, sdp, sections } = publication;
+        call.last_signal = self.now;
+        call.last_signal_wall_ms = self.wall_ms;
+        // Nobody else will answer: whoever publishes and then sends nothing is gone after the media timeout.
+        call.answered = true;
+        let leg = call.leg_mut(publisher);
+        leg.described = true;
+        leg.gone_at = None;
+        let mut outgoing = Vec::with_capacity(sections.len());
+        for (index, plan) in sections.iter().enumerate() {
+            let section = &sdp.media[index];
+            let interfaces = sockets.interfaces();
+            let chosen = interfaces.choose(leg.interface.as_deref(), plan.endpoint.is_ipv4());
+            let nowhere = std::net::SocketAddr::new(interfaces.get(chosen).advertised, 0);
+            let media = &mut leg.medias[index];
+            media.kind.clone_from(&section.media().kind);
+            media.protocol.clone_from(&section.media().proto);
+            media.become_transport(plan.transport, paths);
+            media.endpoint = Some(plan.endpoint);
+            media.refused = plan.sender_pair.is_none();
+            media.direction = Direction::from_flags(direction(&sdp, index).sends() && !media.refused, false);
+            media.direction_told = media.direction;
+            let mid = section.section.attribute("mid").and_then(|attribute| attribute.value);
+            media.mid = mid.map(str::to_owned);
+            let asked = signal.rtcp_mux;
+            media.mux.active = section.section.has_attribute("rtcp-mux") && !asked.reject;
+            show(media, plan.sender_pair, sockets, paths);
+            share(media, paths);
+            signal_latches(media, plan, &signal, None, sockets, paths);
+            hold(media, paths);
+            let local = plan.sender_pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
+            outgoing.push(rewrite::Outgoing {
+                transport: plan.transport,
+                protocol: media.protocol.clone(),
+                mid: media.mid.clone(),
+                local,
+                rtcp_port: if media.mux.active { local.port() } else { local.port().saturating_add(1) },
+                rtcp_mux: media.mux.active,
+                direction: media.direction.reversed(),
+            });
+        }
+        for media in leg.medias.iter_mut().skip(sections.len()) {
+            media.refused = true;
+            media.direction = Direction::Inactive;
+            hold(media, paths);
+        }
+        let own = leg.identity.own.unwrap_or(OwnSession { id: session, version: session });
+        leg.identity.own = Some(own);
+        leg.description = Some(sdp.to_bytes().into_boxed_slice());
+        let answer = own::head(own, outgoing[0].local.ip()).and_then(|mut answer| {
+            for (section, out) in sdp.media.iter().zip(&outgoing) {
+                let formats = &section.media().formats;
+                answer.media.push(own::section(section, out.transport, formats, out.local.ip())?);
+            }
+            rewrite::description(&answer, &signal, &outgoing, marker, &mut leg.identity)
+        });
+        if let Some(owner) = &signal.owner {
+            call.owner.get_or_insert_with(|| owner.clone());
+        }
+        call.keep_report |= signal.keep_report;
+        let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
+        self.timers.set(&mut call.deadlines, key, crate::timer::Timer::Remove, removal);
+        super::gate::apply(call, paths);
+        self.on_activity_check(key);
+        if let Some(lease_ms) = signal.lease_ms {
+            self.set_lease(key, lease_ms);
+        }
+        let sdp = answer.map_err(|_| "Error rewriting SDP")?;
+        let warning = self.record_signal(key, &signal, publisher, true, &sdp).map(str::to_owned);
+        Ok(Reply::Signal(SignalReply { sdp, warning, ..SignalReply::default() }))
+    }
+}
+
+/// Takes every codec but one out of the `m=` line.
+fn keep_one_codec(section: &mut MediaSection, accept: &[String]) {
+    let encodings = codec::encodings(section);
+    let formats = &section.media().formats;
+    let name = |format: &String| {
+        let number: u8 = format.parse().ok()?;
+        encodings.get(&number).map(String::as_str)
+    };
+    let is = |format: &&String, wish: &str| {
+        let name = name(format).unwrap_or_default();
+        let bare = name.split('/').next().unwrap_or_default();
+        wish == "any" || name.eq_ignore_ascii_case(wish) || bare.eq_ignore_ascii_case(wish)
+    };
+    let wished = accept.iter().find_map(|wish| formats.iter().find(|format| is(format, wish)));
+    let aside = |format: &&String| ["telephone-event", "cn"].iter().any(|other| is(format, other));
+    let chosen = wished.or_else(|| formats.iter().find(|format| !aside(format))).or_else(|| formats.first());
+    let Some(chosen) = chosen.cloned() else { return };
+    let fields = rtp::sdp::Media { formats: vec![chosen], ..section.media().clone() };
+    section.set_media(fields).expect("the other fields came out of a valid line");
+}
