@@ -369,6 +369,11 @@ impl Door {
             }
             command => {
                 let shard = self.shard_of(command.call_id().unwrap_or_default());
+                if let Command::Connect(connect) = &command
+                    && connect.to_call_id.as_deref().is_some_and(|other| self.shard_of(other) != shard)
+                {
+                    return self.finish(asker, &Reply::Error(APART.to_owned()));
+                }
                 let id = self.start(now_ns, asker, None);
                 self.outputs.push_back(DoorOutput::Command { shard, id, command });
             }
@@ -460,6 +465,10 @@ impl Door {
         usize::try_from(hash % shards).expect("below the number of shards")
     }
 }
+
+/// Why two calls are not connected (`adr/0010-calls-of-different-workers-are-not-connected.md`).
+const APART: &str = "Not supported: the two calls lie on different workers, and calls do not move between workers; \
+                     start the engine with --workers 1 to connect any two";
 
 /// Requests of one address that are not answered at most; more are dropped, and come again.
 const UNANSWERED_MAX: usize = 4096;

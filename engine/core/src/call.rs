@@ -14,6 +14,8 @@ pub(crate) struct CallKey(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
+    /// Names of calls that became part of this one.
+    pub(crate) aliases: Vec<String>,
     pub(crate) created: Instant,
     pub(crate) created_wall_ms: u64,
     pub(crate) last_signal: Instant,
@@ -42,6 +44,7 @@ impl Call {
     pub(crate) fn new(name: &str, now: Instant, wall_ms: u64) -> Self {
         Self {
             name: name.to_owned(),
+            aliases: Vec::new(),
             created: now,
             created_wall_ms: wall_ms,
             last_signal: now,
@@ -101,8 +104,23 @@ impl Calls {
 
     pub(crate) fn remove(&mut self, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(&key)?;
-        self.names.remove(&call.name);
+        for name in std::iter::once(&call.name).chain(&call.aliases) {
+            self.names.remove(name);
+        }
         Some(call)
+    }
+
+    /// Takes the call `other` away and lets its names lead to the call `key`.
+    pub(crate) fn absorb(&mut self, key: CallKey, other: CallKey) -> Call {
+        let mut gone = self.calls.remove(&other).expect("a key leads to a call");
+        let mut names = std::mem::take(&mut gone.aliases);
+        names.push(gone.name.clone());
+        for name in &names {
+            self.names.insert(name.clone(), key);
+        }
+        let call = self.calls.get_mut(&key).expect("a key leads to a call");
+        call.aliases.append(&mut names);
+        gone
     }
 
     pub(crate) fn get(&self, key: CallKey) -> Option<&Call> {

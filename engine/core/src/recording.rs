@@ -77,6 +77,13 @@ impl Recordings {
         id
     }
 
+    /// Lets a recording be another call's.
+    pub(crate) fn move_to(&mut self, id: RecordingId, call: CallKey) {
+        if let Some(owner) = self.live.get_mut(&id) {
+            *owner = call;
+        }
+    }
+
     pub(crate) fn end(&mut self, id: RecordingId) {
         self.live.remove(&id);
     }

@@ -1,6 +1,7 @@
 //! A shard: some calls, their sockets and their time.
 
 mod admit;
+mod connect;
 mod delete;
 mod detect;
 mod ending;
@@ -228,7 +229,8 @@ impl Shard {
             | Command::SubscribeRequest(_)
             | Command::SubscribeAnswer(_)
             | Command::Unsubscribe(_)
-            | Command::Publish(_) => command.call_id(),
+            | Command::Publish(_)
+            | Command::Connect(_) => command.call_id(),
             _ => None,
         };
         if let Some(key) = named.and_then(|name| self.calls.by_name(name))
@@ -257,6 +259,7 @@ impl Shard {
             Command::Offer(signal) | Command::Answer(signal) => (signal.owner.as_deref(), signal.epoch),
             Command::SubscribeRequest(request) => (request.signal.owner.as_deref(), request.signal.epoch),
             Command::Publish(publish) => (publish.signal.owner.as_deref(), publish.signal.epoch),
+            Command::Connect(connect) => (connect.signal.owner.as_deref(), connect.signal.epoch),
             Command::SubscribeAnswer(answer) => (answer.signal.owner.as_deref(), answer.signal.epoch),
             Command::Delete(delete) => (delete.owner.as_deref(), delete.epoch),
             Command::Lease(lease) => (Some(lease.owner.as_str()), Some(lease.epoch)),
@@ -290,14 +293,12 @@ impl Shard {
             Command::StopRecording(request) => self.on_stop_recording(id, &request),
             Command::PauseRecording(request) => self.on_pause_recording(id, &request),
             Command::Publish(publish) => self.on_publish(id, publish),
+            Command::Connect(connect) => self.on_connect(id, connect),
             Command::Lease(lease) => self.on_lease(id, &lease),
             Command::ReportAck(ack) => self.on_report_ack(id, &ack),
             Command::Events(_) => self.refuse(id, "Events are answered by the engine, not by a shard"),
             // Not built here; whoever builds one of these takes it out of the list.
-            command @ (Command::Connect(_)
-            | Command::Statistics
-            | Command::Cli(_)
-            | Command::Unsupported { .. }) => {
+            command @ (Command::Statistics | Command::Cli(_) | Command::Unsupported { .. }) => {
                 self.refuse(id, &format!("Not supported: command {}", command.name()));
             }
         }

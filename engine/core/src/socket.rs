@@ -156,6 +156,13 @@ impl Sockets {
         self.pair(pair).is_some_and(|pair| pair.sockets.iter().all(|id| self.state(*id) == State::Open))
     }
 
+    /// Lets a pair belong to another call.
+    pub(crate) fn move_to(&mut self, pair: PairId, call: CallKey) {
+        if let Some(owner) = self.pairs.get_mut(pair.0 as usize).and_then(Option::as_mut) {
+            owner.call = call;
+        }
+    }
+
     /// Lets the sockets of a pair belong to a media's halves.
     pub(crate) fn bind(&mut self, pair: PairId, halves: [PathId; 2]) {
         let Some(sockets) = self.pair(pair).map(|pair| pair.sockets) else { return };

@@ -7,7 +7,7 @@
 //! [`Command::datagram`] and [`Reply::parse`]. No flag string leaves this crate
 //! (`engine/adr/0005-ng-lives-in-three-rooms.md`).
 //!
-//! Supported: `ping`, `offer`, `answer`, `delete`, `query`, `list`, `block media`, `silence media` and their ends, subscriptions, `publish`, and our own `lease`,
+//! Supported: `ping`, `offer`, `answer`, `delete`, `query`, `list`, `block media`, `silence media` and their ends, subscriptions, `publish`, `connect`, and our own `lease`,
 //! `events` and `report ack`. Other commands of the protocol are recognised and carried by name
 //! as [`Command::Unsupported`], other options as [`Signal::unsupported`], so that the engine
 //! refuses them instead of passing them through in silence.

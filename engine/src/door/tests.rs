@@ -68,6 +68,25 @@ fn a_ping_is_answered_at_once_and_bare() {
 }
 
 #[test]
+fn calls_of_one_worker_are_connected_and_others_are_told_why_not() {
+    for (shards, apart) in [(1, false), (4, true)] {
+        let mut rig = Rig::new(shards);
+        let mut refused = 0;
+        for number in 0..64 {
+            let to = format!("other-{number}");
+            rig.ask(&format!(
+                r#"{number} {{"command":"connect","call-id":"c","from-tag":"f","to-tag":"t","to-call-id":"{to}"}}"#
+            ));
+            let (sent, commands) = rig.outputs();
+            assert_eq!(sent.len() + commands.len(), 1);
+            assert!(sent.iter().all(|text| text.contains("--workers 1")), "{sent:?}");
+            refused += sent.len();
+        }
+        assert_eq!((8..64).contains(&refused), apart, "{refused} of 64");
+    }
+}
+
+#[test]
 fn a_ping_with_an_owner_learns_the_instance() {
     let mut rig = Rig::new(1);
     rig.command("7", &Command::Ping(Ping { owner: Some("me".to_owned()) }));

@@ -48,6 +48,9 @@ impl Shard {
             sim::trip(Fault::Report);
             let mut report = report::of_call(call, &self.sockets, &self.paths, self.now, |_| true);
             report.ended = Some(ended);
+            for alias in &call.aliases {
+                self.counters.reports_lost += self.kept.keep(self.now, alias, report.clone());
+            }
             self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
         }
         for index in 0..call.legs.len() {

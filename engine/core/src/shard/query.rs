@@ -44,7 +44,7 @@ impl Shard {
             .calls
             .iter()
             .filter(|(_, call)| list.owner.is_none() || call.owner == list.owner)
-            .map(|(_, call)| call.name.clone())
+            .flat_map(|(_, call)| std::iter::once(&call.name).chain(&call.aliases).cloned())
             .take(list.limit)
             .collect();
         calls.sort_unstable();

@@ -14,6 +14,7 @@ enum Step {
     Answered { call: u8, to: u8, at: u8, extra: u8 },
     Unsubscribe { call: u8, to: u8 },
     Publish { call: u8, from: u8, at: u8, extra: u8 },
+    Connect { call: u8, from: u8, other: u8, to: u8, both: bool },
     Lease { call: u8, epoch: u64, ms: u64 },
     Packet { socket: usize, from: u8, bytes: Vec<u8> },
     Pass { ms: u64 },
@@ -38,6 +39,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (call.clone(), 0..6u8).prop_map(|(call, to)| Step::Unsubscribe { call, to }),
         2 => (call.clone(), 0..6u8, at, extra)
             .prop_map(|(call, from, at, extra)| Step::Publish { call, from, at, extra }),
+        2 => (call.clone(), 0..4u8, call.clone(), 0..4u8, any::<bool>())
+            .prop_map(|(call, from, other, to, both)| Step::Connect { call, from, other, to, both }),
         2 => (call, 0..3u64, 0..3_000u64).prop_map(|(call, epoch, ms)| Step::Lease { call, epoch, ms }),
         6 => (0..40usize, 0..6u8, proptest::collection::vec(any::<u8>(), 0..20))
             .prop_map(|(socket, from, bytes)| Step::Packet { socket, from, bytes }),
@@ -142,6 +145,23 @@ fn run(steps: Vec<Step>) {
                 };
                 let publish = ng::Publish { signal: Box::new(signal), accept: Vec::new() };
                 rig.ask(Command::Publish(publish));
+            }
+            Step::Connect { call, from, other, to, both } => {
+                let signal = Signal {
+                    call_id: call.to_string(),
+                    from_tag: from.to_string(),
+                    to_tag: Some(to.to_string()),
+                    ..from_a(Vec::new())
+                };
+                let selector = ng::Selector { from_tag: Some(from.to_string()), ..ng::Selector::default() };
+                let connect = ng::Connect {
+                    selector,
+                    to_call_id: Some(other.to_string()),
+                    bidirectional: both,
+                    signal: Box::new(signal),
+                    ..ng::Connect::default()
+                };
+                rig.ask(Command::Connect(Box::new(connect)));
             }
             Step::Lease { call, epoch, ms } => {
                 let lease =
