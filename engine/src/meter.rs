@@ -246,7 +246,8 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
     all.extend(Refusal::ALL.map(|reason| trouble(refused(reason), shard.refusals(reason))));
     all.extend(DropReason::ALL.map(|reason| {
         let (name, value) = (reason.as_str(), shard.drops(reason));
-        Count { name, value, trouble: true, drop: true }
+        // RTCP is consumed because a client asked for it.
+        Count { name, value, trouble: reason != DropReason::Consumed, drop: true }
     }));
     all
 }

@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) pending: Option<Box<Pending>>,
     /// Commands that came meanwhile.
     pub(crate) waiting: VecDeque<(u64, ng::Command)>,
+    /// RTCP is consumed and written anew.
+    pub(crate) generates_rtcp: bool,
     /// Somebody answered.
     pub(crate) answered: bool,
     /// And not only for media before the answer: from now on both sides are expected to send.
@@ -55,6 +57,7 @@ impl Call {
             deadlines: Deadlines::default(),
             pending: None,
             waiting: VecDeque::new(),
+            generates_rtcp: false,
             answered: false,
             talking: false,
             gate: Gate::default(),

@@ -24,11 +24,13 @@ pub enum DropReason {
     Size,
     /// We failed on it, and ended its call.
     Fault,
+    /// RTCP in whose place we report ourselves (`generate-RTCP`).
+    Consumed,
 }
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoSocket,
         Self::UnknownSource,
         Self::NotRtp,
@@ -38,6 +40,7 @@ impl DropReason {
         Self::Blocked,
         Self::Size,
         Self::Fault,
+        Self::Consumed,
     ];
 
     /// Its name as a metric's label.
@@ -52,6 +55,7 @@ impl DropReason {
             Self::Blocked => "blocked",
             Self::Size => "size",
             Self::Fault => "fault",
+            Self::Consumed => "consumed",
         }
     }
 }

@@ -55,6 +55,19 @@ impl Gate {
     }
 }
 
+/// In whose name we report, and what the party is called where we report in its.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reporter {
+    pub(crate) ssrc: u32,
+    /// A random name, which says nothing of anybody (RFC 7022).
+    pub(crate) cname: [u8; Self::CNAME_BYTES],
+}
+
+impl Reporter {
+    /// 96 bits as hexadecimal digits.
+    pub(crate) const CNAME_BYTES: usize = 24;
+}
+
 /// Further sinks of one path at most; one more is refused.
 pub(crate) const SINKS_MAX: usize = 32;
 
@@ -82,6 +95,8 @@ pub(crate) struct Path {
     pub(crate) carrier: Option<PathId>,
     /// On an RTCP half: the RTP half of the same media.
     pub(crate) rtp: Option<PathId>,
+    /// On an RTP half: who reports to the party, where we do so ourselves.
+    pub(crate) reporter: Option<Box<Reporter>>,
     /// The next party that was shown the same port: of several that answer one offer, all send there.
     pub(crate) sibling: Option<PathId>,
     /// The party said that it sends.
@@ -111,6 +126,7 @@ impl Path {
             rtcp: None,
             carrier: None,
             rtp: None,
+            reporter: None,
             sibling: None,
             sends: true,
             receives: true,

@@ -43,11 +43,18 @@ impl Road<'_> {
         let id = self.admit(path, remote, packet)?;
         self.measure(id, packet, length);
         self.tap(id, socket, remote, packet);
+        if self.consumes(id, packet) {
+            return Err(DropReason::Consumed);
+        }
         self.send(id, packet, length)
     }
 
+    /// Whether the party at `path` can be sent to.
+    pub(crate) fn reaches(&self, path: PathId) -> bool {
+        destination(self.paths, path).is_ok()
+    }
+
     /// Sends a packet of our own to the party at `path`; false, and counted, if it cannot be sent.
-    #[cfg_attr(not(test), expect(dead_code, reason = "generated RTCP is what is sent so"))]
     pub(crate) fn originate(&mut self, path: PathId, packet: &[u8]) -> bool {
         let Ok((socket, remote)) = destination(self.paths, path) else {
             self.counters.copies_dropped += 1;
@@ -89,6 +96,12 @@ impl Road<'_> {
             PathKind::Rtcp => self.paths.observe_rtcp(id, packet, self.now),
             PathKind::Opaque => {}
         }
+    }
+
+    /// Whether a packet is RTCP in whose place we report ourselves.
+    fn consumes(&self, id: PathId, packet: &[u8]) -> bool {
+        let rtp = self.paths.get(id).and_then(|half| self.paths.get(half.rtp?));
+        rtp.is_some_and(|rtp| rtp.reporter.is_some()) && rtcp::is_reports_only(packet)
     }
 
     /// What the party sent goes into its recording, whoever may hear it.

@@ -7,6 +7,7 @@ mod detect;
 mod ending;
 mod exchange;
 mod gate;
+mod generate;
 mod lease;
 mod opening;
 mod publish;

@@ -10,7 +10,7 @@ use ng::DelayFrom;
 use rtp::{
     packet::RtpPacket,
     quality::{BUFFER_MS, Conditions, Encoding, History, INTERVAL_S, Losses, Mos, Sample, Sound},
-    rtcp::{Compound, ReportBlocks, RtcpPacket},
+    rtcp::{Compound, ReportBlock, ReportBlocks, RtcpPacket},
     sdp::{MediaSection, Rtpmap},
     stats::{Arrival, StreamStats},
     units::{Instant, RtpTime, Ssrc},
@@ -109,6 +109,8 @@ const NETWORK_MS: u32 = 20;
 const PACKET_MS: u32 = 20;
 /// A longer round trip is a wrong clock.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
+/// An RTP header without contributing sources (RFC 3550 §5.1).
+const HEADER_BYTES: u64 = 12;
 /// A gap that a marker ends is a pause from this on.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
@@ -128,6 +130,20 @@ impl Stream {
             paused: false,
             pauses: false,
         }
+    }
+
+    /// What its clock shows now, by its last packet; that packet's time if the clock is not steady.
+    pub(crate) fn timestamp_at(&self, now: Instant) -> RtpTime {
+        let since = self.stats.last_arrival().map_or(Duration::ZERO, |at| now.saturating_since(at));
+        let ticks = self.encoding.steady_clock().map_or(0, |clock| clock.ticks_in(since));
+        self.timestamp.wrapping_add(u32::try_from(ticks & u64::from(u32::MAX)).unwrap_or(0))
+    }
+
+    /// Packets, and bytes without their headers, as a sender report counts them.
+    pub(crate) fn sent(&self) -> (u32, u32) {
+        let (packets, bytes) = (self.stats.packets(), self.stats.bytes());
+        let wrapped = |count: u64| u32::try_from(count & u64::from(u32::MAX)).unwrap_or(0);
+        (wrapped(packets), wrapped(bytes.saturating_sub(packets * HEADER_BYTES)))
     }
 
     pub(crate) fn ssrc(&self) -> u32 {
@@ -261,6 +277,11 @@ impl Observer {
     /// The streams, the one heard last first.
     pub(crate) fn streams(&self) -> impl Iterator<Item = &Stream> {
         self.streams.iter().flatten().map(|stream| &**stream)
+    }
+
+    /// What we report of the stream heard last, and the start of the next interval of it.
+    pub(crate) fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
+        self.streams[0].as_deref_mut()?.stats.report_block(now)
     }
 
     /// The stream heard last.

@@ -19,10 +19,12 @@ pub(crate) enum Timer {
     Report,
     /// Streams are rated, and what is wrong with the media is looked for.
     Watch,
+    /// Reports of our own are due.
+    Rtcp,
 }
 
 impl Timer {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
 }
 
 /// When each deadline of one call is due; kept by the call, in step with [`Timers`].
@@ -55,7 +57,8 @@ impl Timers {
 
     /// Takes away every deadline of a call.
     pub(crate) fn clear(&mut self, deadlines: &mut Deadlines, call: CallKey) {
-        for timer in [Timer::Lease, Timer::Remove, Timer::Activity, Timer::Report, Timer::Watch] {
+        for timer in [Timer::Lease, Timer::Remove, Timer::Activity, Timer::Report, Timer::Watch, Timer::Rtcp]
+        {
             self.set(deadlines, call, timer, None);
         }
     }

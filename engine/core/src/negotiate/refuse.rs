@@ -29,11 +29,8 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
     };
     refused.extend(secure.map(|name| format!("transport-protocol={name}")));
     // Each goes with the part that builds it.
-    let flags = [
-        (signal.generate_rtcp, "generate-RTCP"),
-        (signal.learn_strict, "learn=strict"),
-        (!signal.media_networks.is_empty(), "media-networks"),
-    ];
+    let flags =
+        [(signal.learn_strict, "learn=strict"), (!signal.media_networks.is_empty(), "media-networks")];
     refused.extend(flags.iter().filter(|(asked, _)| *asked).map(|(_, name)| (*name).to_owned()));
     (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
 }

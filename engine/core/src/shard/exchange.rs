@@ -133,6 +133,7 @@ impl Shard {
         call.last_signal = now;
         call.last_signal_wall_ms = wall_ms;
         call.answered |= kind == Kind::Answer;
+        call.generates_rtcp |= signal.generate_rtcp;
         call.talking |= kind == Kind::Answer && !signal.early_media;
         // A further party that answers, and was offered nothing itself, was forked the offer of the
         // first one, and sends to the ports that were shown there.
@@ -232,6 +233,7 @@ impl Shard {
         if let Some(lease_ms) = lease_ms {
             self.set_lease(key, lease_ms);
         }
+        self.generate_rtcp(key);
         let written = written?;
         let explain = reasons.explain(sdp, &written);
         let passed = refuse::passed(sdp, signal);

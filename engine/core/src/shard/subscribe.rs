@@ -282,6 +282,7 @@ impl Shard {
         let sdp = written.map_err(|_| "Error rewriting SDP")?;
         leg.description = Some(sdp.clone().into_boxed_slice());
         let to_tag = leg.tag.clone();
+        self.generate_rtcp(key);
         Ok(Reply::Signal(SignalReply { sdp, from_tags: tags, to_tag, ..SignalReply::default() }))
     }
 

@@ -33,6 +33,7 @@ impl Shard {
                 Timer::Activity => self.on_activity_check(key),
                 Timer::Report => self.on_report_due(key),
                 Timer::Watch => self.on_watch_due(key),
+                Timer::Rtcp => self.on_rtcp_due(key),
             }
         }
         self.timed = None;

@@ -6,6 +6,7 @@ mod detect;
 mod dialogue;
 mod explain;
 mod gate;
+mod generate;
 mod live;
 mod media;
 mod owner;
