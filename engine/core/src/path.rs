@@ -46,12 +46,18 @@ pub(crate) struct Gate {
     pub(crate) blocked: bool,
     /// Audio is replaced by silence.
     pub(crate) silenced: bool,
+    /// Events (RFC 4733) are dropped.
+    pub(crate) dtmf_blocked: bool,
 }
 
 impl Gate {
     /// What is forbidden by the one or by the other.
     pub(crate) const fn or(self, other: Self) -> Self {
-        Self { blocked: self.blocked || other.blocked, silenced: self.silenced || other.silenced }
+        Self {
+            blocked: self.blocked || other.blocked,
+            silenced: self.silenced || other.silenced,
+            dtmf_blocked: self.dtmf_blocked || other.dtmf_blocked,
+        }
     }
 }
 

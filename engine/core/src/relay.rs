@@ -11,6 +11,7 @@ use crate::{
     made::Made,
     path::{Path, PathId, PathKind, Paths, Sink},
     rtcp, silence,
+    stream::{Observer, Stream},
 };
 
 /// What the road needs of a shard.
@@ -176,13 +177,18 @@ impl Road<'_> {
     }
 }
 
+/// Whether the packet that `half` sent last, by its negotiated payload type, is an event such as a digit (RFC 4733).
+fn is_event(half: &Path) -> bool {
+    half.observer.as_deref().and_then(Observer::current).is_some_and(Stream::is_event)
+}
+
 /// Whether what `half` sends may reach a sink.
 fn open(paths: &Paths, half: &Path, sink: &Sink) -> Result<(), DropReason> {
     // RTCP flows whichever way the media does (RFC 3264 §5.1).
     if half.kind == PathKind::Rtcp {
         return Ok(());
     }
-    if half.gate.blocked || sink.blocked {
+    if half.gate.blocked || sink.blocked || (half.gate.dtmf_blocked && is_event(half)) {
         return Err(DropReason::Blocked);
     }
     let receives = paths.get(sink.path).ok_or(DropReason::NoSink)?.receives;

@@ -150,6 +150,11 @@ impl Stream {
         self.stats.ssrc().map_or(0, |ssrc| ssrc.0)
     }
 
+    /// Whether its last packet is an event, such as a digit.
+    pub(crate) fn is_event(&self) -> bool {
+        matches!(self.encoding.sound(), Sound::Event)
+    }
+
     /// When its first packet arrived.
     pub(crate) fn began(&self) -> Instant {
         self.began

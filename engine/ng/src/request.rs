@@ -150,7 +150,7 @@ impl Default for List {
     }
 }
 
-/// `block media`, `unblock media`, `silence media`, `unsilence media`
+/// `block media`, `unblock media`, `silence media`, `unsilence media`, `block DTMF`, `unblock DTMF`
 ///
 /// Whom it is about: everybody with `all`; else the party found by label, else by address, else by tag; without any of
 /// them the call as a whole. What is forbidden the call and what is forbidden a party are lifted each alone, except that
@@ -182,15 +182,20 @@ pub enum GateAction {
     Silence,
     /// The end of that.
     Unsilence,
+    /// Digits of this party as events (RFC 4733) are dropped.
+    BlockDtmf,
+    /// The end of that.
+    UnblockDtmf,
 }
 
 impl GateAction {
     /// Every action, for tables and tests.
-    pub const ALL: [Self; 4] = [Self::Block, Self::Unblock, Self::Silence, Self::Unsilence];
+    pub const ALL: [Self; 6] =
+        [Self::Block, Self::Unblock, Self::Silence, Self::Unsilence, Self::BlockDtmf, Self::UnblockDtmf];
 
     /// Whether it ends what another action began.
     pub fn is_lift(self) -> bool {
-        matches!(self, Self::Unblock | Self::Unsilence)
+        matches!(self, Self::Unblock | Self::Unsilence | Self::UnblockDtmf)
     }
 
     /// The command's name on the wire.
@@ -200,6 +205,8 @@ impl GateAction {
             Self::Unblock => "unblock media",
             Self::Silence => "silence media",
             Self::Unsilence => "unsilence media",
+            Self::BlockDtmf => "block DTMF",
+            Self::UnblockDtmf => "unblock DTMF",
         }
     }
 }

@@ -56,6 +56,8 @@ pub(crate) fn read(document: &Value<'_>, templates: &Templates) -> Result<Reques
         "unblock-media" => gate(&mut keys, GateAction::Unblock)?,
         "silence-media" => gate(&mut keys, GateAction::Silence)?,
         "unsilence-media" => gate(&mut keys, GateAction::Unsilence)?,
+        "block-DTMF" => gate(&mut keys, GateAction::BlockDtmf)?,
+        "unblock-DTMF" => gate(&mut keys, GateAction::UnblockDtmf)?,
         spelt => {
             if let Some(command) = party_read::read(spelt, &mut keys, templates)? {
                 return Ok(Request { command, warnings: keys.finish() });
@@ -74,7 +76,6 @@ pub(crate) fn read(document: &Value<'_>, templates: &Templates) -> Result<Reques
 
 /// Commands that the protocol knows and this engine has not built.
 const NOT_BUILT: &[&str] = &[
-    "block DTMF",
     "create",
     "create answer",
     "inject start",
@@ -86,7 +87,6 @@ const NOT_BUILT: &[&str] = &[
     "stop forwarding",
     "stop media",
     "transform",
-    "unblock DTMF",
 ];
 
 fn signal(keys: &mut Keys<'_>, templates: &Templates, answer: bool) -> Result<Signal, RequestError> {
@@ -158,6 +158,9 @@ fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError
     }
     if let Some(address) = keys.take_text("address") {
         gate.address = Some(address.parse().map_err(|_| RequestError::Address)?);
+    }
+    if let Some(mode) = keys.take_text("DTMF-security").filter(|mode| *mode != "drop") {
+        keys.warnings.push("events are dropped, not", mode);
     }
     for key in ["flags", "rtpp-flags"] {
         let Some(value) = keys.take(key) else { continue };

@@ -45,6 +45,8 @@ fn change(gate: &mut Gate, action: Option<GateAction>) {
         Some(GateAction::Unblock) => gate.blocked = false,
         Some(GateAction::Silence) => gate.silenced = true,
         Some(GateAction::Unsilence) => gate.silenced = false,
+        Some(GateAction::BlockDtmf) => gate.dtmf_blocked = true,
+        Some(GateAction::UnblockDtmf) => gate.dtmf_blocked = false,
         None => {}
     }
 }

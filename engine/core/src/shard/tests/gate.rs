@@ -60,6 +60,39 @@ fn a_call_or_a_party_is_blocked_and_silenced_and_each_is_lifted_alone() {
     assert_eq!(rig.drops(DropReason::Blocked), 3);
 }
 
+/// Whether a digit of the party is heard by the other one.
+fn digit(rig: &mut Rig, from: &str, to_port: u16) -> bool {
+    let event = [0x80, 101, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 5, 10, 0, 160];
+    rig.packet(from, to_port, &event).is_some()
+}
+
+#[test]
+fn digits_are_blocked_for_the_call_or_a_party_and_voice_is_not() {
+    let mut rig = Rig::new();
+    let events = "m=audio 6002 RTP/AVP 97\r\na=rtpmap:97 telephone-event/8000\r\n";
+    let toward_b = rig.offer(from_a(sdp(A, events))).port();
+    let toward_a = rig.answer(to_b(sdp(B, events))).port();
+    let digits = |rig: &mut Rig| [digit(rig, A, toward_a), digit(rig, B, toward_b)];
+    assert_eq!(digits(&mut rig), [true, true]);
+    for (request, during, lifted) in [
+        (gate(GateAction::BlockDtmf), [false, false], gate(GateAction::UnblockDtmf)),
+        (of_a(GateAction::BlockDtmf), [false, true], of_a(GateAction::UnblockDtmf)),
+    ] {
+        obey(&mut rig, request);
+        assert_eq!(digits(&mut rig), during);
+        assert_eq!(both(&mut rig, (toward_b, toward_a)), [voice(), voice()]);
+        obey(&mut rig, lifted);
+        assert_eq!(digits(&mut rig), [true, true]);
+    }
+    // As rtpengine 10.5.3.5 does: the call's end is not the party's, and `all` is everybody's.
+    obey(&mut rig, of_a(GateAction::BlockDtmf));
+    obey(&mut rig, gate(GateAction::UnblockDtmf));
+    assert_eq!(digits(&mut rig), [false, true]);
+    obey(&mut rig, Request { all: true, ..gate(GateAction::UnblockDtmf) });
+    assert_eq!(digits(&mut rig), [true, true]);
+    assert_eq!(rig.drops(DropReason::Blocked), 4);
+}
+
 #[test]
 fn lifting_the_call_leaves_a_party_and_lifting_all_leaves_nobody() {
     let mut rig = Rig::new();

@@ -74,7 +74,7 @@ fn a_blocked_party_is_not_heard_and_the_drop_has_its_reason() {
     let mut rig = Rig::new();
     let (toward_a, a, _) = overheard(&mut rig);
     let before = rig.drops(DropReason::Blocked);
-    rig.shard.paths[a].gate = Gate { blocked: true, silenced: true };
+    rig.shard.paths[a].gate = Gate { blocked: true, silenced: true, dtmf_blocked: false };
     assert_eq!(remotes(&mut rig, toward_a), (None, vec![]));
     assert_eq!(rig.drops(DropReason::Blocked), before + 1);
 }
