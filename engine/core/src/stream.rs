@@ -208,9 +208,13 @@ impl Stream {
         history
     }
 
-    /// Wall clock at the end of an interval, in seconds since the Unix epoch.
+    /// Wall clock at the end of an interval, in seconds since the Unix epoch; of one that is not over,
+    /// that of the last packet.
     pub(crate) fn wall_s(&self, interval: u16) -> u64 {
-        self.began_wall_ms / 1000 + (u64::from(interval) + 1) * u64::from(INTERVAL_S)
+        let heard =
+            self.stats.last_arrival().map_or(Duration::ZERO, |last| last.saturating_since(self.began));
+        let end = (u64::from(interval) + 1) * u64::from(INTERVAL_S);
+        self.began_wall_ms / 1000 + end.min(heard.as_secs() + 1)
     }
 
     fn observe(&mut self, packet: &RtpPacket<'_>, formats: &[(u8, Encoding)], now: Instant, bytes: usize) {
@@ -404,12 +408,12 @@ impl Paths {
     pub(crate) fn observe_rtp(&mut self, id: PathId, packet: &[u8], now: Instant, wall_ms: u64) {
         let (Some(half), spares) = self.half_and_spares(id) else { return };
         let Ok(read) = RtpPacket::parse(packet) else { return };
-        let Ssrc(ssrc) = read.ssrc();
-        half.ssrc = Some(ssrc);
         // Types that RTCP would have where it is multiplexed are nobody's RTP (RFC 5761 §4).
         if rtcp::is_rtcp(packet) {
             return;
         }
+        let Ssrc(ssrc) = read.ssrc();
+        half.ssrc = Some(ssrc);
         let Some(observer) = half.observer.as_deref_mut() else { return };
         observer.first_packet.get_or_insert(now);
         let formats = std::mem::take(&mut observer.formats);

@@ -106,6 +106,6 @@ pub struct MediaTrouble {
     pub media: u32,
     /// The synchronisation source, where it is about one.
     pub ssrc: Option<u32>,
-    /// For how long it had been so: the silence, or the delay of the first packet, in milliseconds.
+    /// How long the silence had been, or how late the first packet was, in milliseconds; 0 where it is over.
     pub since_ms: u64,
 }
