@@ -22,6 +22,8 @@ impl Exchange {
                 let (call, trouble) = (call.id.clone(), trouble.clone());
                 core.progress(Progress::MediaTrouble { call, trouble });
             }
+            // The engine keeps strangers out by itself, and tells its own operator.
+            ng::EventKind::Strangers { .. } | ng::EventKind::Learning { .. } => {}
             ng::EventKind::Ended { ended, legs } => {
                 if !call.state.is_over() {
                     call.on_report(core, crate::media::event_counters(legs));

@@ -1,9 +1,11 @@
 //! What the engine tells unasked: a sequenced, bounded log that clients poll with `events`.
 
+use std::net::SocketAddr;
+
 use crate::{
     quality::{MediaQuality, MediaTrouble},
     refusal::Refusal,
-    report::StreamCounters,
+    report::{Offender, StreamCounters},
 };
 
 /// Something that happened to a call.
@@ -47,6 +49,54 @@ pub enum EventKind {
         /// How many for any reason since this was told last.
         calls: u64,
     },
+    /// Somebody sends to the call without leave: told at the first packet, and once more when the call ends.
+    Strangers {
+        /// Packets so far.
+        packets: u64,
+        /// The most frequent ones.
+        offenders: Vec<Offender>,
+        /// The call is over: these are all.
+        last: bool,
+    },
+    /// Packets told where a party is, or were to tell and did not. What the first packet from a signalled
+    /// address tells is not worth an event.
+    Learning {
+        /// Tag of the party; empty while it has none.
+        tag: String,
+        /// Position of the section, from 1.
+        media: u32,
+        /// It is about the section's RTCP, on a port of its own.
+        rtcp: bool,
+        /// What came of it.
+        outcome: LearningOutcome,
+        /// Where the party is now; `None` if nobody was found.
+        address: Option<SocketAddr>,
+    },
+}
+
+/// What came of learning where a party is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LearningOutcome {
+    /// It is heard from another of its known addresses than before.
+    Moved,
+    /// A lone, consistent stream from an unknown address was taken for it.
+    Stream,
+    /// No such stream was found in time.
+    Nobody,
+}
+
+impl LearningOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Moved, Self::Stream, Self::Nobody];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Moved => "moved",
+            Self::Stream => "stream",
+            Self::Nobody => "nobody",
+        }
+    }
 }
 
 /// Why and when a call ended.

@@ -45,7 +45,7 @@ pub use client::ReplyError;
 pub use envelope::{
     Encoding, Envelope, FrameError, RequestError, read_document, read_document_with, split_cookie,
 };
-pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport};
+pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LearningOutcome, LegReport, MediaReport};
 pub use framer::{Framer, Message, StreamError};
 pub use lint::lint;
 pub use party::{All, Recording, RecordingOptions, Selector};

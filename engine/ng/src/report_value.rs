@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    event::{EndReason, Ended, Event, EventBatch, EventKind, LegReport, MediaReport},
+    event::{EndReason, Ended, Event, EventBatch, EventKind, LearningOutcome, LegReport, MediaReport},
     quality_value,
     refusal::Refusal,
     report::{
@@ -287,6 +287,24 @@ fn event_value(event: &Event) -> Value<'_> {
                 .put_text("reason", reason.as_str())
                 .put_number("calls", *calls);
         }
+        EventKind::Strangers { packets, offenders, last } => {
+            fields
+                .put_text("event", "strangers")
+                .put_number("packets", *packets)
+                .put("offenders", list(offenders, quality_value::offender))
+                .put_number("last", u64::from(*last));
+        }
+        EventKind::Learning { tag, media, rtcp, outcome, address } => {
+            fields
+                .put_text("event", "learning")
+                .put_text("tag", tag)
+                .put_number("media", *media)
+                .put_number("rtcp", u64::from(*rtcp))
+                .put_text("outcome", outcome.as_str());
+            if let Some(address) = address {
+                fields.put("address", Value::owned(address.to_string()));
+            }
+        }
     }
     fields.done()
 }
@@ -302,6 +320,24 @@ fn read_event(value: &Value<'_>) -> Option<Event> {
             let word = value.get("reason")?.as_str()?;
             let reason = Refusal::ALL.into_iter().find(|reason| reason.as_str() == word)?;
             EventKind::Refused { reason, calls: number(value, "calls")? }
+        }
+        "strangers" => EventKind::Strangers {
+            packets: number(value, "packets")?,
+            offenders: read_list(value.get("offenders"), quality_value::read_offender)?,
+            last: number(value, "last") == Some(1),
+        },
+        "learning" => {
+            let word = value.get("outcome")?.as_str()?;
+            EventKind::Learning {
+                tag: text(value, "tag")?,
+                media: number(value, "media")?.try_into().ok()?,
+                rtcp: number(value, "rtcp") == Some(1),
+                outcome: LearningOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word)?,
+                address: match value.get("address") {
+                    Some(address) => Some(address.as_str()?.parse().ok()?),
+                    None => None,
+                },
+            }
         }
         _ => return None,
     };

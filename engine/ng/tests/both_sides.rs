@@ -5,11 +5,12 @@ use std::{borrow::Cow, net::SocketAddr};
 use ng::{
     AliasKey, All, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Encoding,
     EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate, GateAction,
-    Ice, Learning, Lease, LegReport, List, MediaQuality, MediaReport, MediaStatus, MediaTrouble, MessageKind,
-    MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording, RecordingOptions, Refusal,
-    Replace, Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport,
-    Stat, StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription,
-    SubscriptionKind, TagStatus, Totals, TransportProtocol, Trouble, Trust, Unsubscribe, Value,
+    Ice, Learning, LearningOutcome, Lease, LegReport, List, MediaQuality, MediaReport, MediaStatus,
+    MediaTrouble, MessageKind, MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording,
+    RecordingOptions, Refusal, Replace, Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply,
+    SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer,
+    SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Totals, TransportProtocol, Trouble, Trust,
+    Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -398,6 +399,22 @@ fn event() -> impl Strategy<Value = Event> {
         refused,
         Just(EventKind::RecordingFailed),
         trouble.prop_map(EventKind::MediaTrouble),
+        (number(), vec(offender(), 0..3), any::<bool>())
+            .prop_map(|(packets, offenders, last)| EventKind::Strangers { packets, offenders, last }),
+        (
+            name(),
+            any::<u32>(),
+            any::<bool>(),
+            select(LearningOutcome::ALL.to_vec()),
+            option::of(any::<SocketAddr>().prop_map(plain))
+        )
+            .prop_map(|(tag, media, rtcp, outcome, address)| EventKind::Learning {
+                tag,
+                media,
+                rtcp,
+                outcome,
+                address
+            }),
     ];
     (number(), name(), option::of(name()), number(), kind).prop_map(
         |(sequence, call_id, owner, wall_ms, kind)| Event { sequence, call_id, owner, wall_ms, kind },
