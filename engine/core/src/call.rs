@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use rtp::units::Instant;
 
-use crate::{leg::Leg, path::Gate, pending::Pending, recording::Recording, timer::Deadlines};
+use crate::{
+    leg::Leg, offender::Offenders, path::Gate, pending::Pending, recording::Recording, timer::Deadlines,
+};
 
 /// A call of a shard; never the same for two calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,10 @@ pub(crate) struct Call {
     pub(crate) recording: Option<Box<Recording>>,
     /// Text noted with it last.
     pub(crate) metadata: Option<Box<str>>,
+    /// Who sent to it without leave.
+    pub(crate) offenders: Option<Box<Offenders>>,
+    /// Events about where its parties are.
+    pub(crate) lessons_told: u8,
 }
 
 impl Call {
@@ -63,6 +69,8 @@ impl Call {
             gate: Gate::default(),
             recording: None,
             metadata: None,
+            offenders: None,
+            lessons_told: 0,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{interface::Interfaces, ports::PortRange};
+use crate::{interface::Interfaces, networks::MediaNetworks, ports::PortRange};
 
 /// Everything a shard is told at its start.
 #[derive(Debug, Clone)]
@@ -16,6 +16,10 @@ pub struct ShardConfig {
     pub marker: String,
     /// DSCP byte of outgoing packets where a call names none.
     pub tos: u8,
+    /// Where media of the parties on an interface may come from besides their descriptions.
+    pub media_networks: MediaNetworks,
+    /// A party of whom only a private address is known is not looked for elsewhere.
+    pub learn_strict: bool,
     /// Counts and times.
     pub limits: Limits,
 }
@@ -23,7 +27,15 @@ pub struct ShardConfig {
 impl ShardConfig {
     /// These interfaces and ports, everything else at its default.
     pub fn new(interfaces: Interfaces, ports: PortRange) -> Self {
-        Self { interfaces, ports, marker: "tollgate".to_owned(), tos: 0, limits: Limits::default() }
+        Self {
+            interfaces,
+            ports,
+            marker: "tollgate".to_owned(),
+            tos: 0,
+            media_networks: MediaNetworks::default(),
+            learn_strict: false,
+            limits: Limits::default(),
+        }
     }
 }
 

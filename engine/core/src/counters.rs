@@ -10,6 +10,8 @@ pub enum DropReason {
     NoSocket,
     /// The sender is neither signalled nor confirmed, and may not be learned.
     UnknownSource,
+    /// The sender may be the party, whose address nobody knows, and that is not decided yet.
+    Undecided,
     /// Neither RTP nor RTCP of version 2, on a media that carries RTP.
     NotRtp,
     /// No other party hears this one yet.
@@ -30,9 +32,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoSocket,
         Self::UnknownSource,
+        Self::Undecided,
         Self::NotRtp,
         Self::NoSink,
         Self::NoDestination,
@@ -48,6 +51,7 @@ impl DropReason {
         match self {
             Self::NoSocket => "no_socket",
             Self::UnknownSource => "unknown_source",
+            Self::Undecided => "undecided",
             Self::NotRtp => "not_rtp",
             Self::NoSink => "no_sink",
             Self::NoDestination => "no_destination",
@@ -97,6 +101,12 @@ pub struct Counters {
     pub sockets_live: u64,
     /// Addresses learned from packets.
     pub addresses_learned: u64,
+    /// Of those: streams from unknown addresses that were taken for a party's.
+    pub streams_taken: u64,
+    /// Times that a stream was looked for and none was taken.
+    pub streams_missed: u64,
+    /// Calls to which somebody sent without leave.
+    pub calls_intruded: u64,
     /// Commands refused.
     pub commands_refused: u64,
     /// Commands refused for a stale epoch.

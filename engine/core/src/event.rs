@@ -3,24 +3,36 @@
 use ng::{Ended, Event, EventKind, LegReport, MediaReport, MediaTrouble};
 use rtp::units::Instant;
 
-use crate::{call::Call, path::Paths, quality};
+use crate::{call::Call, offender::Offenders, path::Paths, quality};
 
 /// The counters of a live call.
 pub(crate) fn call_report(call: &Call, paths: &Paths, now: Instant, wall_ms: u64) -> Event {
-    event(call, wall_ms, EventKind::CallReport { legs: legs(call, paths, now) })
+    of(call, wall_ms, EventKind::CallReport { legs: legs(call, paths, now) })
 }
 
 /// The call is over.
 pub(crate) fn ended(call: &Call, paths: &Paths, now: Instant, wall_ms: u64, ended: Ended) -> Event {
-    event(call, wall_ms, EventKind::Ended { ended, legs: legs(call, paths, now) })
+    of(call, wall_ms, EventKind::Ended { ended, legs: legs(call, paths, now) })
 }
 
 /// Something is wrong with the media of a call, or no longer.
 pub(crate) fn media_trouble(call: &Call, wall_ms: u64, trouble: MediaTrouble) -> Event {
-    event(call, wall_ms, EventKind::MediaTrouble(trouble))
+    of(call, wall_ms, EventKind::MediaTrouble(trouble))
 }
 
-fn event(call: &Call, wall_ms: u64, kind: EventKind) -> Event {
+/// Who sends to the call without leave: told at the first packet, and at the end.
+pub(crate) fn strangers(call: &Call, wall_ms: u64, last: bool) -> Event {
+    let offenders = call.offenders.as_deref();
+    let kind = EventKind::Strangers {
+        packets: offenders.map_or(0, Offenders::packets),
+        offenders: offenders.map(Offenders::list).unwrap_or_default(),
+        last,
+    };
+    of(call, wall_ms, kind)
+}
+
+/// Something that happened to the call.
+pub(crate) fn of(call: &Call, wall_ms: u64, kind: EventKind) -> Event {
     Event { sequence: 0, call_id: call.name.clone(), owner: call.owner.clone(), wall_ms, kind }
 }
 

@@ -136,6 +136,6 @@ pub enum Output {
         /// The answer.
         reply: ng::Reply,
     },
-    /// Something happened to a call with an owner, or to one that was refused. Its sequence number is 0: the engine's log gives it one.
+    /// Something happened to a call, or to one that was refused. Its sequence number is 0: the engine's log gives it one.
     Event(ng::Event),
 }

@@ -1,171 +1,223 @@
 //! Where packets of a media may come from, and where ours go: the guard against hijacking
-//! (`adr/0001-who-may-send.md`).
+//! (`adr/0008-a-stranger-is-known-by-a-lone-stream.md`).
 //!
-//! A packet is admitted
-//! 1. from the *confirmed* address, the one the last admitted stranger or signalled peer used;
-//! 2. from the *signalled* address, exactly as in the description: it becomes confirmed;
-//! 3. while the window is open, from another address whose IP is in the signalled set (the IP
-//!    of the description and, where the client named it, the IP the SIP message came from):
-//!    this is the peer behind a NAT, whose port, and with a private description whose IP,
-//!    differs. It becomes confirmed;
-//! 4. while the window is open and there is no SIP source, from any public IP, but only if the
-//!    description gives a private address and our own address is public: such a description
-//!    cannot be meant literally.
+//! Known for a party is the *signalled* address, exactly as in the description, and with it, at any port, its IP, the IP
+//! that the SIP message came from where the client named it, and the media networks that an operator or the client listed.
+//! 1. The first packet from a known address makes that one *confirmed*: ours go there.
+//! 2. While the confirmed address is alive, packets are admitted from it and from the signalled address, and no packet
+//!    moves it.
+//! 3. When it was silent for [`SILENCE`], another known address may take its place, as after a NAT's rebinding. If
+//!    the one that was replaced comes back, it is confirmed again at once: what was its silence is over.
+//! 4. A description gives the same address again: nothing changes. It gives another one, or the known addresses no longer
+//!    contain the confirmed one: the peer has moved, and is confirmed anew. Its old address is heard for what is still under
+//!    way, if it is known, and not followed.
+//! 5. Of a party that is known by a private address alone, seen by an engine on a public one, a
+//!    lone consistent stream is taken (`window.rs`), unless learning is strict. Its IP is known from then on.
 //!
-//! An address that was learned stays admitted beside the signalled one, so that one packet with the
-//! signalled address forged as its source cannot shut the peer out.
-//!
-//! Everything else is refused and noted. The window opens with each offer or answer of that
-//! party and closes with the first packet admitted. With `media handover` it stays open for
-//! rule 3; with learning off or without a description it never opens. With `asymmetric` packets
-//! go where the description says, whatever is confirmed.
+//! Everything else is refused, and noted with the call. With `media handover` rule 3 needs no silence; with learning
+//! off only the signalled address is known. With `asymmetric` packets go where the description says, whatever is confirmed.
+//! None of these, and no other option, adds an address to the known ones.
 //!
 //! rtpengine admits anybody once learning is over, and learns from anybody; here a third party
 //! neither injects nor receives a packet (CVE-2025-53399 and its kin).
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-/// Who sends to a socket of a media without leave; one note per media and half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stranger {
-    /// The first such source.
-    pub first: Option<SocketAddr>,
-    /// The latest one.
-    pub last: Option<SocketAddr>,
-    /// Packets of all of them.
-    pub packets: u64,
-}
+use ng::Network;
+use rtp::units::Instant;
+
+use crate::{
+    offender::EARLY_MAX,
+    path::PathKind,
+    window::{Outcome, Window},
+};
+
+/// How long a confirmed address must be silent before another known one may take its place. Longer than the pauses of
+/// comfort noise are, mostly; a rebinding NAT costs so much audio.
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
+/// The same for RTCP, which comes every five seconds or so (RFC 3550 §6.2).
+pub(crate) const SILENCE_RTCP: Duration = Duration::from_secs(15);
 
 /// The guard of one RTP or RTCP half.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Latch {
+    /// Where the party's packets come from now.
     confirmed: Option<SocketAddr>,
-    /// The last address confirmed by rule 3 or 4.
-    learned: Option<SocketAddr>,
+    /// Where they came from before that.
+    elder: Option<SocketAddr>,
     signalled: Option<SocketAddr>,
-    sip_source: Option<IpAddr>,
-    window: Window,
+    /// Where else the party is known to be: the source of its SIP message, or of the stream that was taken for it.
+    source: Option<IpAddr>,
+    networks: Option<Arc<[Network]>>,
+    /// Since when the confirmed address is confirmed, or the elder one is left behind, and when it was heard last.
+    since: Instant,
+    heard: Instant,
+    window: Option<Box<Window>>,
+    /// The window has been open before.
+    tried: bool,
+    /// The description names no place now: it is hold, or a rejected section.
+    nowhere: bool,
+    /// The party itself left the elder address.
+    departed: bool,
+    learn: bool,
+    handover: bool,
     asymmetric: bool,
-    stranger: Stranger,
 }
 
 /// What an offer or answer says about its sender's address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Signalled {
     /// Of the description; `None` if it is nowhere (port 0, or the unspecified address).
     pub(crate) address: Option<SocketAddr>,
     /// Where the SIP message came from.
     pub(crate) sip_source: Option<IpAddr>,
+    /// Where else its media may come from.
+    pub(crate) networks: Option<Arc<[Network]>>,
     /// Learning is allowed at all.
     pub(crate) learn: bool,
-    /// A new source may take over at any time.
+    /// Where nothing but a private address is known, a stream may tell where the party is.
+    pub(crate) streams: bool,
+    /// Another known source may take over at any time.
     pub(crate) handover: bool,
     /// The peer sends from elsewhere than it receives.
     pub(crate) asymmetric: bool,
-    /// Peers see us at an address of the public network.
-    pub(crate) public_side: bool,
-}
-
-/// Whether, and whom, packets may still teach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Window {
-    #[default]
-    Closed,
-    /// Sources of the signalled set.
-    Set,
-    /// The same, and it never closes.
-    Always,
-    /// Any public source.
-    AnyPublic,
 }
 
 /// What the guard says about a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Verdict {
     /// From the confirmed address.
     Known,
+    /// Admitted besides the confirmed address.
+    Heard,
     /// From an address that is confirmed from now on.
-    Learned,
+    Learned(Cause),
+    /// From a candidate of whom nothing is decided yet.
+    Undecided,
+    /// From a stranger, with whom the window ended.
+    Ended(Box<Window>),
     /// From a stranger.
+    Refused,
+}
+
+/// Why an address became the confirmed one.
+#[derive(Debug, Clone)]
+pub(crate) enum Cause {
+    /// It was the first known one.
+    First,
+    /// The one before was silent, or its packets may come from anywhere known.
+    Moved,
+    /// Its stream was taken for the party's; the others were not.
+    Stream(Box<Window>),
+}
+
+/// What becomes of a packet from an address that is not the confirmed one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judgement {
+    First,
+    Moved,
+    Heard,
     Refused,
 }
 
 impl Latch {
     /// A new offer or answer of this party.
-    ///
-    /// The confirmed address stays until another packet is admitted, unless the description
-    /// changed: then it is forgotten, for the peer has moved.
-    pub(crate) fn signal(&mut self, signalled: Signalled) {
-        if self.signalled != signalled.address && signalled.address.is_some() {
-            self.confirmed = None;
-            self.learned = None;
-        }
-        self.signalled = signalled.address;
-        self.sip_source = signalled.sip_source.map(|ip| ip.to_canonical());
-        self.asymmetric = signalled.asymmetric;
-        self.window = match signalled.address {
-            None => Window::Closed,
-            Some(_) if !signalled.learn => Window::Closed,
-            Some(_) if signalled.handover => Window::Always,
-            Some(address)
-                if signalled.sip_source.is_none()
-                    && is_private(address.ip())
-                    && signalled.public_side
-                    && self.learned.is_none() =>
-            {
-                Window::AnyPublic
-            }
-            Some(_) => Window::Set,
+    pub(crate) fn signal(&mut self, now: Instant, said: Signalled) {
+        self.learn = said.learn;
+        self.handover = said.handover;
+        self.asymmetric = said.asymmetric;
+        self.nowhere = said.address.is_none();
+        let Some(address) = said.address else {
+            self.window = None;
+            return;
         };
+        let same_host = self.signalled.is_some_and(|before| before.ip() == address.ip());
+        let moved = self.signalled != Some(address);
+        // What is known of a host stays known of it where a later message is silent about it.
+        let before = self.source.filter(|_| same_host);
+        self.source = said.sip_source.map(|ip| ip.to_canonical()).or(before);
+        self.networks = said.networks;
+        self.signalled = Some(address);
+        if moved || self.confirmed.is_some_and(|confirmed| !self.knows(confirmed)) {
+            self.elder = self.confirmed.take().filter(|left| self.knows(*left));
+            self.departed = true;
+            self.since = now;
+        }
+        self.elder = self.elder.filter(|elder| self.knows(*elder));
+        let lost = said.streams
+            && said.learn
+            && self.source.is_none()
+            && self.networks.is_none()
+            && is_private(address.ip());
+        if !lost {
+            self.window = None;
+        } else if moved || self.window.is_none() {
+            self.window = Some(Box::new(Window::waiting()));
+        }
     }
 
-    /// Whether a packet from `remote` is admitted; what it teaches is kept.
-    pub(crate) fn admit(&mut self, remote: SocketAddr) -> Verdict {
+    /// The party knows from now on where to send. `early` are sources that were there before it can have known.
+    pub(crate) fn open(&mut self, now: Instant, payload_types: u128, early: [Option<IpAddr>; EARLY_MAX]) {
+        let Some(window) = &mut self.window else { return };
+        // Later, it may itself have been refused before.
+        window.open(now, payload_types, if self.tried { [None; EARLY_MAX] } else { early });
+        self.tried = true;
+    }
+
+    /// Where the party is besides its description, if that gives this host and leaves it open.
+    pub(crate) fn prove(&mut self, host: IpAddr, source: IpAddr) {
+        if self.source.is_none() && self.signalled.is_some_and(|address| address.ip() == host) {
+            self.source = Some(source);
+            self.window = None;
+        }
+    }
+
+    /// The host of the description, and where else it is known to be.
+    pub(crate) fn proof(&self) -> Option<(IpAddr, IpAddr)> {
+        self.signalled.map(|address| address.ip()).zip(self.source)
+    }
+
+    /// Whether a packet is admitted; what it teaches is kept.
+    ///
+    /// # Cost
+    /// One comparison for the confirmed address. Nothing is allocated for any.
+    pub(crate) fn admit(
+        &mut self,
+        now: Instant,
+        kind: PathKind,
+        remote: SocketAddr,
+        packet: &[u8],
+    ) -> Verdict {
         if self.confirmed == Some(remote) {
+            self.heard = now;
             return Verdict::Known;
         }
-        self.admit_other(remote)
+        self.admit_other(now, kind, remote, packet)
     }
 
-    /// Whether a packet from `remote` would be admitted.
-    pub(crate) fn expects(&self, remote: SocketAddr) -> bool {
-        self.confirmed == Some(remote)
-            || self.learned == Some(remote)
-            || self.signalled == Some(remote)
-            || match self.window {
-                Window::Closed => false,
-                Window::Set | Window::Always => self.in_set(remote.ip()),
-                Window::AnyPublic => self.in_set(remote.ip()) || !is_private(remote.ip()),
-            }
+    /// Whether a packet from `remote` would be admitted now as one from a known address.
+    pub(crate) fn expects(&self, now: Instant, kind: PathKind, remote: SocketAddr) -> bool {
+        self.confirmed == Some(remote) || self.judge(now, silence(kind), remote) != Judgement::Refused
     }
 
-    fn admit_other(&mut self, remote: SocketAddr) -> Verdict {
-        if !self.expects(remote) {
-            self.stranger.first.get_or_insert(remote);
-            self.stranger.last = Some(remote);
-            self.stranger.packets += 1;
-            return Verdict::Refused;
-        }
-        self.confirmed = Some(remote);
-        if self.signalled != Some(remote) {
-            self.learned = Some(remote);
-        }
-        if self.window != Window::Always {
-            self.window = Window::Closed;
-        }
-        Verdict::Learned
-    }
-
-    /// Closes the window: the other half of the media confirmed the peer.
-    #[cfg(test)]
+    /// Whether a stream may still tell where the party is.
     pub(crate) fn is_open(&self) -> bool {
-        self.window != Window::Closed
+        self.window.is_some()
+    }
+
+    /// Ends the window, if there is one.
+    pub(crate) fn close(&mut self) -> Option<Box<Window>> {
+        self.window.take()
     }
 
     /// Where packets for this party go.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         // Hold with the unspecified address keeps the confirmed one for admission, not for sending.
-        let signalled = self.signalled?;
+        let signalled = self.signalled()?;
         if self.asymmetric { Some(signalled) } else { Some(self.confirmed.unwrap_or(signalled)) }
     }
 
@@ -174,16 +226,88 @@ impl Latch {
     }
 
     pub(crate) fn signalled(&self) -> Option<SocketAddr> {
-        self.signalled
+        self.signalled.filter(|_| !self.nowhere)
     }
 
-    pub(crate) fn stranger(&self) -> Stranger {
-        self.stranger
+    fn admit_other(&mut self, now: Instant, kind: PathKind, remote: SocketAddr, packet: &[u8]) -> Verdict {
+        match self.judge(now, silence(kind), remote) {
+            Judgement::First => {
+                self.take(now, silence(kind), remote);
+                Verdict::Learned(Cause::First)
+            }
+            Judgement::Moved => {
+                self.take(now, silence(kind), remote);
+                Verdict::Learned(Cause::Moved)
+            }
+            Judgement::Heard => Verdict::Heard,
+            Judgement::Refused => self.consider(now, kind, remote, packet),
+        }
+    }
+
+    fn judge(&self, now: Instant, silence: Duration, remote: SocketAddr) -> Judgement {
+        if !self.knows(remote) {
+            return Judgement::Refused;
+        }
+        let elder = self.elder == Some(remote);
+        if self.confirmed.is_none() {
+            let under_way = elder && self.departed && now.saturating_since(self.since) < silence;
+            return if under_way { Judgement::Heard } else { Judgement::First };
+        }
+        let back = elder && !self.departed;
+        if back || self.handover || now.saturating_since(self.heard) >= silence {
+            return Judgement::Moved;
+        }
+        if elder || self.signalled == Some(remote) { Judgement::Heard } else { Judgement::Refused }
+    }
+
+    fn take(&mut self, now: Instant, silence: Duration, remote: SocketAddr) {
+        if self.elder == Some(remote) {
+            self.elder = None;
+        } else if let Some(before) = self.confirmed {
+            // Who was confirmed for a moment only is not worth coming back: the one before may be.
+            let steady = self.heard.saturating_since(self.since) >= silence;
+            if steady || self.departed || self.elder.is_none() {
+                self.elder = Some(before);
+                self.departed = false;
+            }
+        }
+        self.confirmed = Some(remote);
+        (self.since, self.heard) = (now, now);
+    }
+
+    /// A packet from an address that is not known.
+    fn consider(&mut self, now: Instant, kind: PathKind, remote: SocketAddr, packet: &[u8]) -> Verdict {
+        // While the party is heard from where it said it is, it is not looked for elsewhere.
+        let heard = self.confirmed.is_some() && now.saturating_since(self.heard) < silence(kind);
+        let Some(window) = self.window.as_mut().filter(|_| !heard) else { return Verdict::Refused };
+        match window.hear(now, remote, packet) {
+            Outcome::Stranger => Verdict::Refused,
+            Outcome::Undecided => Verdict::Undecided,
+            Outcome::Ended => self.window.take().map_or(Verdict::Refused, Verdict::Ended),
+            Outcome::Won => {
+                self.source = Some(remote.ip().to_canonical());
+                self.take(now, silence(kind), remote);
+                self.window.take().map_or(Verdict::Refused, |window| Verdict::Learned(Cause::Stream(window)))
+            }
+        }
+    }
+
+    fn knows(&self, remote: SocketAddr) -> bool {
+        self.signalled == Some(remote) || (self.learn && self.in_set(remote.ip()))
     }
 
     fn in_set(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.sip_source == Some(ip) || self.signalled.is_some_and(|address| address.ip() == ip)
+        self.source == Some(ip)
+            || self.signalled.is_some_and(|address| address.ip() == ip)
+            || self.networks.iter().flat_map(|networks| networks.iter()).any(|network| network.contains(ip))
+    }
+}
+
+const fn silence(kind: PathKind) -> Duration {
+    match kind {
+        PathKind::Rtp | PathKind::Opaque => SILENCE,
+        PathKind::Rtcp => SILENCE_RTCP,
     }
 }
 
@@ -207,137 +331,270 @@ mod tests {
     }
 
     fn said(text: &str) -> Signalled {
-        Signalled { address: Some(at(text)), learn: true, public_side: true, ..Signalled::default() }
+        Signalled { address: Some(at(text)), learn: true, streams: true, ..Signalled::default() }
     }
 
-    fn latch(signalled: Signalled) -> Latch {
-        let mut latch = Latch::default();
-        latch.signal(signalled);
-        latch
+    fn from_nat(text: &str, source: &str) -> Signalled {
+        Signalled { sip_source: Some(source.parse().unwrap()), ..said(text) }
     }
+
+    /// A latch and the time.
+    struct Rig {
+        latch: Latch,
+        ms: u64,
+    }
+
+    impl Rig {
+        fn new(said: Signalled) -> Self {
+            let mut rig = Self { latch: Latch::default(), ms: 1_000 };
+            rig.signal(said);
+            rig
+        }
+
+        fn now(&self) -> Instant {
+            Instant::from_millis(self.ms)
+        }
+
+        fn signal(&mut self, said: Signalled) {
+            self.latch.signal(self.now(), said);
+        }
+
+        /// What becomes of a packet, 20 ms after the last one.
+        fn hear(&mut self, from: &str) -> &'static str {
+            self.ms += 20;
+            match self.latch.admit(self.now(), PathKind::Rtp, at(from), &[0x80; 20]) {
+                Verdict::Known => "known",
+                Verdict::Heard => "heard",
+                Verdict::Learned(Cause::First) => "first",
+                Verdict::Learned(Cause::Moved) => "moved",
+                Verdict::Learned(Cause::Stream(_)) => "stream",
+                Verdict::Undecided => "undecided",
+                Verdict::Ended(_) => "ended",
+                Verdict::Refused => "refused",
+            }
+        }
+
+        fn goes_to(&self, to: &str) {
+            assert_eq!(self.latch.destination(), Some(at(to)));
+        }
+    }
+
+    const PUBLIC: &str = "198.51.100.1:4000";
+    const OTHER_PORT: &str = "198.51.100.1:5555";
+    const THIRD_PORT: &str = "198.51.100.1:6666";
+    const FOREIGN: &str = "203.0.113.66:4000";
+    const PRIVATE: &str = "10.0.0.9:4000";
+    const NAT: &str = "203.0.113.1:31000";
 
     #[test]
     fn the_signalled_address_is_admitted_and_confirmed() {
-        let mut latch = latch(said("198.51.100.1:4000"));
-        assert_eq!(latch.destination(), Some(at("198.51.100.1:4000")));
-        assert_eq!(latch.admit(at("198.51.100.1:4000")), Verdict::Learned);
-        assert_eq!(latch.admit(at("198.51.100.1:4000")), Verdict::Known);
-        assert!(!latch.is_open());
+        let mut rig = Rig::new(said(PUBLIC));
+        rig.goes_to(PUBLIC);
+        assert_eq!([rig.hear(PUBLIC), rig.hear(PUBLIC)], ["first", "known"]);
     }
 
     #[test]
-    fn a_third_party_is_refused_before_and_after_confirmation_and_noted() {
-        let mut latch = latch(said("198.51.100.1:4000"));
-        assert_eq!(latch.admit(at("203.0.113.66:4000")), Verdict::Refused);
-        latch.admit(at("198.51.100.1:4000"));
-        assert_eq!(latch.admit(at("203.0.113.67:4000")), Verdict::Refused);
-        assert_eq!(latch.destination(), Some(at("198.51.100.1:4000")));
-        let stranger = latch.stranger();
-        assert_eq!(stranger.first, Some(at("203.0.113.66:4000")));
-        assert_eq!(stranger.last, Some(at("203.0.113.67:4000")));
-        assert_eq!(stranger.packets, 2);
+    fn a_third_party_is_refused_before_and_after_confirmation_and_in_silence() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert_eq!([rig.hear(FOREIGN), rig.hear(PUBLIC), rig.hear(FOREIGN)], ["refused", "first", "refused"]);
+        rig.ms += 3_600_000;
+        assert_eq!(rig.hear(FOREIGN), "refused");
+        rig.goes_to(PUBLIC);
     }
 
     #[test]
-    fn another_port_of_the_signalled_ip_is_learned_once() {
-        let mut latch = latch(said("198.51.100.1:4000"));
-        assert_eq!(latch.admit(at("198.51.100.1:5555")), Verdict::Learned);
-        assert_eq!(latch.destination(), Some(at("198.51.100.1:5555")));
-        assert_eq!(latch.admit(at("198.51.100.1:6666")), Verdict::Refused);
+    fn another_port_of_the_signalled_ip_is_learned_and_no_third_one_while_it_is_alive() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert_eq!([rig.hear(OTHER_PORT), rig.hear(THIRD_PORT)], ["first", "refused"]);
+        rig.goes_to(OTHER_PORT);
+        assert_eq!(rig.hear(PUBLIC), "heard", "what was signalled always counts");
+        rig.goes_to(OTHER_PORT);
+    }
+
+    #[test]
+    fn a_nat_that_rebinds_is_followed_after_a_silence() {
+        let mut rig = Rig::new(from_nat(PRIVATE, "203.0.113.1"));
+        assert_eq!(rig.hear(NAT), "first");
+        rig.ms += 900;
+        assert_eq!(rig.hear("203.0.113.1:32000"), "refused");
+        rig.ms += 80;
+        assert_eq!([rig.hear("203.0.113.2:32000"), rig.hear("203.0.113.1:32000")], ["refused", "moved"]);
+        rig.goes_to("203.0.113.1:32000");
+    }
+
+    #[test]
+    fn who_was_only_silent_is_followed_again_at_once() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert_eq!(rig.hear(PUBLIC), "first");
+        rig.ms += 5_000;
         assert_eq!(
-            latch.admit(at("198.51.100.1:4000")),
-            Verdict::Learned,
-            "what was signalled always counts"
+            [rig.hear(OTHER_PORT), rig.hear(PUBLIC), rig.hear(OTHER_PORT)],
+            ["moved", "moved", "refused"]
         );
+        rig.goes_to(PUBLIC);
+    }
+
+    #[test]
+    fn a_row_of_forged_ports_does_not_make_the_peer_forgotten() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert!((0..60).map(|_| rig.hear(PUBLIC)).skip(1).all(|heard| heard == "known"));
+        for port in [7_001, 7_002, 7_003] {
+            rig.ms += 1_000;
+            assert_eq!(rig.hear(&format!("198.51.100.1:{port}")), "moved");
+        }
+        assert_eq!(rig.hear(PUBLIC), "moved");
+        rig.goes_to(PUBLIC);
     }
 
     #[test]
     fn the_sip_source_is_the_nat_of_a_private_description() {
-        let mut latch =
-            latch(Signalled { sip_source: Some("203.0.113.1".parse().unwrap()), ..said("10.0.0.9:4000") });
-        assert_eq!(latch.admit(at("203.0.113.2:4000")), Verdict::Refused);
-        assert_eq!(latch.admit(at("203.0.113.1:31000")), Verdict::Learned);
-        assert_eq!(latch.destination(), Some(at("203.0.113.1:31000")));
+        let mut rig = Rig::new(from_nat(PRIVATE, "203.0.113.1"));
+        assert_eq!([rig.hear("203.0.113.2:4000"), rig.hear(NAT)], ["refused", "first"]);
+        rig.goes_to(NAT);
+        rig.signal(said(PRIVATE));
+        assert_eq!(rig.hear(NAT), "known", "a message that is silent about its source takes nothing back");
+        rig.signal(from_nat(PRIVATE, "203.0.113.77"));
+        assert_eq!(
+            [rig.hear(NAT), rig.hear("203.0.113.77:9")],
+            ["refused", "first"],
+            "the phone changed its network"
+        );
     }
 
     #[test]
-    fn a_private_description_alone_lets_the_first_public_source_in_and_no_second() {
-        let mut first = latch(said("10.0.0.9:4000"));
-        assert_eq!(first.admit(at("10.0.0.10:4000")), Verdict::Refused, "a private neighbour is no NAT");
-        assert_eq!(first.admit(at("203.0.113.1:31000")), Verdict::Learned);
-        assert_eq!(first.admit(at("203.0.113.2:31000")), Verdict::Refused);
-        let mut inside = latch(Signalled { public_side: false, ..said("10.0.0.9:4000") });
-        assert_eq!(inside.admit(at("203.0.113.1:31000")), Verdict::Refused, "inside, private is literal");
+    fn listed_networks_are_known_at_any_port() {
+        let networks: Vec<Network> = vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        let mut rig = Rig::new(Signalled { networks: Some(networks.into()), ..said(PRIVATE) });
+        assert!(!rig.latch.is_open(), "where networks are listed nobody is looked for elsewhere");
+        assert_eq!(
+            [rig.hear("192.0.3.1:9"), rig.hear("192.0.2.7:9"), rig.hear("192.0.2.8:9")],
+            ["refused", "first", "refused"]
+        );
+    }
+
+    #[test]
+    fn a_private_description_alone_leaves_a_window_only_where_streams_may_tell() {
+        assert!(Rig::new(said(PRIVATE)).latch.is_open());
+        for closed in [
+            said(PUBLIC),
+            from_nat(PRIVATE, "203.0.113.1"),
+            Signalled { streams: false, ..said(PRIVATE) },
+            Signalled { learn: false, ..said(PRIVATE) },
+        ] {
+            let mut rig = Rig::new(closed);
+            assert!(!rig.latch.is_open());
+            assert_eq!(rig.hear("203.0.113.2:4000"), "refused");
+        }
     }
 
     #[test]
     fn learning_off_admits_the_signalled_address_alone() {
-        let mut latch = latch(Signalled { learn: false, ..said("198.51.100.1:4000") });
-        assert_eq!(latch.admit(at("198.51.100.1:4002")), Verdict::Refused);
-        assert_eq!(latch.admit(at("198.51.100.1:4000")), Verdict::Learned);
+        let mut rig = Rig::new(Signalled { learn: false, ..said(PUBLIC) });
+        assert_eq!([rig.hear(OTHER_PORT), rig.hear(PUBLIC)], ["refused", "first"]);
+        let mut later = Rig::new(said(PUBLIC));
+        assert_eq!(later.hear(OTHER_PORT), "first");
+        later.signal(Signalled { learn: false, ..said(PUBLIC) });
+        assert_eq!([later.hear(OTHER_PORT), later.hear(PUBLIC)], ["refused", "first"]);
     }
 
     #[test]
     fn asymmetric_peers_are_heard_but_not_followed() {
-        let mut latch = latch(Signalled { asymmetric: true, ..said("198.51.100.1:4000") });
-        assert_eq!(latch.admit(at("198.51.100.1:9000")), Verdict::Learned);
-        assert_eq!(latch.destination(), Some(at("198.51.100.1:4000")));
+        let mut rig = Rig::new(Signalled { asymmetric: true, ..said(PUBLIC) });
+        assert_eq!(rig.hear(OTHER_PORT), "first");
+        rig.goes_to(PUBLIC);
     }
 
     #[test]
-    fn handover_follows_within_the_set_only() {
-        let mut latch = latch(Signalled { handover: true, ..said("198.51.100.1:4000") });
-        latch.admit(at("198.51.100.1:4000"));
-        assert_eq!(latch.admit(at("198.51.100.1:5000")), Verdict::Learned);
-        assert_eq!(latch.admit(at("203.0.113.66:5000")), Verdict::Refused);
-    }
-
-    #[test]
-    fn a_new_exchange_opens_the_window_and_a_moved_peer_is_followed() {
-        let mut latch = latch(said("198.51.100.1:4000"));
-        latch.admit(at("198.51.100.1:5555"));
-        latch.signal(said("198.51.100.1:4000"));
-        assert!(latch.is_open());
+    fn handover_follows_at_once_within_what_is_known_only() {
+        let mut rig = Rig::new(Signalled { handover: true, ..said(PUBLIC) });
         assert_eq!(
-            latch.destination(),
-            Some(at("198.51.100.1:5555")),
-            "the same description keeps what was learned"
+            [rig.hear(PUBLIC), rig.hear(OTHER_PORT), rig.hear(FOREIGN)],
+            ["first", "moved", "refused"]
         );
-        latch.signal(said("198.51.100.2:4000"));
-        assert_eq!(latch.destination(), Some(at("198.51.100.2:4000")));
-        assert_eq!(latch.admit(at("198.51.100.1:5555")), Verdict::Refused);
+        rig.goes_to(OTHER_PORT);
+        assert_eq!(rig.hear(THIRD_PORT), "moved");
     }
 
     #[test]
-    fn nothing_is_sent_nowhere() {
-        let mut latch = latch(said("198.51.100.1:4000"));
-        latch.admit(at("198.51.100.1:4000"));
-        latch.signal(Signalled::default());
-        assert_eq!(latch.destination(), None);
-        assert_eq!(latch.admit(at("198.51.100.1:4000")), Verdict::Known);
-        assert_eq!(latch.admit(at("203.0.113.66:4000")), Verdict::Refused);
+    fn a_repeated_description_changes_nothing_for_a_peer_that_is_alive() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert_eq!(rig.hear(OTHER_PORT), "first");
+        rig.signal(said(PUBLIC));
+        assert_eq!([rig.hear(THIRD_PORT), rig.hear(OTHER_PORT)], ["refused", "known"]);
+        rig.goes_to(OTHER_PORT);
     }
 
     #[test]
-    fn a_forged_packet_from_the_signalled_address_does_not_shut_the_peer_out() {
-        let mut latch =
-            latch(Signalled { sip_source: Some(at("203.0.113.7:1").ip()), ..said("10.0.0.5:4000") });
-        assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Learned);
-        assert_eq!(latch.admit(at("10.0.0.5:4000")), Verdict::Learned);
-        assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Learned);
-        assert_eq!(latch.destination(), Some(at("203.0.113.7:9999")));
-        assert_eq!(latch.admit(at("203.0.113.7:9998")), Verdict::Refused);
-        latch.signal(said("203.0.113.8:4000"));
-        assert_eq!(latch.admit(at("203.0.113.7:9999")), Verdict::Refused, "the peer has moved");
+    fn a_peer_that_moves_by_its_description_is_followed_and_its_old_port_is_not() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert_eq!(rig.hear(OTHER_PORT), "first");
+        rig.signal(said("198.51.100.1:4002"));
+        rig.goes_to("198.51.100.1:4002");
+        assert_eq!(rig.hear(OTHER_PORT), "heard", "what is still under way");
+        rig.goes_to("198.51.100.1:4002");
+        assert_eq!([rig.hear(THIRD_PORT), rig.hear(OTHER_PORT)], ["first", "heard"]);
+        rig.goes_to(THIRD_PORT);
+        rig.signal(said("198.51.100.2:4000"));
+        rig.goes_to("198.51.100.2:4000");
+        assert_eq!(rig.hear(THIRD_PORT), "refused", "another host's");
     }
 
     #[test]
-    fn a_repeated_private_description_lets_nobody_take_a_learned_peer_over() {
-        let mut latch = latch(said("10.0.0.9:4000"));
-        assert_eq!(latch.admit(at("203.0.113.1:31000")), Verdict::Learned);
-        latch.signal(said("10.0.0.9:4000"));
-        assert_eq!(latch.admit(at("203.0.113.1:31000")), Verdict::Known);
-        assert_eq!(latch.admit(at("198.18.0.66:5000")), Verdict::Refused);
-        assert_eq!(latch.destination(), Some(at("203.0.113.1:31000")));
+    fn a_description_that_moves_in_words_only_keeps_its_port() {
+        let mut rig = Rig::new(from_nat(PRIVATE, "203.0.113.1"));
+        assert_eq!(rig.hear(NAT), "first");
+        rig.signal(from_nat("10.0.0.9:4002", "203.0.113.1"));
+        assert_eq!(rig.hear(NAT), "heard");
+        rig.ms += 1_000;
+        assert_eq!(rig.hear(NAT), "first");
+        rig.goes_to(NAT);
+    }
+
+    #[test]
+    fn nothing_is_sent_nowhere_and_hold_forgets_nothing() {
+        let mut rig = Rig::new(said(PUBLIC));
+        assert_eq!(rig.hear(OTHER_PORT), "first");
+        rig.signal(Signalled { learn: true, ..Signalled::default() });
+        assert_eq!((rig.latch.destination(), rig.latch.signalled()), (None, None));
+        assert_eq!([rig.hear(OTHER_PORT), rig.hear(FOREIGN)], ["known", "refused"]);
+        rig.signal(said(PUBLIC));
+        rig.goes_to(OTHER_PORT);
+        assert_eq!(Rig::new(Signalled::default()).hear(FOREIGN), "refused");
+    }
+
+    #[test]
+    fn a_forged_packet_from_the_signalled_address_neither_moves_nor_shuts_out_the_peer() {
+        let mut rig = Rig::new(from_nat(PRIVATE, "203.0.113.1"));
+        assert_eq!([rig.hear(NAT), rig.hear(PRIVATE)], ["first", "heard"]);
+        rig.goes_to(NAT);
+        rig.ms += 1_000;
+        assert_eq!([rig.hear(PRIVATE), rig.hear(NAT)], ["moved", "moved"]);
+        rig.goes_to(NAT);
+    }
+
+    #[test]
+    fn what_was_proved_of_one_half_is_known_of_another_of_the_same_host() {
+        let mut rig = Rig::new(said(PRIVATE));
+        rig.latch.prove("10.0.0.8".parse().unwrap(), "203.0.113.1".parse().unwrap());
+        assert!(rig.latch.is_open());
+        rig.latch.prove("10.0.0.9".parse().unwrap(), "203.0.113.1".parse().unwrap());
+        assert!(!rig.latch.is_open());
+        assert_eq!([rig.hear("203.0.113.2:9"), rig.hear(NAT)], ["refused", "first"]);
+    }
+
+    #[test]
+    fn rtcp_may_pause_longer_than_rtp() {
+        let mut latch = Latch::default();
+        latch.signal(Instant::ZERO, said(PUBLIC));
+        let mut hear = |ms, from| {
+            let verdict = latch.admit(Instant::from_millis(ms), PathKind::Rtcp, at(from), &[]);
+            !matches!(verdict, Verdict::Refused)
+        };
+        assert!(hear(0, OTHER_PORT) && !hear(14_999, THIRD_PORT) && hear(15_000, THIRD_PORT));
+    }
+
+    #[test]
+    fn a_latch_is_small() {
+        assert!(size_of::<Latch>() <= 176, "{}", size_of::<Latch>());
     }
 }

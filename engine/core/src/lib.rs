@@ -21,6 +21,8 @@ mod leg;
 mod made;
 mod media;
 mod negotiate;
+mod networks;
+mod offender;
 mod owner;
 mod path;
 mod pending;
@@ -36,12 +38,13 @@ pub mod sim;
 mod socket;
 mod stream;
 mod timer;
+mod window;
 
 pub use config::{Limits, LiveConfig, ShardConfig};
 pub use counters::{Counters, DropReason};
 pub use interface::{Interface, InterfaceParseError, Interfaces};
 pub use io::{Input, OpenError, Output, RecordingId, SocketId};
-pub use latch::Stranger;
+pub use networks::{MediaNetworks, MediaNetworksParseError};
 pub use ports::PortRange;
 pub use recording::{RecordingBegun, RecordingNote};
 pub use rtp::{

@@ -25,6 +25,8 @@ pub(crate) struct Media {
     pub(crate) direction_told: Direction,
     /// Its name in descriptions that go to this party (RFC 5888).
     pub(crate) mid: Option<String>,
+    /// Payload types of its last description, a bit for each.
+    pub(crate) payload_types: u128,
     /// Port 0: refused by this party.
     pub(crate) refused: bool,
     pub(crate) mux: Mux,
@@ -85,6 +87,7 @@ impl Media {
             direction: Direction::SendRecv,
             direction_told: Direction::SendRecv,
             mid: None,
+            payload_types: 0,
             refused: false,
             mux: Mux::default(),
             rtp: paths.insert(first),

@@ -200,9 +200,12 @@ impl Paths {
     }
 
     /// Of those that share the socket of `path`, the one who is at `remote`; else `path` itself.
-    pub(crate) fn sharing(&self, path: PathId, remote: SocketAddr) -> PathId {
-        let mut chain = std::iter::successors(Some(path), |id| self.get(*id)?.sibling);
-        chain.find(|id| self.get(*id).is_some_and(|half| half.latch.expects(remote))).unwrap_or(path)
+    pub(crate) fn sharing(&self, now: Instant, path: PathId, remote: SocketAddr) -> PathId {
+        let chain = || std::iter::successors(Some(path), |id| self.get(*id)?.sibling);
+        let expected =
+            |id: &PathId| self.get(*id).is_some_and(|half| half.latch.expects(now, half.kind, remote));
+        let looked_for = |id: &PathId| self.get(*id).is_some_and(|half| half.latch.is_open());
+        chain().find(expected).or_else(|| chain().find(looked_for)).unwrap_or(path)
     }
 
     /// Lets `to` hear `from` as the other side of its offer and answer, in place of whom it was before.
@@ -316,7 +319,7 @@ mod tests {
             paths.share(elder, younger);
         }
         assert_eq!([a, b, c].map(|id| paths[id].sibling), [Some(b), Some(c), None]);
-        assert_eq!(paths.sharing(a, "192.0.2.1:1".parse().unwrap()), a);
+        assert_eq!(paths.sharing(Instant::ZERO, a, "192.0.2.1:1".parse().unwrap()), a);
     }
 
     fn heard_by(paths: &Paths, from: PathId) -> Vec<PathId> {

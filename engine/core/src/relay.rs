@@ -7,11 +7,12 @@ use rtp::units::Instant;
 use crate::{
     counters::{Counters, DropReason},
     io::{Output, SocketId},
-    latch::Verdict,
+    latch::{Cause, Verdict},
     made::Made,
     path::{Path, PathId, PathKind, Paths, Sink},
     rtcp, silence,
     stream::{Observer, Stream},
+    window::Window,
 };
 
 /// What the road needs of a shard.
@@ -20,8 +21,29 @@ pub(crate) struct Road<'a> {
     pub(crate) counters: &'a mut Counters,
     pub(crate) made: &'a mut Made,
     pub(crate) outputs: &'a mut VecDeque<Output>,
+    /// What the datagram taught about where its party is.
+    pub(crate) lesson: Option<Lesson>,
     pub(crate) now: Instant,
     pub(crate) wall_ms: u64,
+}
+
+/// What a datagram taught about where a party is, for the call to be told. Rare.
+#[derive(Debug)]
+pub(crate) struct Lesson {
+    /// Whose address it is.
+    pub(crate) path: PathId,
+    pub(crate) taught: Taught,
+}
+
+/// See [`Lesson`].
+#[derive(Debug)]
+pub(crate) enum Taught {
+    /// The party is heard from another known address than before.
+    Moved,
+    /// A stream from an unknown address was taken for the party's.
+    Stream(Box<Window>),
+    /// None was in time.
+    Nobody(Box<Window>),
 }
 
 impl Road<'_> {
@@ -67,22 +89,39 @@ impl Road<'_> {
     /// Who sent it: the half it belongs to.
     fn admit(&mut self, path: PathId, remote: SocketAddr, packet: &[u8]) -> Result<PathId, DropReason> {
         let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+        let path = if half.sibling.is_some() { self.paths.sharing(self.now, path, remote) } else { path };
+        let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+        // Whoever may not send is a stranger, whatever it sends; what is no RTP teaches nothing.
         if half.kind != PathKind::Opaque && !rtcp::is_version_2(packet) {
             half.received.errors += 1;
-            return Err(DropReason::NotRtp);
+            let known = half.latch.expects(self.now, half.kind, remote);
+            return Err(if known { DropReason::NotRtp } else { DropReason::UnknownSource });
         }
-        let path = if half.sibling.is_some() { self.paths.sharing(path, remote) } else { path };
-        let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
-        match half.latch.admit(remote) {
-            Verdict::Known => {}
-            Verdict::Learned => self.counters.addresses_learned += 1,
-            Verdict::Refused => {
-                half.received.errors += 1;
-                return Err(DropReason::UnknownSource);
+        let rtcp_half = half.rtcp;
+        let taught = match half.latch.admit(self.now, half.kind, remote, packet) {
+            Verdict::Known | Verdict::Heard => None,
+            Verdict::Learned(cause) => {
+                self.counters.addresses_learned += 1;
+                match cause {
+                    Cause::First => None,
+                    Cause::Moved => Some(Taught::Moved),
+                    Cause::Stream(window) => Some(Taught::Stream(window)),
+                }
             }
+            verdict @ (Verdict::Undecided | Verdict::Ended(_) | Verdict::Refused) => {
+                half.received.errors += 1;
+                let undecided = matches!(verdict, Verdict::Undecided);
+                if let Verdict::Ended(window) = verdict {
+                    self.lesson = Some(Lesson { path, taught: Taught::Nobody(window) });
+                }
+                return Err(if undecided { DropReason::Undecided } else { DropReason::UnknownSource });
+            }
+        };
+        if taught.is_some() {
+            self.lesson = taught.map(|taught| Lesson { path, taught });
         }
         // On a multiplexed socket RTCP belongs to the other half.
-        Ok(half.rtcp.filter(|_| rtcp::is_rtcp(packet)).unwrap_or(path))
+        Ok(rtcp_half.filter(|_| rtcp::is_rtcp(packet)).unwrap_or(path))
     }
 
     /// What is known of a stream from this packet.

@@ -42,6 +42,7 @@ pub(crate) fn of_call(
         tags: parties().map(|(index, leg)| tag_status(call, index, leg, sockets, paths, now)).collect(),
         ssrcs: quality::ssrcs(parties().flat_map(|(_, leg)| &leg.medias), paths, now),
         totals,
+        offenders: call.offenders.iter().flat_map(|offenders| offenders.list()).collect(),
         owner: call.owner.clone(),
         recording: call.recording.is_some(),
         ..CallReport::default()

@@ -8,6 +8,7 @@ mod ending;
 mod exchange;
 mod gate;
 mod generate;
+mod learn;
 mod lease;
 mod opening;
 mod publish;
@@ -35,9 +36,9 @@ use crate::{
     config::{Limits, ShardConfig},
     counters::{Counters, DropReason},
     io::{Input, Output, SocketId},
-    latch::Stranger,
     made::Made,
     negotiate::Kind,
+    networks::MediaNetworks,
     owner::Owners,
     path::Paths,
     recording::Recordings,
@@ -69,6 +70,8 @@ pub struct Shard {
     /// What tags and session numbers of our own are drawn from.
     chance: StdRng,
     admission: admit::Admission,
+    media_networks: MediaNetworks,
+    learn_strict: bool,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
     /// The call whose deadline is being handled, or that is being shut down.
@@ -83,7 +86,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 impl Shard {
     /// A shard without calls. `seed` decides what chance decides.
     pub fn new(config: ShardConfig, seed: u64) -> Self {
-        let ShardConfig { interfaces, mut ports, marker, tos, limits } = config;
+        let ShardConfig { interfaces, mut ports, marker, tos, media_networks, learn_strict, limits } = config;
         // The range is divided by the seed all shards share; only an undivided one takes this shard's.
         if ports.shards <= 1 {
             ports.seed ^= seed;
@@ -103,6 +106,8 @@ impl Shard {
             counters: Counters::default(),
             chance: StdRng::seed_from_u64(seed),
             admission: admit::Admission::default(),
+            media_networks,
+            learn_strict,
             current: None,
             timed: None,
             now: Instant::ZERO,
@@ -165,17 +170,6 @@ impl Shard {
         self.sockets.free_pairs()
     }
 
-    /// Who sent to a call without leave: a note per party and half in which somebody did.
-    pub fn strangers(&self, call_id: &str) -> Vec<Stranger> {
-        let call = self.calls.by_name(call_id).and_then(|key| self.calls.get(key));
-        call.into_iter()
-            .flat_map(|call| call.parties().flat_map(|(_, leg)| &leg.medias))
-            .flat_map(|media| [media.rtp, media.rtcp])
-            .map(|path| self.paths[path].latch.stranger())
-            .filter(|stranger| stranger.packets > 0)
-            .collect()
-    }
-
     fn on_input(&mut self, input: Input<'_>) {
         match input {
             Input::Datagram { socket, remote, packet } => return self.on_datagram(socket, remote, packet),
@@ -197,15 +191,23 @@ impl Shard {
     fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &mut [u8]) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += packet.len() as u64;
-        let result = match self.sockets.path(socket) {
+        let (result, lesson) = match self.sockets.path(socket) {
             Some(path) => {
                 sim::trip(Fault::Datagram);
-                self.road().datagram(path, socket, remote, packet)
+                let mut road = self.road();
+                let result = road.datagram(path, socket, remote, packet);
+                (result, road.lesson)
             }
-            None => Err(DropReason::NoSocket),
+            None => (Err(DropReason::NoSocket), None),
         };
         if let Err(reason) = result {
             self.counters.dropped(reason);
+            if reason == DropReason::UnknownSource {
+                self.on_stranger(socket, remote, 1);
+            }
+        }
+        if let Some(lesson) = lesson {
+            self.on_lesson(socket, remote, lesson);
         }
     }
 
@@ -216,6 +218,7 @@ impl Shard {
             counters: &mut self.counters,
             made: &mut self.made,
             outputs: &mut self.outputs,
+            lesson: None,
             now: self.now,
             wall_ms: self.wall_ms,
         }

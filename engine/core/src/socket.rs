@@ -225,6 +225,11 @@ impl Sockets {
         self.pair(pair).map(|pair| SocketAddr::new(self.interfaces.get(pair.interface).advertised, pair.port))
     }
 
+    /// The name of the interface that a pair is on.
+    pub(crate) fn interface(&self, pair: PairId) -> Option<&str> {
+        self.pair(pair).map(|pair| self.interfaces.get(pair.interface).name.as_str())
+    }
+
     /// Sockets that are not closed.
     pub(crate) fn live(&self) -> usize {
         self.sockets.len() - self.free_sockets.len()

@@ -14,6 +14,11 @@ pub(crate) fn payload_types(media: &MediaSection) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// The same as a set, a bit for each; empty if there is none.
+pub(crate) fn payload_type_set(media: &MediaSection) -> u128 {
+    payload_types(media).into_iter().flatten().fold(0, |set, number| set | 1 << number)
+}
+
 /// `rtpmap`, `fmtp` and `rtcp-fb` of every payload type of the `m=` line, in its order; static
 /// ones (RFC 3551 §6) get the `rtpmap` that they may do without. A payload type that is named
 /// twice is described once.

@@ -71,6 +71,7 @@ pub(crate) fn describe(media: &mut Media, index: usize, exchange: &Exchange, pat
     media.kind.clone_from(&section.media().kind);
     media.become_transport(plan.transport, paths);
     media.endpoint = Some(plan.endpoint);
+    media.payload_types = codec::payload_type_set(section);
     media.refused = section.media().port == 0;
     media.direction = direction(&exchange.sdp, index);
     media.direction_told = media.direction;

@@ -3,7 +3,7 @@
 use ng::{Ice, Signal, TransportProtocol};
 use rtp::sdp::{Line, Sdp};
 
-use crate::media::Transport;
+use crate::{media::Transport, networks};
 
 /// The text of the refusal if an offer or answer asks by its options for something not built.
 pub(crate) fn options(signal: &Signal) -> Option<String> {
@@ -28,10 +28,8 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
         }
     };
     refused.extend(secure.map(|name| format!("transport-protocol={name}")));
-    // Each goes with the part that builds it.
-    let flags =
-        [(signal.learn_strict, "learn=strict"), (!signal.media_networks.is_empty(), "media-networks")];
-    refused.extend(flags.iter().filter(|(asked, _)| *asked).map(|(_, name)| (*name).to_owned()));
+    let wide = signal.media_networks.iter().filter(|network| networks::is_too_wide(network));
+    refused.extend(wide.map(|network| format!("media-networks={network}, which is half the world")));
     (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
 }
 

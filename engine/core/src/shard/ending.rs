@@ -31,6 +31,7 @@ impl Shard {
     pub(super) fn end_call(&mut self, key: CallKey, reason: EndReason) {
         self.end_recording(key, false, true);
         let ended = self.ended(key, reason);
+        self.tell_offenders(key);
         let Some(call) = self.calls.get_mut(key) else { return };
         self.timers.clear(&mut call.deadlines, key);
         let (pending, waiting) = (call.pending.take(), std::mem::take(&mut call.waiting));

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ng::{Learning, Reply, Signal, SignalReply, Trust};
+use ng::{Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
-use super::{OTHER_OWNER, REPORT_INTERVAL, Shard, detect, gate, is_foreign, opening::PairRequest, record};
+use super::{
+    OTHER_OWNER, REPORT_INTERVAL, Shard, detect, gate, is_foreign, learn, opening::PairRequest, record,
+};
 use crate::{
     call::{Call, CallKey},
-    latch::{Signalled, is_private},
     media::{Media, Transport},
     negotiate::{
         Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
@@ -126,7 +127,7 @@ impl Shard {
 
     /// Every socket is open: addresses, routes and the description that goes out.
     pub(super) fn commit(&mut self, key: CallKey, exchange: Exchange) -> Result<Reply, &'static str> {
-        let Self { calls, sockets, paths, timers, marker, .. } = self;
+        let Self { calls, sockets, paths, timers, marker, media_networks, .. } = self;
         let (now, wall_ms) = (self.now, self.wall_ms);
         let call = calls.get_mut(key).expect("the exchange belongs to a call that is there");
         let Exchange { kind, ref signal, ref sdp, sender, receiver, .. } = exchange;
@@ -143,6 +144,7 @@ impl Shard {
             .map(|first| call.leg(first).medias.iter().map(|media| [media.rtp, media.rtcp]).collect())
             .unwrap_or_default();
         sim::trip(Fault::Commit);
+        let guide = learn::Guide::new(now, kind, signal, call, media_networks, self.learn_strict);
         associate(call, kind, sender, receiver);
 
         let mut outgoing = Vec::with_capacity(exchange.sections.len());
@@ -172,7 +174,7 @@ impl Shard {
             route(from, to, talks, paths);
             stream::described(&sdp.media[index], from, to, paths);
             let advertised = to.selected.and_then(|pair| sockets.advertised(pair));
-            signal_latches(from, plan, signal, advertised.map(|at| at.ip()), sockets, paths);
+            guide.exchange(from, to, plan, sockets, paths);
             let interfaces = sockets.interfaces();
             let fallback = || {
                 let ipv4 = is_ipv4_wanted(signal, receiver_at, plan);
@@ -199,6 +201,7 @@ impl Shard {
                 hold(media, paths);
             }
         }
+        learn::share(call.leg(sender), paths);
         let leg = call.leg_mut(sender);
         leg.description = Some(signal.sdp.clone().into_boxed_slice());
         let identity = &mut leg.identity;
@@ -357,29 +360,4 @@ pub(super) fn hold(media: &Media, paths: &mut Paths) {
         paths[path].sends = media.direction.sends();
         paths[path].receives = media.direction.receives();
     }
-}
-
-/// Tells the guards of the sender's media where it said it is.
-pub(super) fn signal_latches(
-    media: &Media,
-    plan: &SectionPlan,
-    signal: &Signal,
-    advertised: Option<IpAddr>,
-    sockets: &Sockets,
-    paths: &mut Paths,
-) {
-    let own = media.selected.and_then(|pair| sockets.advertised(pair)).map(|at| at.ip()).or(advertised);
-    let reachable = |at: &SocketAddr| at.port() != 0 && !at.ip().is_unspecified();
-    let common = Signalled {
-        address: None,
-        sip_source: signal.received_from,
-        learn: signal.learning != Some(Learning::Off),
-        handover: signal.media_handover,
-        asymmetric: signal.asymmetric,
-        public_side: own.is_some_and(|ip| !is_private(ip)),
-    };
-    let rtp = Some(plan.endpoint).filter(reachable);
-    let rtcp = plan.rtcp_endpoint.filter(reachable).filter(|_| rtp.is_some());
-    paths[media.rtp].latch.signal(Signalled { address: rtp, ..common });
-    paths[media.rtcp].latch.signal(Signalled { address: rtcp, ..common });
 }

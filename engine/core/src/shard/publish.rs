@@ -9,8 +9,8 @@ use rtp::sdp::{Direction, MediaSection, Sdp};
 
 use super::{
     OTHER_OWNER, Shard,
-    exchange::{hold, read, show, signal_latches},
-    is_foreign,
+    exchange::{hold, read, show},
+    is_foreign, learn,
     opening::PairRequest,
     record,
     subscribe::share,
@@ -19,7 +19,7 @@ use crate::{
     call::{Call, CallKey},
     leg::{OwnSession, Role},
     media::{Media, Transport},
-    negotiate::{SectionPlan, codec, dialogue, direction, own, rewrite},
+    negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, rewrite},
     pending::{Pending, Work},
     socket::PairId,
 };
@@ -147,13 +147,15 @@ impl Shard {
         publication: Publication,
     ) -> Result<Reply, &'static str> {
         let session = self.chance.random::<u64>() >> 1;
-        let Self { calls, sockets, paths, marker, .. } = self;
+        let Self { calls, sockets, paths, marker, media_networks, .. } = self;
         let call = calls.get_mut(key).expect("the publication belongs to a call that is there");
         let Publication { signal, publisher, sdp, sections } = publication;
         call.last_signal = self.now;
         call.last_signal_wall_ms = self.wall_ms;
         // Nobody else will answer: whoever publishes and then sends nothing is gone after the media timeout.
         call.answered = true;
+        let strict = self.learn_strict;
+        let guide = learn::Guide::new(self.now, Kind::Answer, &signal, call, media_networks, strict);
         let leg = call.leg_mut(publisher);
         leg.described = true;
         leg.gone_at = None;
@@ -177,7 +179,8 @@ impl Shard {
             media.mux.active = section.section.has_attribute("rtcp-mux") && !asked.reject;
             show(media, plan.sender_pair, sockets, paths);
             share(media, paths);
-            signal_latches(media, plan, &signal, None, sockets, paths);
+            guide.signal(media, plan, sockets, paths);
+            guide.open(media, codec::payload_type_set(section), paths);
             hold(media, paths);
             let local = plan.sender_pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
             outgoing.push(rewrite::Outgoing {

@@ -14,8 +14,8 @@ use rtp::sdp::{Direction, LineError, Sdp};
 
 use super::{
     OTHER_OWNER, Shard,
-    exchange::{hold, read, show, signal_latches},
-    is_foreign,
+    exchange::{hold, read, show},
+    is_foreign, learn,
     opening::PairRequest,
     select::{self, UNKNOWN_CALL},
 };
@@ -23,7 +23,7 @@ use crate::{
     call::{Call, CallKey},
     leg::{OwnSession, Role},
     media::{Media, Transport},
-    negotiate::{dialogue, own, refuse, rewrite},
+    negotiate::{Kind, codec, dialogue, own, refuse, rewrite},
     pending::{Pending, Work},
     socket::PairId,
 };
@@ -295,13 +295,15 @@ impl Shard {
         let Some(key) = self.calls.by_name(&signal.call_id) else {
             return self.refuse(id, UNKNOWN_CALL);
         };
-        let Self { calls, sockets, paths, .. } = self;
+        let Self { calls, sockets, paths, media_networks, .. } = self;
         let call = calls.get_mut(key).expect("a name leads to a call");
         if is_foreign(call, signal.owner.as_deref()) {
             return self.refuse(id, OTHER_OWNER);
         }
         let found = signal.to_tag.as_deref().and_then(|tag| call.by_tag(tag));
         let Some(subscriber) = found else { return self.refuse(id, "To-tag not found") };
+        let guide =
+            learn::Guide::new(self.now, Kind::Answer, signal, call, media_networks, self.learn_strict);
         let leg = call.leg_mut(subscriber);
         let Some(offered) = leg.description.as_deref().filter(|_| leg.role == Role::Subscriber) else {
             return self.refuse(id, NO_SUBSCRIBER);
@@ -324,7 +326,8 @@ impl Shard {
             media.direction = Direction::from_flags(false, sdp.direction(index).receives());
             media.mux.active = media.mux.offered_to && section.section.has_attribute("rtcp-mux");
             share(media, paths);
-            signal_latches(media, plan, signal, None, sockets, paths);
+            guide.signal(media, plan, sockets, paths);
+            guide.open(media, codec::payload_type_set(section), paths);
             hold(media, paths);
         }
         call.last_signal = self.now;

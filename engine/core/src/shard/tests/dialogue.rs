@@ -100,7 +100,7 @@ fn all_that_answer_one_offer_are_heard_at_the_ports_it_showed() {
     }
     assert!(rig.rtp("198.51.100.3:6004", toward_b).is_none(), "B2 has been learned");
     assert!(rig.rtp("198.51.100.5:6000", toward_b).is_none());
-    assert_eq!(rig.shard.strangers("c").iter().map(|stranger| stranger.packets).sum::<u64>(), 2);
+    assert_eq!(rig.offenders("c").iter().map(|offender| offender.packets).sum::<u64>(), 2);
     rig.delete(Delete { from_tag: Some("A".into()), to_tag: Some("B2".into()), ..at_once("c") });
     assert!(rig.rtp(B2, toward_b).is_none());
     assert!(rig.rtp("198.51.100.4:7000", toward_b).is_some() && rig.rtp(B, toward_b).is_some());

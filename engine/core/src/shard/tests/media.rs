@@ -65,9 +65,12 @@ fn a_spray_from_elsewhere_neither_gets_in_nor_gets_anything() {
     spray(&mut rig, &ports);
     assert_eq!(rig.rtp(B, toward_b).unwrap().1, A.parse().unwrap(), "nothing was learned from it");
     assert_eq!(rig.drops(DropReason::UnknownSource), 4 * ports.len() as u64);
-    let strangers = rig.shard.strangers("c");
-    assert_eq!(strangers.iter().map(|stranger| stranger.packets).sum::<u64>(), 4 * ports.len() as u64);
-    assert!(strangers.iter().all(|stranger| stranger.last == Some(attacker.parse().unwrap())));
+    let offenders = rig.offenders("c");
+    assert_eq!(
+        offenders.iter().map(|offender| offender.packets).collect::<Vec<_>>(),
+        [4 * ports.len() as u64]
+    );
+    assert_eq!(offenders[0].address, attacker.parse().unwrap());
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod quality;
 mod record;
 mod sdp;
 mod sinks;
+mod spray;
 mod subscribe;
 mod timeouts;
 
@@ -157,6 +158,14 @@ impl Rig {
 
     fn query(&mut self, call: &str) -> Reply {
         self.command(Command::Query(ng::Query { call_id: call.into(), ..ng::Query::default() }))
+    }
+
+    /// Who sent to a call without leave.
+    fn offenders(&mut self, call: &str) -> Vec<ng::Offender> {
+        match self.query(call) {
+            Reply::Report(report) => report.offenders,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn calls(&mut self) -> Vec<String> {
