@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use driver::Choice;
-use engine_core::Interfaces;
+use engine_core::{Interfaces, MediaNetworks};
 use thiserror::Error;
 
 use crate::load::LoadLimits;
@@ -29,6 +29,10 @@ pub struct Config {
     pub interfaces: Interfaces,
     /// Where NG is answered, at least one. Port 0 lets the kernel choose.
     pub listen_ng: Vec<SocketAddr>,
+    /// Where media may come from besides what descriptions name.
+    pub media_networks: MediaNetworks,
+    /// A party of whom only a private address is known is not looked for elsewhere.
+    pub learn_strict: bool,
     /// Lowest media port.
     pub port_min: u16,
     /// Highest media port; the range holds at least one pair for each worker.

@@ -512,6 +512,8 @@ fn shard_config(config: &Config, index: u16, port_seed: u64, instance: &str) -> 
     let mut shard = ShardConfig::new(config.interfaces.clone(), ports);
     shard.marker = instance.to_owned();
     shard.tos = config.tos;
+    shard.media_networks = config.media_networks.clone();
+    shard.learn_strict = config.learn_strict;
     shard.limits = shard_limits(config);
     shard
 }

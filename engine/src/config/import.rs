@@ -154,7 +154,7 @@ const NOT_TAKEN: &[(&str, &str)] = &[
     ("http-threads", "one thread carries all streams"),
     (
         "endpoint-learning sip-source",
-        "a stranger's address is never learned; see the flags of a message for what a client may widen",
+        "only known addresses are learned; list the media networks of trunks in media-networks",
     ),
     (
         "dtls-passive dtls-rsa-key-size dtls-cert-cipher dtls-mtu dtls-ciphers dtls-signature debug-srtp log-srtp-keys",

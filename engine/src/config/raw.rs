@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use driver::available_cores;
-use engine_core::{Interface, Interfaces};
+use engine_core::{Interface, Interfaces, MediaNetworks};
 use serde::{Deserialize, Deserializer};
 
 use super::{Config, ConfigError, Peers, cores, edge};
@@ -50,6 +50,11 @@ pub struct RawConfig {
     /// Networks besides those of `ng_allow` that may see metrics and health.
     #[serde(deserialize_with = "one_or_more")]
     pub metrics_allow: Vec<String>,
+    /// Where media may come from besides what descriptions name: `[interface=]network[,network…]`, one or more.
+    #[serde(deserialize_with = "one_or_more")]
+    pub media_networks: Vec<String>,
+    /// `window` or `strict`: whether a party of whom only a private address is known is looked for. Default `window`.
+    pub learn: Option<String>,
     /// Lowest media port. Default 30000.
     pub port_min: Option<u16>,
     /// Highest media port. Default 40000.
@@ -120,6 +125,8 @@ impl RawConfig {
             https_key: self.https_key.or(fallback.https_key),
             ng_pin: list(self.ng_pin, fallback.ng_pin),
             metrics_allow: list(self.metrics_allow, fallback.metrics_allow),
+            media_networks: list(self.media_networks, fallback.media_networks),
+            learn: self.learn.or(fallback.learn),
             port_min: self.port_min.or(fallback.port_min),
             port_max: self.port_max.or(fallback.port_max),
             workers: self.workers.or(fallback.workers),
@@ -160,6 +167,8 @@ impl RawConfig {
         let edge = edge::check(&self)?;
         let peers = Peers::parse(&self.ng_allow).map_err(|reason| ConfigError::value("ng-allow", reason))?;
 
+        let media_networks = media_networks(&self.media_networks, &interfaces)?;
+
         let cpus = self.cpus.as_deref().map(cores::parse).transpose();
         let cpus = cpus.map_err(|reason| ConfigError::value("cpus", reason))?;
         let workers = workers(self.workers, cpus.as_deref())?;
@@ -185,6 +194,8 @@ impl RawConfig {
         Ok(Config {
             interfaces,
             listen_ng,
+            media_networks,
+            learn_strict: learn_strict(self.learn.as_deref())?,
             port_min,
             port_max,
             workers,
@@ -215,6 +226,26 @@ impl RawConfig {
             peers,
             edge,
         })
+    }
+}
+
+/// Networks of interfaces that are there.
+fn media_networks(texts: &[String], interfaces: &Interfaces) -> Result<MediaNetworks, ConfigError> {
+    let refuse = |reason: String| ConfigError::value("media-networks", reason);
+    let networks = MediaNetworks::parse(texts).map_err(|error| refuse(error.to_string()))?;
+    let nowhere = networks.names().find(|name| interfaces.iter().all(|interface| interface.name != *name));
+    match nowhere.map(|name| format!("no interface is called `{name}`")) {
+        Some(reason) => Err(refuse(reason)),
+        None => Ok(networks),
+    }
+}
+
+/// Whether a party is never looked for.
+fn learn_strict(given: Option<&str>) -> Result<bool, ConfigError> {
+    match given.unwrap_or("window") {
+        "window" => Ok(false),
+        "strict" => Ok(true),
+        other => Err(ConfigError::value("learn", format!("`{other}` is neither `window` nor `strict`"))),
     }
 }
 
@@ -347,6 +378,8 @@ mod tests {
             interface = ["pub/192.0.2.1!198.51.100.1", "priv/10.0.0.1"]
             listen-ng = "127.0.0.1:22222"
             ng-allow = ["10.0.0.0/8"]
+            media-networks = ["pub=198.51.100.0/24,203.0.113.7", "10.0.0.0/8"]
+            learn = "strict"
             port-min = 20000
             port-max = 20100
             workers = 2
@@ -372,6 +405,8 @@ mod tests {
         let format = RecordingFormat::Eth;
         let directory = "/var/spool/tollgate".into();
         assert_eq!(config.recording, Some(RecordingConfig { directory, format }));
+        assert!(config.learn_strict);
+        assert_eq!(config.media_networks.names().collect::<Vec<_>>(), ["pub"]);
         assert_eq!(config.templates.get("carrier"), Some("ICE=remove replace=[origin]"));
     }
 
@@ -411,6 +446,15 @@ mod tests {
             (RawConfig { interface: vec!["nowhere".into()], ..least() }, "interface: "),
             (RawConfig { listen_ng: vec!["127.0.0.1".into()], ..least() }, "listen-ng: "),
             (RawConfig { ng_allow: vec!["10.0.0.0/33".into()], ..least() }, "ng-allow: "),
+            (
+                RawConfig { media_networks: vec!["0.0.0.0/0".into()], ..least() },
+                "media-networks: 0.0.0.0/0 is too wide",
+            ),
+            (
+                RawConfig { media_networks: vec!["pub=10.0.0.0/8".into()], ..least() },
+                "media-networks: no interface is called `pub`",
+            ),
+            (RawConfig { learn: Some("lax".into()), ..least() }, "learn: "),
             (RawConfig { port_min: Some(5), port_max: Some(4), ..least() }, "port-max: "),
             (RawConfig { port_min: Some(5), port_max: Some(6), ..least() }, "port-max: "),
             (RawConfig { port_min: Some(6), port_max: Some(7), workers: Some(2), ..least() }, "port-max: "),

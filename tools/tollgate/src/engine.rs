@@ -54,6 +54,13 @@ pub(crate) struct Options {
     /// Network besides those of --ng-allow that may see metrics and health; repeat it for several
     #[arg(long, env = "TOLLGATE_ENGINE_METRICS_ALLOW", value_delimiter = ',')]
     metrics_allow: Vec<String>,
+    /// Where media may come from besides what descriptions name, as [interface=]network[,network…]; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_MEDIA_NETWORKS", value_delimiter = ';')]
+    media_networks: Vec<String>,
+    /// A phone of which only a private address is known is taken by a lone, consistent stream (window) or never
+    /// (strict) [default: window]
+    #[arg(long, env = "TOLLGATE_ENGINE_LEARN")]
+    learn: Option<String>,
     /// Lowest port for media [default: 30000]
     #[arg(long, env = "TOLLGATE_ENGINE_PORT_MIN")]
     port_min: Option<u16>,
@@ -170,6 +177,8 @@ fn config_of(options: Options) -> anyhow::Result<Config> {
         https_key: options.https_key,
         ng_pin: options.ng_pin,
         metrics_allow: options.metrics_allow,
+        media_networks: options.media_networks,
+        learn: options.learn,
         port_min: options.port_min,
         port_max: options.port_max,
         workers: options.workers,
