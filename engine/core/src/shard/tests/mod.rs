@@ -9,6 +9,7 @@ mod gate;
 mod generate;
 mod live;
 mod media;
+mod nat;
 mod owner;
 mod property;
 mod publish;
