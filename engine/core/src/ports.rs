@@ -120,4 +120,32 @@ mod tests {
         assert_eq!(rest.len(), 4);
         assert_eq!(rest[3], first);
     }
+
+    /// Pearson's statistic of counts that should be alike.
+    fn unevenness(counts: &[u64]) -> f64 {
+        let count = f64::from(u32::try_from(counts.iter().sum::<u64>()).unwrap());
+        let expected = count / f64::from(u32::try_from(counts.len()).unwrap());
+        let square = |&seen: &u64| (f64::from(u32::try_from(seen).unwrap()) - expected).powi(2) / expected;
+        counts.iter().map(square).sum()
+    }
+
+    #[test]
+    fn each_pair_is_as_likely_as_any_other_and_says_nothing_of_the_next() {
+        // With 99 degrees of freedom 148 is passed by chance once in a thousand; the seeds are always these.
+        let (mut first, mut step) = ([0; 100], [0; 100]);
+        for seed in 0..4_000 {
+            let mut ports = Ports::new(&PortRange::whole(30_000, 30_999, seed));
+            let pair = |ports: &mut Ports| usize::from((ports.take().unwrap() - 30_000) / 2);
+            let (one, other) = (pair(&mut ports), pair(&mut ports));
+            first[one / 5] += 1;
+            step[(other + 500 - one) % 500 / 5] += 1;
+        }
+        assert!(unevenness(&first) < 148.0, "{first:?}");
+        assert!(unevenness(&step) < 148.0, "{step:?}");
+        // The ports of a few calls lie all over the default range.
+        let some: Vec<u16> = drain(PortRange::whole(30_000, 39_999, 7)).into_iter().take(500).collect();
+        let mut tenths = [0; 10];
+        some.iter().for_each(|port| tenths[usize::from((port - 30_000) / 1_000)] += 1);
+        assert!(unevenness(&tenths) < 28.0, "{tenths:?}");
+    }
 }
