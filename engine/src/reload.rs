@@ -26,6 +26,8 @@ impl Changes {
         let Config {
             interfaces,
             listen_ng,
+            media_networks,
+            learn_strict,
             port_min,
             port_max,
             workers,
@@ -57,6 +59,8 @@ impl Changes {
         let (was, is) = (identity(edge), identity(&after.edge));
         let live = [
             ("interface", *interfaces != after.interfaces),
+            ("media-networks", *media_networks != after.media_networks),
+            ("learn", *learn_strict != after.learn_strict),
             ("timeout", *timeout != after.timeout),
             ("silent-timeout", *silent_timeout != after.silent_timeout),
             ("offer-timeout", *offer_timeout != after.offer_timeout),
@@ -124,7 +128,13 @@ impl Engine {
             );
         }
         let limits = shard_limits(&config);
-        let live = LiveConfig { interfaces: config.interfaces.clone(), tos: config.tos, limits };
+        let live = LiveConfig {
+            interfaces: config.interfaces.clone(),
+            tos: config.tos,
+            media_networks: config.media_networks.clone(),
+            learn_strict: config.learn_strict,
+            limits,
+        };
         for worker in self.mail() {
             let mut mail = WorkerMail::Live(Box::new(live.clone()));
             // A full mailbox is emptied soon; of a worker that is gone its thread tells.
@@ -159,6 +169,8 @@ mod tests {
     #[test]
     fn each_setting_is_live_or_waits_for_a_restart() {
         let cases = [
+            ("media-networks = \"192.0.2.0/24\"", "media-networks", true),
+            ("learn = \"strict\"", "learn", true),
             ("timeout = 7", "timeout", true),
             ("silent-timeout = 7", "silent-timeout", true),
             ("offer-timeout = 7", "offer-timeout", true),

@@ -46,6 +46,10 @@ pub struct LiveConfig {
     pub interfaces: Interfaces,
     /// DSCP byte of what new sockets send where a call names none.
     pub tos: u8,
+    /// See [`ShardConfig::media_networks`]: for what is offered or answered from now on.
+    pub media_networks: MediaNetworks,
+    /// See [`ShardConfig::learn_strict`]: likewise.
+    pub learn_strict: bool,
     /// Counts and times, for calls that are there too; those of owners and reports stay as they were.
     pub limits: Limits,
 }

@@ -31,6 +31,8 @@ impl Shard {
     pub(super) fn on_live(&mut self, live: LiveConfig) {
         self.sockets.replace_interfaces(&live.interfaces);
         self.tos = live.tos;
+        self.media_networks = live.media_networks;
+        self.learn_strict = live.learn_strict;
         self.limits = live.limits;
         for key in self.calls.iter().map(|(key, _)| key).collect::<Vec<_>>() {
             self.timed = Some(key);

@@ -8,7 +8,13 @@ fn live(interfaces: &[&str], edit: impl FnOnce(&mut Limits)) -> Input<'static> {
     let mut limits = Limits::default();
     edit(&mut limits);
     let interfaces = Interfaces::new(interfaces).unwrap();
-    Input::Live(Box::new(crate::LiveConfig { interfaces, tos: 7, limits }))
+    Input::Live(Box::new(crate::LiveConfig {
+        interfaces,
+        tos: 7,
+        media_networks: crate::MediaNetworks::parse(&["192.0.2.0/24".to_owned()]).unwrap(),
+        learn_strict: true,
+        limits,
+    }))
 }
 
 fn new_call(rig: &mut Rig, name: &str, direction: &[&str]) -> Shown {
@@ -95,4 +101,15 @@ fn other_limits_are_in_force_at_once_for_calls_that_are_there_too() {
     assert_eq!(rig.calls(), ["c"]);
     rig.pass(1);
     assert!(rig.calls().is_empty());
+}
+
+#[test]
+fn media_networks_and_strict_learning_hold_for_what_is_described_from_then_on() {
+    let mut rig = Rig::new();
+    let (_, toward_a) = established(&mut rig);
+    rig.input(live(&["127.0.0.1", "::1", "pub/127.0.0.2!203.0.113.9"], |_| {}));
+    assert_eq!(rig.rtp("192.0.2.7:9", toward_a), None, "described before");
+    rig.offer(to_b(sdp(A, "")));
+    assert!(rig.rtp("192.0.2.7:9", toward_a).is_some());
+    assert!(rig.shard.learn_strict);
 }
