@@ -56,3 +56,15 @@ fn a_relayed_packet_allocates_nothing() {
     assert_eq!(count(), before, "allocations in a thousand packets");
     assert_eq!(call.counters().drops_total(), 0);
 }
+
+#[test]
+fn a_source_that_nobody_announced_allocates_nothing() {
+    let mut call = OneCall::new();
+    let mut packet = packet();
+    let before = count();
+    for source in 0..1000_u32 {
+        packet[8..12].copy_from_slice(&source.to_be_bytes());
+        assert_eq!(call.relay(&mut packet), 172);
+    }
+    assert_eq!(count(), before, "allocations for a thousand sources");
+}
