@@ -176,7 +176,7 @@ fn churn(engine: &Engine, here: &Path, ip: IpAddr, packets: u64, calls: usize) -
 struct State {
     resident_kib: u64,
     descriptors: usize,
-    /// Media ports bound on the address.
+    /// Ports of the media range bound on the address; the load's own are among them, before and after.
     ports: usize,
 }
 
