@@ -1,6 +1,9 @@
 //! One call: its parties, who drives it, when it ends.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use rtp::units::Instant;
 
@@ -26,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) legs: Vec<Option<Leg>>,
     pub(crate) owner: Option<String>,
     pub(crate) keep_report: bool,
+    /// How long its parties can be revived once they are deleted, where the delete does not say it.
+    pub(crate) delete_delay: Option<Duration>,
     pub(crate) deadlines: Deadlines,
     /// The command whose sockets are opening.
     pub(crate) pending: Option<Box<Pending>>,
@@ -60,6 +65,7 @@ impl Call {
             legs: Vec::new(),
             owner: None,
             keep_report: false,
+            delete_delay: None,
             deadlines: Deadlines::default(),
             pending: None,
             waiting: VecDeque::new(),
@@ -88,7 +94,7 @@ impl Call {
     }
 
     pub(crate) fn by_tag(&self, tag: &str) -> Option<usize> {
-        self.parties().find(|(_, leg)| leg.tag.as_deref() == Some(tag)).map(|(index, _)| index)
+        self.parties().find(|(_, leg)| leg.is_tagged(tag)).map(|(index, _)| index)
     }
 
     pub(crate) fn by_branch(&self, via_branch: &str) -> Option<usize> {

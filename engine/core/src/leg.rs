@@ -40,6 +40,10 @@ pub(crate) struct Leg {
     pub(crate) description: Option<Box<[u8]>>,
     /// What a client forbids it alone.
     pub(crate) gate: Gate,
+    /// What a client forbids on the way from it to single parties.
+    pub(crate) ways: Vec<(usize, Gate)>,
+    /// Further tags by which it is known (`alias-key`).
+    pub(crate) aliases: Vec<String>,
     /// Whether it is recorded when the call is.
     pub(crate) recorded: Wish,
     /// Text noted with it.
@@ -75,6 +79,11 @@ pub(crate) struct OwnSession {
 impl Leg {
     pub(crate) fn new(created_s: u64) -> Self {
         Self { created_s, ..Self::default() }
+    }
+
+    /// Whether it is known by this tag.
+    pub(crate) fn is_tagged(&self, tag: &str) -> bool {
+        self.tag.as_deref() == Some(tag) || self.aliases.iter().any(|alias| alias == tag)
     }
 
     /// Whether it hears this party by subscription.

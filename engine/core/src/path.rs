@@ -156,7 +156,6 @@ impl Path {
     }
 
     /// Its sinks, to change what is forbidden on the way.
-    #[cfg_attr(not(test), expect(dead_code, reason = "commands that block one way are what changes it"))]
     pub(crate) fn sinks_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
         self.sink.iter_mut().chain(&mut self.further)
     }

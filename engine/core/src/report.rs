@@ -66,6 +66,7 @@ fn tag_status(
     TagStatus {
         tag: leg.tag.clone().unwrap_or_default(),
         via_branch: leg.via_branch.clone(),
+        aliases: leg.aliases.clone(),
         label: leg.label.clone(),
         created_s: leg.created_s,
         metadata: leg.metadata.as_deref().map(str::to_owned),

@@ -7,7 +7,9 @@ use thiserror::Error;
 use crate::{
     bencode,
     envelope::{Encoding, Envelope},
-    json, party_write,
+    json,
+    party::All,
+    party_write,
     reply::{CallList, Explained, Reply, SignalReply},
     report_value,
     request::{Command, Delete, DeleteDelay},
@@ -111,6 +113,12 @@ impl Command {
                 if gate.all {
                     fields.put("flags", word_list(["all"]));
                 }
+                if gate.ways != All::Unsaid {
+                    fields.put_text("all", gate.ways.as_str());
+                }
+                fields
+                    .put_some("to-label", gate.to_label.as_deref())
+                    .put_some("set-label", gate.set_label.as_deref());
             }
             Self::Lease(lease) => {
                 fields

@@ -36,6 +36,8 @@ pub struct TagStatus {
     pub tag: String,
     /// The branch it was offered on.
     pub via_branch: Option<String>,
+    /// Further tags by which it is known.
+    pub aliases: Vec<String>,
     /// Its label.
     pub label: Option<String>,
     /// Wall clock at creation, seconds since the Unix epoch.

@@ -84,9 +84,11 @@ pub(crate) fn report(value: &Value<'_>) -> Option<CallReport> {
 
 fn tag_value(tag: &TagStatus) -> Value<'_> {
     let mut fields = Fields::default();
+    fields.put_text("tag", &tag.tag).put_some("via-branch", tag.via_branch.as_deref());
+    if !tag.aliases.is_empty() {
+        fields.put("tag-aliases", list(&tag.aliases, Value::text));
+    }
     fields
-        .put_text("tag", &tag.tag)
-        .put_some("via-branch", tag.via_branch.as_deref())
         .put_some("label", tag.label.as_deref())
         .put_number("created", tag.created_s)
         .put_some("metadata", tag.metadata.as_deref())
@@ -103,6 +105,7 @@ fn read_tag(value: &Value<'_>) -> Option<TagStatus> {
     Some(TagStatus {
         tag: text(value, "tag")?,
         via_branch: text(value, "via-branch"),
+        aliases: read_list(value.get("tag-aliases"), |item| item.as_str().map(str::to_owned))?,
         label: text(value, "label"),
         created_s: number(value, "created").unwrap_or(0),
         subscriptions: read_list(value.get("subscriptions"), read_subscription)?,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    party::Recording,
+    party::{All, Recording},
     signal::Signal,
     subscription::{Connect, Publish, SubscribeAnswer, SubscribeRequest, Unsubscribe},
 };
@@ -154,7 +154,8 @@ impl Default for List {
 ///
 /// Whom it is about: everybody with `all`; else the party found by label, else by address, else by tag; without any of
 /// them the call as a whole. What is forbidden the call and what is forbidden a party are lifted each alone, except that
-/// `all` lifts both.
+/// `all` lifts both. With a label of the hearer, or a kind of ways, the party is not heard on these ways alone; a `to-tag`
+/// selects nobody, as in rtpengine 10.5, because proxies send it wherever they know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
     /// The call.
@@ -169,6 +170,12 @@ pub struct Gate {
     pub address: Option<IpAddr>,
     /// The whole call and every party of it.
     pub all: bool,
+    /// Only the way to the party with this label (`to-label`).
+    pub to_label: Option<String>,
+    /// Only ways of this kind (`all` with `offer-answer`, `except-offer-answer` or `flows`).
+    pub ways: All,
+    /// The party gets this label (`set-label`).
+    pub set_label: Option<String>,
 }
 
 /// What a [`Gate`] does.

@@ -2,6 +2,7 @@
 
 use crate::{
     envelope::RequestError,
+    party::All,
     party_read,
     request::{
         Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
@@ -149,8 +150,14 @@ fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError
         from_tag: keys.name("from-tag")?,
         label: keys.name("label")?,
         address: None,
-        all: keys.take_text("all") == Some("all"),
+        all: false,
+        to_label: keys.name("to-label")?,
+        ways: All::Unsaid,
+        set_label: keys.name("set-label")?,
     };
+    if let Some(word) = keys.take_text("all") {
+        ways(&mut gate, word, &mut keys.warnings);
+    }
     // Proxies send it wherever they know it; as in rtpengine 10.5 it selects nobody.
     let _to_tag = keys.take("to-tag");
     if gate.label.is_none() {
@@ -168,6 +175,7 @@ fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError
         for flag in words(value).filter(|_| key == "flags").chain(text.split_ascii_whitespace()) {
             match normal(flag).as_str() {
                 "all" => gate.all = true,
+                word if word.starts_with("all-") => ways(&mut gate, &word[4..], &mut keys.warnings),
                 // A tag selects its party with and without it.
                 "directional" => {}
                 _ => keys.without_effect("flags", &Value::text(flag)),
@@ -175,6 +183,15 @@ fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError
         }
     }
     Ok(Command::Gate(Box::new(gate)))
+}
+
+/// What `all` says of a gate.
+fn ways(gate: &mut Gate, word: &str, warnings: &mut Warnings) {
+    match All::ALL.into_iter().find(|all| all.as_str() == normal(word)) {
+        Some(All::Everyone) => gate.all = true,
+        Some(all) => gate.ways = all,
+        None => warnings.push("unknown value of 'all'", word),
+    }
 }
 
 /// The keys of a message, spelt with hyphens; each is taken once.
@@ -335,6 +352,9 @@ mod tests {
             label: None,
             address: None,
             all: false,
+            to_label: None,
+            ways: All::Unsaid,
+            set_label: None,
         };
         for action in GateAction::ALL {
             for spelt in [action.as_str().to_owned(), action.as_str().replace(' ', "_")] {
@@ -349,6 +369,24 @@ mod tests {
         for all in [r#""flags":["all"]"#, r#""flags":"all""#, r#""rtpp-flags":"all""#, r#""all":"all""#] {
             let read = request(&format!(r#"{{"command":"block media","call-id":"c","from-tag":"f",{all}}}"#));
             let expected = Gate { all: true, ..gate(GateAction::Block) };
+            assert_eq!(read.expect("a gate").command, Command::Gate(Box::new(expected)), "{all}");
+        }
+        let one_way = request(
+            r#"{"command":"block media","call-id":"c","from-tag":"f","to-label":"recorder","set-label":"l"}"#,
+        );
+        let expected = Gate {
+            to_label: Some("recorder".to_owned()),
+            set_label: Some("l".to_owned()),
+            ..gate(GateAction::Block)
+        };
+        assert_eq!(one_way.expect("a gate").command, Command::Gate(Box::new(expected)));
+        for (all, kind) in [
+            (r#""all":"flows""#, All::Flows),
+            (r#""flags":["all-offer_answer"]"#, All::OfferAnswer),
+            (r#""rtpp-flags":"all-except-offer-answer""#, All::ExceptOfferAnswer),
+        ] {
+            let read = request(&format!(r#"{{"command":"block media","call-id":"c","from-tag":"f",{all}}}"#));
+            let expected = Gate { ways: kind, ..gate(GateAction::Block) };
             assert_eq!(read.expect("a gate").command, Command::Gate(Box::new(expected)), "{all}");
         }
         let labelled =

@@ -19,9 +19,10 @@ pub struct Signal {
     pub via_branch: Option<String>,
     /// Name given to the offerer's side, shown by `query`.
     pub label: Option<String>,
-    /// Name given to the party that this makes (`set-label`).
+    /// Name given to the party that a `subscribe request` makes (`set-label`); of no effect in an offer or answer, as in
+    /// rtpengine 10.5.
     pub set_label: Option<String>,
-    /// Name of the other party (`to-label`).
+    /// The same (`to-label`), where `set-label` is not given.
     pub to_label: Option<String>,
     /// By what a new tag is known to be a party that is there already.
     pub alias_key: Option<AliasKey>,

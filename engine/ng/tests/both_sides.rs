@@ -190,11 +190,26 @@ fn command() -> impl Strategy<Value = Command> {
             proptest::option::of(name()),
             proptest::option::of(name()),
             any::<Option<std::net::IpAddr>>(),
-            any::<bool>()
+            any::<bool>(),
+            option::of(name()),
+            select(vec![All::Unsaid, All::OfferAnswer, All::ExceptOfferAnswer, All::Flows]),
+            option::of(name()),
         )
-            .prop_map(|(call_id, action, from_tag, label, address, all)| {
-                Command::Gate(Box::new(Gate { call_id, action, from_tag, label, address, all }))
-            }),
+            .prop_map(
+                |(call_id, action, from_tag, label, address, all, to_label, ways, set_label)| {
+                    Command::Gate(Box::new(Gate {
+                        call_id,
+                        action,
+                        from_tag,
+                        label,
+                        address,
+                        all,
+                        to_label,
+                        ways,
+                        set_label,
+                    }))
+                }
+            ),
         (name(), name(), number(), number()).prop_map(|(call_id, owner, epoch, lease_ms)| Command::Lease(
             Lease { call_id, owner, epoch, lease_ms }
         )),
@@ -280,6 +295,7 @@ prop_compose! {
         tag in name(),
         via_branch in option::of(name()),
         label in option::of(name()),
+        aliases in vec(name(), 0..3),
         created_s in number(),
         others in vec((name(), select(vec![SubscriptionKind::OfferAnswer, SubscriptionKind::PubSub])), 0..2),
         streams in vec(stream(), 0..3),
@@ -292,7 +308,7 @@ prop_compose! {
             flags: vec![Cow::Borrowed("send")], ingress_ssrcs: vec![1], egress_ssrcs: vec![2, 3], quality,
         };
         TagStatus {
-            tag, via_branch, label, created_s, metadata: None, flags: vec![Cow::Borrowed("blocked")], subscribers: subscriptions.clone(), subscriptions, medias: vec![media],
+            tag, via_branch, aliases, label, created_s, metadata: None, flags: vec![Cow::Borrowed("blocked")], subscribers: subscriptions.clone(), subscriptions, medias: vec![media],
         }
     }
 }

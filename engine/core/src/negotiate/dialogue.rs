@@ -1,6 +1,8 @@
 //! Which parties an offer, an answer or a delete is about.
 
-use ng::{Delete, Signal};
+use std::net::SocketAddr;
+
+use ng::{AliasKey, Delete, Signal};
 
 use super::Kind;
 use crate::{
@@ -44,6 +46,35 @@ pub(crate) fn parties(
         Kind::Answer => Ok((other, offerer)),
     }
 }
+
+/// Lets a tag that nobody has stand for the party that sent this very description, or is at this very address
+/// (`alias-key`), if there is one.
+pub(crate) fn alias(call: &mut Call, signal: &Signal, key: AliasKey, first: Option<SocketAddr>) {
+    if call.by_tag(&signal.from_tag).is_some() {
+        return;
+    }
+    let same = |leg: &Leg| match key {
+        AliasKey::Sdp => leg.description.as_deref() == Some(signal.sdp.as_slice()),
+        AliasKey::Address => {
+            first.is_some() && leg.medias.first().is_some_and(|media| media.endpoint == first)
+        }
+    };
+    let other = signal.to_tag.as_deref().and_then(|tag| call.by_tag(tag));
+    let fits = |index: usize, leg: &Leg| {
+        Some(index) != other
+            && leg.role == Role::Talker
+            && leg.described
+            && leg.aliases.len() < ALIASES_MAX
+            && same(leg)
+    };
+    let found = call.parties().find(|&(index, leg)| fits(index, leg)).map(|(index, _)| index);
+    if let Some(index) = found {
+        call.leg_mut(index).aliases.push(signal.from_tag.clone());
+    }
+}
+
+/// Further tags of one party at most; one more makes a party of its own.
+const ALIASES_MAX: usize = 8;
 
 /// The other side of the offerer: by tag; else by branch; else whom it talks to, if that one is
 /// the only candidate; else a new party.

@@ -7,6 +7,10 @@ use crate::{media::Transport, networks};
 
 /// The text of the refusal if an offer or answer asks by its options for something not built.
 pub(crate) fn options(signal: &Signal) -> Option<String> {
+    if signal.unsupported.iter().any(|option| option == "fragment") {
+        let text = "Not supported: fragment (candidates of trickle ICE; ICE is stripped by ICE=remove in offer and answer)";
+        return Some(text.to_owned());
+    }
     let mut refused = signal.unsupported.clone();
     if let Some(ice) = signal.ice
         && !matches!(ice, Ice::Remove | Ice::Default)

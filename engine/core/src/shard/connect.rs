@@ -97,7 +97,12 @@ impl Shard {
         if one.parties().count() + two.parties().count() > self.limits.legs_max {
             return Err("Too many parties in this call".to_owned());
         }
-        let tags = |call: &Call| call.parties().filter_map(|(_, leg)| leg.tag.clone()).collect::<Vec<_>>();
+        let tags = |call: &Call| {
+            call.parties()
+                .flat_map(|(_, leg)| leg.tag.iter().chain(&leg.aliases))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         if tags(two).iter().any(|tag| one.by_tag(tag).is_some()) {
             return Err("Both calls have a party of the same tag".to_owned());
         }
@@ -118,6 +123,7 @@ impl Shard {
         for leg in gone.legs.iter_mut().flatten() {
             leg.peer = leg.peer.map(|index| index + shift);
             leg.partners.iter_mut().chain(&mut leg.hears).for_each(|index| *index += shift);
+            leg.ways.iter_mut().for_each(|(listener, _)| *listener += shift);
             for shown in leg.medias.iter().flat_map(|media| &media.pairs) {
                 self.sockets.move_to(shown.pair, key);
             }
@@ -126,6 +132,7 @@ impl Shard {
         call.created = call.created.min(gone.created);
         call.created_wall_ms = call.created_wall_ms.min(gone.created_wall_ms);
         call.keep_report |= gone.keep_report;
+        call.delete_delay = call.delete_delay.max(gone.delete_delay);
         call.talking |= gone.talking;
         call.gate = call.gate.or(gone.gate);
         call.owner = call.owner.take().or(gone.owner);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ng::{DeleteDelay, EndReason, Reply};
 
-use super::{OTHER_OWNER, Shard, is_foreign};
+use super::{OTHER_OWNER, Shard, gate, is_foreign};
 use crate::{
     call::CallKey,
     negotiate::dialogue,
@@ -43,8 +43,8 @@ impl Shard {
         let delay = match delete.delay {
             DeleteDelay::Seconds(seconds) => Duration::from_secs(seconds.into()),
             // Whoever drives the call knows that it is over, and wants the ports free and the report final.
-            DeleteDelay::Default if call.owner.is_some() => Duration::ZERO,
-            DeleteDelay::Default => self.limits.delete_delay,
+            DeleteDelay::Default if call.owner.is_some() => call.delete_delay.unwrap_or(Duration::ZERO),
+            DeleteDelay::Default => call.delete_delay.unwrap_or(self.limits.delete_delay),
         };
         if !delay.is_zero() {
             sim::seen(Way::DeleteLater);
@@ -123,6 +123,7 @@ impl Shard {
             let Some(other) = other else { continue };
             other.partners.retain(|&partner| partner != index);
             other.hears.retain(|&source| source != index);
+            other.ways.retain(|&(listener, _)| listener != index);
             if other.peer == Some(index) {
                 other.peer = other.partners.last().copied();
                 bereft.extend(other.peer.map(|peer| (party, peer)));
@@ -136,5 +137,6 @@ impl Shard {
                 self.paths.set_sink(from.rtcp, to.rtcp);
             }
         }
+        gate::apply(call, &mut self.paths);
     }
 }

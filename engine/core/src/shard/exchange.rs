@@ -69,6 +69,9 @@ impl Shard {
         if is_foreign(call, signal.owner.as_deref()) {
             return Err(OTHER_OWNER);
         }
+        if let (Kind::Offer, Some(alias_key)) = (kind, signal.alias_key) {
+            dialogue::alias(call, &signal, alias_key, sections.first().map(|plan| plan.endpoint));
+        }
         let (sender, receiver) = dialogue::parties(call, kind, &signal, self.wall_ms, limits.legs_max)?;
         if sender == receiver {
             return Err("Invalid dialogue association");
@@ -216,6 +219,9 @@ impl Shard {
             }
         }
         call.keep_report |= signal.keep_report;
+        if let ng::DeleteDelay::Seconds(seconds) = signal.delete_delay {
+            call.delete_delay = Some(std::time::Duration::from_secs(seconds.into()));
+        }
         // Whoever offers or answers revives what was deleted.
         for index in [sender, receiver] {
             if call.leg_mut(index).gone_at.take().is_some() {

@@ -1,6 +1,6 @@
 //! What clients forbid: whom nobody hears for now, or hears as silence.
 
-use ng::{Gate as Request, GateAction};
+use ng::{All, Gate as Request, GateAction};
 
 use super::{
     Shard,
@@ -23,11 +23,25 @@ impl Shard {
             Ok(party) => party,
             Err(text) => return self.refuse(id, text),
         };
+        if let (Some(label), Some(index)) = (&request.set_label, party) {
+            call.leg_mut(index).label = Some(label.clone());
+        }
+        if request.to_label.is_some() || request.ways != All::Unsaid {
+            return match ways(call, party, request) {
+                Ok(warning) => {
+                    apply(call, &mut self.paths);
+                    self.reply(id, ng::Reply::Ok { warning });
+                }
+                Err(text) => self.refuse(id, text),
+            };
+        }
         if request.all {
-            call.legs
-                .iter_mut()
-                .flatten()
-                .for_each(|leg| change(&mut leg.gate, request.action.is_lift().then_some(request.action)));
+            let lift = request.action.is_lift().then_some(request.action);
+            for leg in call.legs.iter_mut().flatten() {
+                change(&mut leg.gate, lift);
+                leg.ways.iter_mut().for_each(|(_, gate)| change(gate, lift));
+                leg.ways.retain(|(_, gate)| *gate != Gate::default());
+            }
         }
         let gate = match party {
             Some(index) => &mut call.leg_mut(index).gate,
@@ -37,6 +51,34 @@ impl Shard {
         apply(call, &mut self.paths);
         self.reply(id, ng::Reply::Ok { warning: None });
     }
+}
+
+/// Changes what is forbidden on some ways from a party alone; returns what the client should know.
+///
+/// # Errors
+/// The text of the refusal.
+fn ways(call: &mut Call, party: Option<usize>, request: &Request) -> Result<Option<String>, &'static str> {
+    let party = party.ok_or("No call participant specified")?;
+    if matches!(request.action, GateAction::BlockDtmf | GateAction::UnblockDtmf) {
+        return Err("Not supported: digits are blocked for a call or a party, not on one way");
+    }
+    let listeners: Vec<usize> = if let Some(label) = request.to_label.as_deref() {
+        select::party(call, Some(label), None, None)?.into_iter().collect()
+    } else {
+        let talks = call.leg(party).peer.filter(|_| request.ways != All::ExceptOfferAnswer);
+        let hears = call.parties().filter(|(_, leg)| leg.subscribes_to(party)).map(|(index, _)| index);
+        talks.into_iter().chain(hears.filter(|_| request.ways != All::OfferAnswer)).collect()
+    };
+    let ways = &mut call.leg_mut(party).ways;
+    for &listener in &listeners {
+        if ways.iter().all(|(known, _)| *known != listener) {
+            ways.push((listener, Gate::default()));
+        }
+        let way = ways.iter_mut().filter(|(known, _)| *known == listener);
+        way.for_each(|(_, gate)| change(gate, Some(request.action)));
+    }
+    ways.retain(|(_, gate)| *gate != Gate::default());
+    Ok(listeners.is_empty().then(|| "Nobody hears this party in that way".to_owned()))
 }
 
 fn change(gate: &mut Gate, action: Option<GateAction>) {
@@ -55,7 +97,17 @@ fn change(gate: &mut Gate, action: Option<GateAction>) {
 pub(super) fn apply(call: &Call, paths: &mut Paths) {
     for (_, leg) in call.parties() {
         for media in &leg.medias {
-            paths[media.rtp].gate = call.gate.or(leg.gate);
+            let path = &mut paths[media.rtp];
+            path.gate = call.gate.or(leg.gate);
+            for sink in path.sinks_mut() {
+                let heard_by = |listener: usize| {
+                    let listener = call.legs.get(listener).and_then(Option::as_ref);
+                    listener.is_some_and(|leg| leg.medias.iter().any(|media| media.rtp == sink.path))
+                };
+                let way = leg.ways.iter().find(|(listener, _)| heard_by(*listener));
+                let gate = way.map(|(_, gate)| *gate).unwrap_or_default();
+                (sink.blocked, sink.silenced) = (gate.blocked, gate.silenced);
+            }
         }
     }
 }

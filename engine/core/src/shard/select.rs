@@ -26,7 +26,7 @@ pub(super) fn party(
         return found(&|leg| leg.medias.iter().any(there), "Failed to match address to any tag");
     }
     match tag {
-        Some(tag) => found(&|leg| leg.tag.as_deref() == Some(tag), "From-tag given, but no such tag exists"),
+        Some(tag) => found(&|leg| leg.is_tagged(tag), "From-tag given, but no such tag exists"),
         None => Ok(None),
     }
 }

@@ -15,7 +15,7 @@ use rtp::sdp::{Direction, LineError, Sdp};
 use super::{
     OTHER_OWNER, Shard,
     exchange::{hold, read, show},
-    is_foreign, learn,
+    gate, is_foreign, learn,
     opening::PairRequest,
     select::{self, UNKNOWN_CALL},
 };
@@ -97,7 +97,7 @@ impl Shard {
             return Err(OTHER_OWNER);
         }
         let sources = sources(call, &request)?;
-        let signal = request.signal;
+        let SubscribeRequest { signal, selector, .. } = request;
         let tag = signal.to_tag.as_deref().expect("it was given one");
         let known = call.by_tag(tag);
         if known.is_some_and(|index| call.leg(index).role != Role::Subscriber) {
@@ -146,8 +146,8 @@ impl Shard {
         if let Some(name) = interface.filter(|name| !name.is_empty()) {
             leg.interface.get_or_insert_with(|| name.clone());
         }
-        if signal.set_label.is_some() {
-            leg.label.clone_from(&signal.set_label);
+        if let Some(label) = signal.set_label.as_ref().or(selector.to_label.as_ref()) {
+            leg.label = Some(label.clone());
         }
         if let Some(metadata) = &signal.recording.metadata {
             leg.metadata = Some(metadata.as_str().into());
@@ -258,8 +258,9 @@ impl Shard {
             });
         }
         let tags = sources.iter().filter_map(|&source| call.leg(source).tag.clone()).collect();
+        call.leg_mut(subscriber).hears = sources;
+        gate::apply(call, paths);
         let leg = call.leg_mut(subscriber);
-        leg.hears = sources;
         let written = match <[Sdp; 1]>::try_from(descriptions) {
             Ok([sdp]) => rewrite::description(&sdp, &signal, &outgoing, marker, &mut leg.identity),
             Err(several) => {

@@ -261,3 +261,74 @@ fn interfaces_are_chosen_by_the_first_offer() {
     let six = Signal { call_id: "6".into(), address_family: Some(ng::Family::Ip6), ..from_a(sdp(A, "")) };
     assert_eq!(rig.offer(six).lines("c="), ["c=IN IP6 ::1"]);
 }
+
+/// rtpengine 10.5.3.5 has no such key; what is expected follows the documentation of later releases.
+#[test]
+fn a_new_tag_is_an_alias_where_the_description_or_the_address_is_known() {
+    for (key, at, same) in [
+        (ng::AliasKey::Sdp, A, true),
+        (ng::AliasKey::Sdp, "198.51.100.1:4444", false),
+        (ng::AliasKey::Address, A, true),
+        (ng::AliasKey::Address, "198.51.100.1:4444", false),
+    ] {
+        let mut rig = Rig::new();
+        let (toward_b, _) = established(&mut rig);
+        let again = Signal { from_tag: "A2".into(), alias_key: Some(key), ..to_b(sdp(at, "")) };
+        assert_eq!(rig.offer(again).port() == toward_b, same, "{key:?} {at}");
+        let Reply::Report(report) = rig.query("c") else { panic!("a report") };
+        let tags: Vec<_> = report.tags.iter().map(|tag| (tag.tag.as_str(), tag.aliases.len())).collect();
+        let expected = if same { vec![("A", 1), ("B", 0)] } else { vec![("A", 0), ("B", 0), ("A2", 0)] };
+        assert_eq!(tags, expected);
+        let known = rig.command(Command::Query(ng::Query {
+            call_id: "c".into(),
+            from_tag: Some("A2".into()),
+            to_tag: None,
+        }));
+        let Reply::Report(known) = known else { panic!("a report") };
+        assert_eq!(known.tags[0].tag, if same { "A" } else { "B" });
+        rig.delete(Delete { from_tag: Some("A2".into()), ..at_once("c") });
+        rig.delete(at_once("c"));
+        rig.assert_clean();
+    }
+}
+
+#[test]
+fn aliases_of_one_party_are_bounded_and_never_the_other_side() {
+    let mut rig = Rig::new();
+    established(&mut rig);
+    let named =
+        |tag: String| Signal { from_tag: tag, alias_key: Some(ng::AliasKey::Sdp), ..to_b(sdp(A, "")) };
+    for number in 0..12 {
+        rig.offer(named(format!("A{number}")));
+    }
+    let Reply::Report(report) = rig.query("c") else { panic!("a report") };
+    assert_eq!(report.tags[0].aliases.len(), 8);
+    let itself = Signal { to_tag: Some("A".into()), ..named("new".into()) };
+    assert!(rig.offer(itself).port() > 0, "a party of its own, for it cannot talk to itself");
+    rig.delete(at_once("c"));
+    rig.assert_clean();
+}
+
+#[test]
+fn an_offer_can_say_how_long_its_call_is_revivable() {
+    let mut rig = Rig::new();
+    rig.offer(Signal { delete_delay: DeleteDelay::Seconds(5), ..from_a(sdp(A, "")) });
+    rig.answer(to_b(sdp(B, "")));
+    let delete = Delete { call_id: "c".into(), ..Delete::default() };
+    rig.delete(delete.clone());
+    rig.pass(4_000);
+    assert_eq!(rig.calls(), ["c"]);
+    rig.pass(1_000);
+    assert_eq!(rig.calls(), [] as [&str; 0]);
+    rig.offer(Signal { delete_delay: DeleteDelay::Seconds(5), ..from_a(sdp(A, "")) });
+    rig.delete(Delete { delay: DeleteDelay::Seconds(0), ..delete });
+    assert_eq!(rig.calls(), [] as [&str; 0], "the delete says it itself");
+    rig.assert_clean();
+}
+
+#[test]
+fn a_fragment_of_candidates_is_refused_with_what_to_do() {
+    let mut rig = Rig::new();
+    let fragment = Signal { unsupported: vec!["fragment".into()], ..from_a(sdp(A, "")) };
+    assert!(rig.offer(fragment).error().contains("ICE=remove"));
+}

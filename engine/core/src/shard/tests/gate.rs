@@ -1,6 +1,6 @@
 //! Whom nobody hears for now, and who is heard as silence.
 
-use ng::{Gate as Request, GateAction};
+use ng::{All, Gate as Request, GateAction, Selector, SubscribeAnswer, SubscribeRequest};
 
 use super::*;
 
@@ -8,7 +8,17 @@ const VOICE: [u8; 160] = [0x11; 160];
 const SILENCE: [u8; 160] = [0xff; 160];
 
 fn gate(action: GateAction) -> Request {
-    Request { call_id: "c".into(), action, from_tag: None, label: None, address: None, all: false }
+    Request {
+        call_id: "c".into(),
+        action,
+        from_tag: None,
+        label: None,
+        address: None,
+        all: false,
+        to_label: None,
+        ways: All::Unsaid,
+        set_label: None,
+    }
 }
 
 fn of_a(action: GateAction) -> Request {
@@ -150,4 +160,86 @@ fn a_party_is_found_by_label_or_by_address_and_nobody_by_what_nobody_has() {
     ] {
         assert_eq!(rig.command(Command::Gate(Box::new(request))), Reply::Error(text.into()));
     }
+}
+
+const REC: &str = "198.51.100.9:7000";
+
+/// A recorder, labelled so, hears A; whoever gets what A says at this port, and what.
+fn recorder(rig: &mut Rig) {
+    let signal =
+        Signal { to_tag: Some("rec".into()), set_label: Some("recorder".into()), ..from_a(Vec::new()) };
+    let selector = Selector { from_tag: Some("A".into()), ..Selector::default() };
+    let request = SubscribeRequest { selector, from_tags: Vec::new(), signal: Box::new(signal) };
+    assert!(matches!(rig.command(Command::SubscribeRequest(Box::new(request))), Reply::Signal(_)));
+    let signal = Signal { to_tag: Some("rec".into()), ..from_a(sdp(REC, "")) };
+    let answer = SubscribeAnswer { signal: Box::new(signal), allow_transcoding: false };
+    assert_eq!(rig.command(Command::SubscribeAnswer(answer)), Reply::Ok { warning: None });
+}
+
+fn hearers(rig: &mut Rig, port: u16) -> Vec<String> {
+    rig.copies.clear();
+    let first = rig.rtp(A, port).map(|(_, remote)| remote);
+    first.into_iter().chain(rig.copies.iter().map(|(_, to, _)| *to)).map(|to| to.to_string()).collect()
+}
+
+/// The label of the hearer and the kinds of ways follow the documentation of later releases; 10.5.3.5 knows neither.
+#[test]
+fn one_way_is_forbidden_alone_by_the_hearers_label_or_its_kind() {
+    let mut rig = Rig::new();
+    let (_, toward_a) = established(&mut rig);
+    recorder(&mut rig);
+    let to_recorder = |action| Request { to_label: Some("recorder".into()), ..of_a(action) };
+    let kind = |action, ways| Request { ways, ..of_a(action) };
+    for (block, during, unblock) in [
+        (to_recorder(GateAction::Block), &[B][..], to_recorder(GateAction::Unblock)),
+        (kind(GateAction::Block, All::OfferAnswer), &[REC], kind(GateAction::Unblock, All::OfferAnswer)),
+        (kind(GateAction::Block, All::ExceptOfferAnswer), &[B], kind(GateAction::Unblock, All::Flows)),
+        (kind(GateAction::Block, All::Flows), &[], Request { all: true, ..gate(GateAction::Unblock) }),
+    ] {
+        obey(&mut rig, block.clone());
+        assert_eq!(hearers(&mut rig, toward_a), during, "{block:?}");
+        obey(&mut rig, unblock.clone());
+        assert_eq!(hearers(&mut rig, toward_a), [B, REC], "{unblock:?}");
+    }
+    obey(&mut rig, to_recorder(GateAction::Silence));
+    heard(&mut rig, A, toward_a);
+    let (_, _, copy) = rig.copies.pop().unwrap();
+    assert_eq!(copy[12..], SILENCE);
+    assert_eq!(heard(&mut rig, A, toward_a).unwrap(), VOICE);
+}
+
+#[test]
+fn a_way_stays_forbidden_through_a_re_offer_and_a_repeated_subscription() {
+    let mut rig = Rig::new();
+    let (_, toward_a) = established(&mut rig);
+    recorder(&mut rig);
+    obey(&mut rig, Request { to_label: Some("recorder".into()), ..of_a(GateAction::Block) });
+    established(&mut rig);
+    assert_eq!(hearers(&mut rig, toward_a), [B]);
+    recorder(&mut rig);
+    assert_eq!(hearers(&mut rig, toward_a), [B]);
+    rig.delete(Delete { from_tag: Some("rec".into()), ..at_once("c") });
+    recorder(&mut rig);
+    assert_eq!(hearers(&mut rig, toward_a), [B, REC], "another party, though of the same tag");
+}
+
+#[test]
+fn a_way_needs_a_party_and_a_hearer_and_a_party_can_be_named_anew() {
+    let mut rig = Rig::new();
+    established(&mut rig);
+    let ask = |rig: &mut Rig, request| rig.command(Command::Gate(Box::new(request)));
+    let nobody = Request { ways: All::Flows, ..gate(GateAction::Block) };
+    assert_eq!(ask(&mut rig, nobody), Reply::Error("No call participant specified".into()));
+    let unknown = Request { to_label: Some("x".into()), ..of_a(GateAction::Block) };
+    assert_eq!(ask(&mut rig, unknown), Reply::Error("No monologue matching the given label".into()));
+    let digits = Request { ways: All::Flows, ..of_a(GateAction::BlockDtmf) };
+    let text = "Not supported: digits are blocked for a call or a party, not on one way";
+    assert_eq!(ask(&mut rig, digits), Reply::Error(text.into()));
+    let unheard = Request { ways: All::ExceptOfferAnswer, ..of_a(GateAction::Block) };
+    let warning = Some("Nobody hears this party in that way".into());
+    assert_eq!(ask(&mut rig, unheard), Reply::Ok { warning });
+    obey(&mut rig, Request { set_label: Some("caller".into()), ..of_a(GateAction::Block) });
+    obey(&mut rig, Request { label: Some("caller".into()), ..gate(GateAction::Unblock) });
+    let Reply::Report(report) = rig.query("c") else { panic!("a report") };
+    assert_eq!(report.tags[0].label.as_deref(), Some("caller"));
 }
