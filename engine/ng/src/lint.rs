@@ -17,14 +17,16 @@ use crate::{
 pub fn lint(document: &[u8]) -> Vec<String> {
     let Ok(request) = read_document(document).1 else { return Vec::new() };
     let mut found = request.warnings;
+    let (signal, offer) = match &request.command {
+        Command::Offer(signal) => (signal, true),
+        Command::Answer(signal) => (signal, false),
+        // Commands about parties have uses for options that are idle in an offer, such as `from-tags`.
+        _ => return found,
+    };
     for option in without_effect(document) {
         found.push(format!("'{}' has no effect here", clip(&option)));
     }
-    match &request.command {
-        Command::Offer(signal) => contradictions(signal, true, &mut found),
-        Command::Answer(signal) => contradictions(signal, false, &mut found),
-        _ => {}
-    }
+    contradictions(signal, offer, &mut found);
     found
 }
 
@@ -54,6 +56,8 @@ fn without_effect(document: &[u8]) -> Vec<String> {
                     }
                 }
             }
+            // The flag is for a delete; the key names the other side.
+            "to-tag" => {}
             _ => note(key),
         }
     }
@@ -107,6 +111,20 @@ fn contradictions(signal: &Signal, offer: bool, found: &mut Vec<String>) {
         ),
         (signal.strict_source, "strict-source is always on"),
         (
+            signal.set_label.is_some() || signal.to_label.is_some(),
+            "set-label and to-label are for commands that find or make a party; an offer or answer names its own by label",
+        ),
+        (
+            !offer && signal.alias_key.is_some(),
+            "alias-key is about who offers, and does nothing in an answer",
+        ),
+        (
+            signal.reset,
+            "reset forgets what was learned of ICE and SRTP, and does nothing while neither is built",
+        ),
+        (signal.static_codecs, "static-codecs does nothing while nothing is transcoded"),
+        (signal.unidirectional, "unidirectional is for a kernel module, which this engine has not"),
+        (
             signal.record_call != Some(true) && named,
             "names of a recording do nothing without record-call or start recording",
         ),
@@ -145,6 +163,10 @@ mod tests {
         assert_eq!(offer(r#""replace":["origin"],"rtcp-mux":["demux"],"flags":["trust-address"]"#), [""; 0]);
         assert_eq!(lint(b"d7:command4:pinge"), [""; 0]);
         assert_eq!(lint(b"nothing at all"), [""; 0]);
+        let request = br#"{"command":"subscribe request","call-id":"c","from-tags":["a"],"set-label":"l"}"#;
+        assert_eq!(lint(request), [""; 0]);
+        let answer = br#"{"command":"answer","call-id":"c","from-tag":"f","to-tag":"t","sdp":"v=0","alias-key":"SDP"}"#;
+        assert_eq!(lint(answer).len(), 1);
     }
 
     #[test]
@@ -176,6 +198,11 @@ mod tests {
             (r#""flags":["strict-source"]"#, "always on"),
             (r#""recording-file":"x""#, "without record-call"),
             (r#""lease-ms":5"#, "nobody renews"),
+            (r#""set-label":"x""#, "names its own by label"),
+            (r#""to-label":"x""#, "names its own by label"),
+            (r#""flags":["reset"]"#, "ICE and SRTP"),
+            (r#""flags":["static codecs"]"#, "transcoded"),
+            (r#""flags":["unidirectional"]"#, "kernel"),
         ] {
             let found = offer(options);
             assert!(found.len() == 1 && found[0].contains(part), "{options}: {found:?}");

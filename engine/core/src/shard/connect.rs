@@ -97,6 +97,9 @@ impl Shard {
         if one.parties().count() + two.parties().count() > self.limits.legs_max {
             return Err("Too many parties in this call".to_owned());
         }
+        if one.aliases.len() + two.aliases.len() >= NAMES_MAX {
+            return Err("Too many calls are one already".to_owned());
+        }
         let tags = |call: &Call| {
             call.parties()
                 .flat_map(|(_, leg)| leg.tag.iter().chain(&leg.aliases))
@@ -152,6 +155,9 @@ impl Shard {
         Ok(shift)
     }
 }
+
+/// Names of calls that became part of one at most.
+const NAMES_MAX: usize = 32;
 
 /// Names those one by one who are recorded because everybody is: whoever joins them from another call is not.
 fn name_recorded(call: &mut Call) -> Option<()> {

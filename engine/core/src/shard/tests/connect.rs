@@ -226,3 +226,25 @@ fn whoever_was_recorded_still_is_and_nobody_else() {
         rig.assert_clean();
     }
 }
+
+#[test]
+fn a_call_has_a_bounded_number_of_names() {
+    let mut rig = Rig::new();
+    established(&mut rig);
+    let mut merged = 0;
+    for number in 0..40 {
+        let (call, tag) = (format!("n{number}"), format!("T{number}"));
+        rig.offer(Signal { call_id: call.clone(), from_tag: tag.clone(), ..from_a(sdp(C, "")) });
+        let reply = ask(&mut rig, connect("A", &tag, Some(&call)));
+        if reply != OK {
+            assert_eq!(text(reply), "Too many calls are one already");
+            rig.delete(at_once(&call));
+            continue;
+        }
+        merged += 1;
+        rig.delete(Delete { from_tag: Some(tag), ..at_once("c") });
+    }
+    assert_eq!(merged, 32);
+    rig.delete(at_once("n3"));
+    rig.assert_clean();
+}
