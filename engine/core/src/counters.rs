@@ -134,6 +134,8 @@ pub struct Counters {
     pub jitter_sum_ms: u64,
     /// Troubles that began, in order of [`Trouble::ALL`].
     troubles: [u64; Trouble::ALL.len()],
+    /// Of calls that ended, however they did.
+    pub ended: crate::shard::EndedCalls,
     drops: [u64; DropReason::ALL.len()],
     refusals: [u64; Refusal::ALL.len()],
 }

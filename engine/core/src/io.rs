@@ -1,6 +1,6 @@
 //! What goes into a shard and what comes out of it.
 
-use std::{net::SocketAddr, ops::Range};
+use std::{net::SocketAddr, ops::Range, time::Duration};
 
 use crate::{config::LiveConfig, recording::RecordingNote};
 
@@ -52,6 +52,15 @@ pub enum Input<'a> {
     Admission(Option<ng::Refusal>),
     /// Other settings are in force.
     Live(Box<LiveConfig>),
+    /// Limits are these from now on, for calls that are known too as soon as their timers run out.
+    Limits {
+        /// Live calls.
+        calls_max: usize,
+        /// A call in which no packet arrives for so long ends.
+        media_timeout: Duration,
+        /// The same while every party is on hold.
+        silent_timeout: Duration,
+    },
     /// A deadline passed.
     Tick,
     /// The engine stops: every call ends, with its report and its event.

@@ -51,4 +51,4 @@ pub use rtp::{
     quality::{JITTER_BOUNDS_MS, MOS_BOUNDS},
     units::Instant,
 };
-pub use shard::Shard;
+pub use shard::{Census, EndedCalls, PortUse, Session, Shard};

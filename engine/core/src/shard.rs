@@ -1,6 +1,7 @@
 //! A shard: some calls, their sockets and their time.
 
 mod admit;
+mod census;
 mod connect;
 mod delete;
 mod detect;
@@ -48,6 +49,8 @@ use crate::{
     socket::Sockets,
     timer::Timers,
 };
+
+pub use census::{Census, EndedCalls, PortUse, Session};
 
 /// Some calls, their sockets and their time. Nothing in it is shared.
 ///
@@ -179,6 +182,11 @@ impl Shard {
             Input::RecordingFailed { recording } => self.on_recording_failed(recording),
             Input::Admission(closed) => self.on_admission(closed),
             Input::Live(live) => self.on_live(*live),
+            Input::Limits { calls_max, media_timeout, silent_timeout } => {
+                let limits = &mut self.limits;
+                (limits.calls_max, limits.media_timeout, limits.silent_timeout) =
+                    (calls_max, media_timeout, silent_timeout);
+            }
             Input::Tick => self.on_tick(),
             Input::Shutdown => self.on_shutdown(),
         }

@@ -12,6 +12,7 @@ use crate::{
     io::{Output, SocketId},
     path::PathId,
     ports::{PortRange, Ports},
+    shard::PortUse,
     sim::{self, Way},
 };
 
@@ -239,6 +240,22 @@ impl Sockets {
     pub(crate) fn free_pairs(&self) -> usize {
         let current = |address: IpAddr| self.interfaces.iter().any(|interface| interface.address == address);
         self.ports.iter().filter(|(address, _)| current(*address)).map(|(_, ports)| ports.free_count()).sum()
+    }
+
+    /// Ports in use and free, of each address.
+    pub(crate) fn port_use(&self) -> Vec<PortUse> {
+        let each = self.ports.iter().enumerate().map(|(index, (address, ports))| {
+            let name = self.interfaces.iter().find(|interface| interface.address == *address);
+            let here = |pair: &&Pair| self.shared[pair.interface] == index;
+            PortUse {
+                // An interface that went, and whose calls have not.
+                interface: name.map_or_else(String::new, |interface| interface.name.clone()),
+                address: *address,
+                used: self.pairs.iter().flatten().filter(here).count() as u64 * 2,
+                free: ports.free_count() as u64 * 2,
+            }
+        });
+        each.collect()
     }
 
     pub(crate) fn interfaces(&self) -> &Interfaces {

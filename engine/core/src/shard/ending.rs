@@ -31,6 +31,10 @@ impl Shard {
     pub(super) fn end_call(&mut self, key: CallKey, reason: EndReason) {
         self.end_recording(key, false, true);
         let ended = self.ended(key, reason);
+        // Whatever made us fail may do so again, and faults have a count of their own.
+        if reason != EndReason::Fault {
+            self.count_ended(key, ended.lifetime_ms);
+        }
         self.tell_offenders(key);
         let Some(call) = self.calls.get_mut(key) else { return };
         self.timers.clear(&mut call.deadlines, key);

@@ -1,6 +1,7 @@
 //! A shard driven without a socket: whatever it opens is granted, and time is a number.
 
 mod admit;
+mod census;
 mod connect;
 mod detect;
 mod dialogue;
