@@ -27,6 +27,15 @@ impl Clock {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// Processor time of the calling thread, in nanoseconds; 0 if the kernel does not tell.
+    pub fn thread_cpu_ns() -> u64 {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a timespec of this function, and the kernel writes it during the call only.
+        let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+        let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+        if result != 0 { 0 } else { seconds.unwrap_or(0) * 1_000_000_000 + nanoseconds.unwrap_or(0) }
+    }
+
     /// Milliseconds of the wall clock since the Unix epoch; 0 before it.
     pub fn wall_ms() -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -40,6 +49,15 @@ static START: OnceLock<Instant> = OnceLock::new();
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_works_uses_processor_time() {
+        let before = Clock::thread_cpu_ns();
+        let began = Clock::monotonic_ns();
+        while Clock::thread_cpu_ns() == before {
+            assert!(Clock::monotonic_ns() - began < 60_000_000_000, "a minute of work takes no time");
+        }
+    }
 
     #[test]
     fn the_monotonic_clock_does_not_go_back() {
