@@ -19,6 +19,7 @@ use crate::recorder::RecordingConfig;
 pub use edge::Service;
 pub(crate) use edge::{EdgeConfig, Identity, Pin};
 pub use import::Import;
+pub(crate) use import::log_level;
 pub(crate) use network::Peers;
 pub use raw::RawConfig;
 
@@ -67,11 +68,16 @@ pub struct Config {
     pub templates: ng::Templates,
     /// Where calls are recorded; `None` refuses to record.
     pub recording: Option<RecordingConfig>,
+    /// Changes the filter of log lines while the engine runs. The program that writes the lines sets it.
+    pub set_log: Option<SetLog>,
     /// Who besides this machine is answered over NG.
     pub(crate) peers: Peers,
     /// Streams.
     pub(crate) edge: EdgeConfig,
 }
+
+/// Changes the filter of log lines, or says why not.
+pub type SetLog = fn(&str) -> Result<(), String>;
 
 /// Why settings do not hold together.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

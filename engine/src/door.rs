@@ -4,10 +4,13 @@
 //! before it by [`edge`](crate::edge).
 
 mod cache;
+mod cli;
 mod counters;
 mod epochs;
 mod gate;
 mod log;
+mod settings;
+mod tally;
 mod udp;
 mod way;
 
@@ -16,13 +19,19 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use driver::Now;
 use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply, Templates};
 
+use crate::statistics::{self, Whole, WorkerState};
+use crate::worker::WorkerMail;
 use cache::{Known, ReplyCache, RequestKey};
+use cli::{Line, View};
 pub(crate) use counters::DoorCounters;
 use epochs::Epochs;
 pub(crate) use gate::Gate;
 use log::EventLog;
+pub(crate) use settings::{Live, Settings};
+pub(crate) use tally::{COMMANDS, CommandIndex, Durations, Tally};
 pub(crate) use udp::{DoorMail, DoorThread, Hatch, hatch};
 pub(crate) use way::{Answer, WayBack, Ways};
 
@@ -46,6 +55,14 @@ pub(crate) struct Door {
     polls: Vec<Poll>,
     outputs: VecDeque<DoorOutput>,
     counters: DoorCounters,
+    tally: Tally,
+    settings: Settings,
+    ports: (u16, u16),
+    /// Calls that an operator ended.
+    terminated: u64,
+    /// When the last thing happened, and the first.
+    now: Now,
+    began_ns: Option<u64>,
 }
 
 /// Something the door wants done.
@@ -67,15 +84,17 @@ pub(crate) enum DoorOutput {
         /// What it has to write.
         bytes: Arc<[u8]>,
     },
-    /// Give this command to a shard; [`Door::reply`] or [`Door::overloaded`] follows.
-    Command {
+    /// Give this to a shard; [`Door::reply`], [`Door::state`] or [`Door::overloaded`] follows.
+    Mail {
         /// Which.
         shard: usize,
         /// To be echoed.
         id: u64,
         /// What is asked.
-        command: Command,
+        mail: WorkerMail,
     },
+    /// Let these settings hold from now on.
+    Live(Live),
 }
 
 /// What comes over a stream.
@@ -90,6 +109,8 @@ pub(crate) enum Question {
     },
     /// A document without one.
     Plain(Vec<u8>),
+    /// A line of the command line, answered with its bare text.
+    Line(String),
 }
 
 impl Question {
@@ -98,6 +119,7 @@ impl Question {
         match self {
             Self::Ng { cookie, document } => cookie.len() + document.len(),
             Self::Plain(document) => document.len(),
+            Self::Line(line) => line.len(),
         }
     }
 }
@@ -109,8 +131,23 @@ struct Asker {
     key: Option<RequestKey>,
     from: SocketAddr,
     back: Back,
-    cookie: Option<Box<[u8]>>,
-    encoding: Encoding,
+    form: Form,
+    command: CommandIndex,
+    began_ns: u64,
+}
+
+/// How an answer is written.
+#[derive(Debug)]
+enum Form {
+    /// As a document.
+    Document {
+        /// What it begins with.
+        cookie: Option<Box<[u8]>>,
+        /// As the question was.
+        encoding: Encoding,
+    },
+    /// As the text that a line came to.
+    Text,
 }
 
 /// Where the answer goes.
@@ -128,16 +165,24 @@ struct Running {
     asker: Asker,
     /// When nobody waits for the answer any more.
     until_ns: u64,
-    /// What the shards that answered have listed, if it was a list.
-    list: Option<Gathering>,
+    then: Then,
 }
 
-/// The lists of several shards on their way to one reply.
+/// What is made of what the shards answer.
 #[derive(Debug)]
-struct Gathering {
-    missing: usize,
-    limit: usize,
-    found: CallList,
+enum Then {
+    /// The reply is the answer.
+    Pass,
+    /// The lists of several shards become one.
+    List { missing: usize, limit: usize, found: CallList },
+    /// The report of this call becomes a text.
+    Call(String),
+    /// The end of this call is told.
+    Terminated(String),
+    /// How all workers stand becomes the tree of `statistics`, or a text.
+    States { missing: usize, found: Vec<WorkerState>, view: View },
+    /// The end of all calls is told.
+    AllTerminated { missing: usize, text: &'static str },
 }
 
 /// A long poll that waits.
@@ -166,7 +211,29 @@ impl Door {
             polls: Vec::new(),
             outputs: VecDeque::new(),
             counters: DoorCounters::default(),
+            tally: Tally::new(),
+            settings: Settings::new(Live::default(), Vec::new()),
+            ports: (0, 0),
+            terminated: 0,
+            now: Now { monotonic_ns: 0, wall_ms: 0 },
+            began_ns: None,
         }
+    }
+
+    /// The same with settings that the command line tells and changes, and the range of media ports.
+    pub(crate) fn with_settings(self, settings: Settings, ports: (u16, u16)) -> Self {
+        Self { settings, ports, ..self }
+    }
+
+    /// Settings that were read again are told from now on.
+    pub(crate) fn set_settings(&mut self, read: Settings) {
+        self.settings.reload(read);
+    }
+
+    /// What time it is.
+    pub(crate) fn at(&mut self, now: Now) {
+        self.now = now;
+        self.began_ns.get_or_insert(now.monotonic_ns);
     }
 
     /// The same with presets that a message may name.
@@ -205,6 +272,13 @@ impl Door {
             Question::Ng { cookie, document } => {
                 self.ask(now_ns, from, SocketAddr::new(from.ip(), 0), Some(cookie), document, back);
             }
+            Question::Line(line) => {
+                self.counters.requests += 1;
+                *self.unanswered.entry(from.ip()).or_default() += 1;
+                let command = CommandIndex::of("cli");
+                let asker = Asker { key: None, from, back, form: Form::Text, command, began_ns: now_ns };
+                self.line(now_ns, asker, line);
+            }
             Question::Plain(document) => self.ask(now_ns, from, from, None, document, back),
         }
     }
@@ -241,7 +315,10 @@ impl Door {
         *self.unanswered.entry(from.ip()).or_default() += 1;
         self.counters.requests += 1;
         let (encoding, request) = ng::read_document_with(document, &self.templates);
-        let asker = Asker { key, from, back, cookie: cookie.map(Into::into), encoding };
+        let form = Form::Document { cookie: cookie.map(Into::into), encoding };
+        let command =
+            request.as_ref().map_or(CommandIndex::OTHER, |request| CommandIndex::of(request.command.name()));
+        let asker = Asker { key, from, back, form, command, began_ns: now_ns };
         match request {
             Ok(request) => {
                 for warning in &request.warnings {
@@ -269,25 +346,72 @@ impl Door {
     /// A shard answers.
     pub(crate) fn reply(&mut self, id: u64, reply: Reply) {
         let Some(running) = self.running.get_mut(&id) else { return };
-        let reply = match (&mut running.list, reply) {
-            (Some(gathering), reply) => {
+        let reply = match (&mut running.then, reply) {
+            (Then::List { missing, limit, found }, reply) => {
                 if let Reply::List(list) = reply {
-                    gathering.found.calls.extend(list.calls);
-                    gathering.found.ended.extend(list.ended);
+                    found.calls.extend(list.calls);
+                    found.ended.extend(list.ended);
                 }
-                gathering.missing -= 1;
-                if gathering.missing > 0 {
+                *missing -= 1;
+                if *missing > 0 {
                     return;
                 }
-                let mut found = std::mem::take(&mut gathering.found);
-                found.calls.truncate(gathering.limit);
-                found.ended.truncate(gathering.limit);
-                Reply::List(found)
+                found.calls.truncate(*limit);
+                found.ended.truncate(*limit);
+                Reply::List(std::mem::take(found))
             }
-            (None, reply) => reply,
+            (Then::Call(call_id), Reply::Report(report)) => {
+                Reply::Cli(cli::call(call_id, &report, self.now.wall_ms))
+            }
+            (Then::Call(call_id), _) => Reply::Cli(format!("\nCall ID not found ({call_id}).\n\n")),
+            (Then::Terminated(call_id), Reply::Error(_)) => {
+                Reply::Cli(format!("\nCall Id not found ({call_id}).\n\n"))
+            }
+            (Then::Terminated(call_id), _) => {
+                self.terminated += 1;
+                Reply::Cli(format!("\nCall Id ({call_id}) successfully terminated by operator.\n\n"))
+            }
+            (_, reply) => reply,
         };
         let running = self.running.remove(&id).expect("found above");
         self.finish(running.asker, &reply);
+    }
+
+    /// A worker tells how it stands, and how many calls it has ended for an operator.
+    pub(crate) fn state(&mut self, id: u64, terminated: u64, state: WorkerState) {
+        self.terminated += terminated;
+        let Some(running) = self.running.get_mut(&id) else { return };
+        let missing = match &mut running.then {
+            Then::States { missing, found, .. } => {
+                found.push(state);
+                missing
+            }
+            Then::AllTerminated { missing, .. } => missing,
+            _ => return,
+        };
+        *missing -= 1;
+        if *missing > 0 {
+            return;
+        }
+        let Running { asker, then, .. } = self.running.remove(&id).expect("found above");
+        let reply = match then {
+            Then::States { mut found, view, .. } => {
+                found.sort_unstable_by_key(|state| state.worker);
+                let whole = Whole {
+                    uptime_s: (self.now.monotonic_ns - self.began_ns.unwrap_or(0)) / 1_000_000_000,
+                    terminated: self.terminated,
+                    tally: &self.tally,
+                    ports: self.ports,
+                };
+                match view {
+                    View::Tree => Reply::Statistics(statistics::tree(&found, &whole)),
+                    view => Reply::Cli(cli::shown(view, &found, &whole)),
+                }
+            }
+            Then::AllTerminated { text, .. } => Reply::Cli(text.to_owned()),
+            _ => return,
+        };
+        self.finish(asker, &reply);
     }
 
     /// A shard's mailbox was full: the asker is told, and may try again with the same cookie.
@@ -340,6 +464,11 @@ impl Door {
         self.outputs.pop_front()
     }
 
+    /// What was counted, and what was asked.
+    pub(crate) fn counted(&self) -> (&DoorCounters, &Tally) {
+        (&self.counters, &self.tally)
+    }
+
     /// What was counted.
     pub(crate) fn counters_mut(&mut self) -> &mut DoorCounters {
         &mut self.counters
@@ -357,14 +486,22 @@ impl Door {
                 self.finish(asker, &Reply::Pong { instance });
             }
             Command::Events(events) => self.poll(now_ns, asker, events),
-            command @ (Command::Unsupported { .. } | Command::Statistics | Command::Cli(_)) => {
+            Command::Cli(cli) => self.line(now_ns, asker, &cli.line),
+            Command::Statistics => self.show(now_ns, asker, View::Tree),
+            command @ Command::Unsupported { .. } => {
                 self.finish(asker, &Reply::not_supported(&[command.name().to_owned()]));
             }
             Command::List(list) => {
-                let id = self.start(now_ns, asker, Some(list.limit));
+                let found = CallList::default();
+                let then = Then::List { missing: self.shards, limit: list.limit, found };
+                let id = self.start(now_ns, asker, then);
                 for shard in 0..self.shards {
                     let command = Command::List(List { limit: list.limit, owner: list.owner.clone() });
-                    self.outputs.push_back(DoorOutput::Command { shard, id, command });
+                    self.outputs.push_back(DoorOutput::Mail {
+                        shard,
+                        id,
+                        mail: WorkerMail::Command { id, command },
+                    });
                 }
             }
             command => {
@@ -374,20 +511,81 @@ impl Door {
                 {
                     return self.finish(asker, &Reply::Error(APART.to_owned()));
                 }
-                let id = self.start(now_ns, asker, None);
-                self.outputs.push_back(DoorOutput::Command { shard, id, command });
+                self.pass(now_ns, asker, command, Then::Pass);
             }
         }
     }
 
+    /// A line of the command line.
+    fn line(&mut self, now_ns: u64, asker: Asker, line: &str) {
+        match Line::read(line, &self.settings) {
+            Line::Say(text) => self.finish(asker, &Reply::Cli(text)),
+            Line::Show(view) => self.show(now_ns, asker, view),
+            Line::Call(call_id) => {
+                let query = ng::Query { call_id: call_id.clone(), ..ng::Query::default() };
+                self.pass(now_ns, asker, Command::Query(query), Then::Call(call_id));
+            }
+            Line::Terminate(call_id) => {
+                let delete = ng::Delete {
+                    call_id: call_id.clone(),
+                    delay: ng::DeleteDelay::Seconds(0),
+                    fast: true,
+                    fatal: true,
+                    ..ng::Delete::default()
+                };
+                self.pass(now_ns, asker, Command::Delete(Box::new(delete)), Then::Terminated(call_id));
+            }
+            Line::TerminateAll(text) => {
+                let id = self.start(now_ns, asker, Then::AllTerminated { missing: self.shards, text });
+                for shard in 0..self.shards {
+                    self.outputs.push_back(DoorOutput::Mail { shard, id, mail: WorkerMail::EndAll { id } });
+                }
+            }
+            Line::Set(setting, value) => {
+                let text = match self.settings.change(setting, &value) {
+                    Ok(live) => {
+                        self.settings.apply(live.clone());
+                        self.outputs.push_back(DoorOutput::Live(live));
+                        format!("Success setting {} to {value}\n", setting.name())
+                    }
+                    Err(text) => text,
+                };
+                self.finish(asker, &Reply::Cli(text));
+            }
+            Line::Revert => {
+                let live = self.settings.start().clone();
+                self.settings.apply(live.clone());
+                self.outputs.push_back(DoorOutput::Live(live));
+                self.finish(asker, &Reply::Cli("Every setting is as it was at the start.\n".to_owned()));
+            }
+        }
+    }
+
+    /// Asks every worker how it stands.
+    fn show(&mut self, now_ns: u64, asker: Asker, view: View) {
+        let then = Then::States { missing: self.shards, found: Vec::new(), view };
+        let names = matches!(view, View::Sessions | View::OwnSessions);
+        let sessions_max = if names { SESSIONS_MAX } else { 0 };
+        let id = self.start(now_ns, asker, then);
+        for shard in 0..self.shards {
+            let mail = WorkerMail::State { id, sessions_max };
+            self.outputs.push_back(DoorOutput::Mail { shard, id, mail });
+        }
+    }
+
+    /// Gives a command to the shard of its call.
+    fn pass(&mut self, now_ns: u64, asker: Asker, command: Command, then: Then) {
+        let shard = self.shard_of(command.call_id().unwrap_or_default());
+        let id = self.start(now_ns, asker, then);
+        self.outputs.push_back(DoorOutput::Mail { shard, id, mail: WorkerMail::Command { id, command } });
+    }
+
     /// Remembers who asked until the shard, or all of them, have answered.
-    fn start(&mut self, now_ns: u64, asker: Asker, list_limit: Option<usize>) -> u64 {
+    fn start(&mut self, now_ns: u64, asker: Asker, then: Then) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        let missing = self.shards;
-        let list = list_limit.map(|limit| Gathering { missing, limit, found: CallList::default() });
         let until_ns = now_ns.saturating_add(PATIENCE_NS);
-        self.running.insert(id, Running { asker, until_ns, list });
+        self.running.insert(id, Running { asker, until_ns, then });
         id
     }
 
@@ -419,7 +617,20 @@ impl Door {
             Back::Datagram(_) => Reply::DATAGRAM_BYTES_MAX,
             Back::Stream(_) => Reply::STREAM_BYTES_MAX,
         };
-        let bytes: Arc<[u8]> = reply.message(asker.cookie.as_deref(), asker.encoding, bytes_max).into();
+        let error = matches!(reply, Reply::Error(_));
+        // Of a poll it is the client that says how long it takes.
+        if asker.command != CommandIndex::of("events") {
+            let took_ns = self.now.monotonic_ns.saturating_sub(asker.began_ns);
+            self.tally.record(asker.from.ip(), asker.command, took_ns, error);
+        }
+        let bytes: Arc<[u8]> = match (&asker.form, reply) {
+            (Form::Text, Reply::Cli(text)) => text.as_bytes().into(),
+            (Form::Text, Reply::Error(reason)) => format!("{reason}\n").as_bytes().into(),
+            (Form::Text, _) => Arc::default(),
+            (Form::Document { cookie, encoding }, reply) => {
+                reply.message(cookie.as_deref(), *encoding, bytes_max).into()
+            }
+        };
         if let Some(key) = &asker.key {
             self.cache.answer(key, &bytes);
             for way in self.also.remove(key).unwrap_or_default() {
@@ -478,6 +689,9 @@ const ALSO_MAX: usize = 8;
 
 /// How long a shard may take; its answer was lost if it takes longer.
 const PATIENCE_NS: u64 = 30_000_000_000;
+
+/// Calls of one worker that a line lists at most.
+const SESSIONS_MAX: usize = 4096;
 
 /// Polls that wait at most, over all askers.
 const POLLS_MAX: usize = 64;

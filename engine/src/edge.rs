@@ -6,6 +6,7 @@
 
 mod bell;
 mod browser;
+mod cli_stream;
 mod counters;
 mod http;
 mod listen;

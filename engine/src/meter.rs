@@ -5,13 +5,16 @@ mod quality;
 
 use std::sync::Arc;
 
-use engine_core::DropReason;
+use driver::Clock;
+use engine_core::{DropReason, Shard};
 use metrics::{Counter, Gauge};
 use ng::{Refusal, Trouble};
 use quality::QualityMeter;
 
-use crate::door::DoorCounters;
+use crate::door::{COMMANDS, DoorCounters, Durations, Tally};
 use crate::edge::Counters as EdgeCounters;
+use crate::histogram::{Histograms, Series};
+use crate::statistics::{Batches, Delays, Rates, WorkerState};
 use crate::throttle::Throttle;
 
 /// Hands the growth of named counts to metric handles, and says in the log what went wrong.
@@ -70,9 +73,28 @@ pub(crate) struct WorkerMeter {
     growth: Growth,
     quality: QualityMeter,
     calls: Gauge,
+    legs: Gauge,
     sockets: Gauge,
     complaint: Complaint,
     next_ns: u64,
+    worker: usize,
+    batches: Batches,
+    delays: Delays,
+    series: [Arc<Series>; 2],
+    /// Batches until the next one whose delay is measured.
+    unmeasured: u32,
+    rates: Rates,
+    last: Last,
+}
+
+/// What stood at the last flush.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    at_ns: u64,
+    packets: u64,
+    bytes: u64,
+    drops: u64,
+    cpu_ns: u64,
 }
 
 /// What a worker counted besides its shard and driver.
@@ -80,13 +102,15 @@ pub(crate) struct WorkerMeter {
 pub(crate) struct WorkerCounters {
     /// Replies and events the door had no room for.
     pub(crate) door_full: u64,
+    /// Processor time of its thread, microseconds.
+    pub(crate) cpu_us: u64,
     /// Packets that should have been recorded and found no room on their way to the disk.
     pub(crate) recorded_lost: u64,
 }
 
 impl WorkerMeter {
-    /// A meter of worker `index`.
-    pub(crate) fn new(index: usize) -> Self {
+    /// A meter of worker `index`, made within a page whose histograms are these.
+    pub(crate) fn new(index: usize, histograms: &Histograms) -> Self {
         let worker = index.to_string();
         let names = counts(
             &engine_core::Counters::default(),
@@ -106,11 +130,62 @@ impl WorkerMeter {
             .collect();
         Self {
             growth: Growth::new(handles),
-            quality: QualityMeter::new(&worker),
+            quality: QualityMeter::new(&worker, histograms),
             calls: metrics::gauge!("tollgate_engine_calls", "worker" => worker.clone()),
+            legs: metrics::gauge!("tollgate_engine_legs", "worker" => worker.clone()),
             sockets: metrics::gauge!("tollgate_engine_sockets", "worker" => worker.clone()),
+            series: [
+                histograms.register(
+                    "tollgate_engine_batch_packets",
+                    "Datagrams that a worker took at once.",
+                    ("worker", &worker),
+                    &Batches::bounds(1.0),
+                    1.0,
+                ),
+                histograms.register(
+                    "tollgate_engine_added_latency_seconds",
+                    "Time from taking a batch until its last packet was queued for sending, one batch in 16.",
+                    ("worker", &worker),
+                    &Delays::bounds(1e-9),
+                    1e-9,
+                ),
+            ],
             complaint: Complaint::new(format!("worker {worker}")),
             next_ns: 0,
+            worker: index,
+            batches: Batches::default(),
+            delays: Delays::default(),
+            unmeasured: 0,
+            rates: Rates::default(),
+            last: Last::default(),
+        }
+    }
+
+    /// So many datagrams that were taken at `now_ns` have been handled.
+    pub(crate) fn batch(&mut self, now_ns: u64, datagrams: u64) {
+        if datagrams == 0 {
+            return;
+        }
+        self.batches.record(datagrams);
+        match self.unmeasured.checked_sub(1) {
+            Some(left) => self.unmeasured = left,
+            None => {
+                self.unmeasured = UNMEASURED;
+                self.delays.record(Clock::monotonic_ns().saturating_sub(now_ns));
+            }
+        }
+    }
+
+    /// How the worker stands, with up to `sessions_max` calls by name.
+    pub(crate) fn state(&self, shard: &Shard, sessions_max: usize) -> WorkerState {
+        WorkerState {
+            worker: self.worker,
+            counters: shard.counters().clone(),
+            census: shard.census(sessions_max),
+            rates: self.rates,
+            cpu_ns: Clock::thread_cpu_ns(),
+            batches: self.batches,
+            delays: self.delays,
         }
     }
 
@@ -123,7 +198,7 @@ impl WorkerMeter {
     pub(crate) fn flush(
         &mut self,
         now_ns: u64,
-        shard: &engine_core::Counters,
+        shard: &Shard,
         driver: &driver::Counters,
         worker: WorkerCounters,
     ) {
@@ -131,7 +206,12 @@ impl WorkerMeter {
             return;
         }
         self.next_ns = now_ns + FLUSH_NS;
-        let counts = counts(shard, driver, worker);
+        set(&self.legs, shard.census(0).legs);
+        let shard = shard.counters();
+        self.measure(now_ns, shard);
+        self.series[0].set_powers(&self.batches);
+        self.series[1].set_powers(&self.delays);
+        let counts = counts(shard, driver, WorkerCounters { cpu_us: self.last.cpu_ns / 1000, ..worker });
         self.growth.flush(counts.iter().map(|count| count.value));
         self.quality.flush(shard);
         set(&self.calls, shard.calls_live);
@@ -140,30 +220,70 @@ impl WorkerMeter {
             counts.iter().filter(|count| count.trouble).map(|count| (count.name, count.value)).collect();
         self.complaint.flush(now_ns, &troubles);
     }
+
+    /// What was done since the last time, per second.
+    fn measure(&mut self, now_ns: u64, shard: &engine_core::Counters) {
+        let now = Last {
+            at_ns: now_ns,
+            packets: shard.packets_sent,
+            bytes: shard.bytes_sent,
+            drops: shard.drops_total(),
+            cpu_ns: Clock::thread_cpu_ns(),
+        };
+        let before = std::mem::replace(&mut self.last, now);
+        let elapsed_ms = now.at_ns.saturating_sub(before.at_ns) / 1_000_000;
+        let rate = |now: u64, before: u64| (now - before).saturating_mul(1000) / elapsed_ms.max(1);
+        if before.at_ns > 0 {
+            self.rates = Rates {
+                packets: rate(now.packets, before.packets),
+                bytes: rate(now.bytes, before.bytes),
+                drops: rate(now.drops, before.drops),
+                cpu_permille: rate(now.cpu_ns, before.cpu_ns) / 1_000_000,
+            };
+        }
+    }
 }
 
 /// The counters of the door.
 pub(crate) struct DoorMeter {
     growth: Growth,
+    /// By command.
+    durations: Vec<Arc<Series>>,
     complaint: Complaint,
     next_ns: u64,
 }
 
 impl DoorMeter {
     /// A meter of the door.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(histograms: &Histograms) -> Self {
+        let durations = COMMANDS
+            .iter()
+            .map(|(name, _)| {
+                histograms.register(
+                    "tollgate_ng_request_seconds",
+                    "Time from taking a request until its answer was ready.",
+                    ("command", name),
+                    &Durations::bounds(1e-9),
+                    1e-9,
+                )
+            })
+            .collect();
         let handles = DoorCounters::default()
             .named()
             .map(|(name, _)| metrics::counter!(format!("tollgate_ng_{name}_total")));
-        Self { growth: Growth::new(handles.into()), complaint: Complaint::new("ng".to_owned()), next_ns: 0 }
+        let complaint = Complaint::new("ng".to_owned());
+        Self { growth: Growth::new(handles.into()), durations, complaint, next_ns: 0 }
     }
 
     /// Hands over what has grown, if it is time.
-    pub(crate) fn flush(&mut self, now_ns: u64, counters: &DoorCounters) {
+    pub(crate) fn flush(&mut self, now_ns: u64, counters: &DoorCounters, tally: &Tally) {
         if now_ns < self.next_ns {
             return;
         }
         self.next_ns = now_ns + FLUSH_NS;
+        for (series, durations) in self.durations.iter().zip(tally.durations()) {
+            series.set_powers(durations);
+        }
         self.growth.flush(counters.named().into_iter().map(|(_, count)| count));
         let troubles: Vec<_> = counters.troubles().collect();
         self.complaint.flush(now_ns, &troubles);
@@ -234,6 +354,9 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         trouble("reports_lost", shard.reports_lost),
         trouble("faults", shard.faults),
         trouble("socket_errors", shard.socket_errors),
+        fine("cpu_microseconds", worker.cpu_us),
+        fine("calls_unheard", shard.ended.unheard),
+        fine("calls_one_way", shard.ended.one_way),
         fine("waits", driver.waits),
         fine("receive_starved", driver.receive_starved),
         trouble("truncated", driver.truncated),
@@ -282,6 +405,9 @@ const fn refused(reason: Refusal) -> &'static str {
 fn set(gauge: &Gauge, count: u64) {
     gauge.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
 }
+
+/// Batches of which none is measured, between two of which one is: a look at the clock costs as much as a small packet's tenth.
+const UNMEASURED: u32 = 15;
 
 /// How often.
 const FLUSH_NS: u64 = 1_000_000_000;

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::histogram::Histograms;
+
 /// The metrics of one engine. Nothing is kept in the process besides, so that two engines do not mix.
 #[derive(Clone)]
 pub(crate) struct Page {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    histograms: Histograms,
 }
 
 impl Page {
@@ -16,7 +19,7 @@ impl Page {
     pub(crate) fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        Self { recorder: Arc::new(recorder), handle }
+        Self { recorder: Arc::new(recorder), handle, histograms: Histograms::default() }
     }
 
     /// Makes handles that write to this page.
@@ -24,9 +27,16 @@ impl Page {
         metrics::with_local_recorder(&*self.recorder, make)
     }
 
+    /// The histograms of this page.
+    pub(crate) fn histograms(&self) -> &Histograms {
+        &self.histograms
+    }
+
     /// The page as it stands.
     pub(crate) fn render(&self) -> String {
-        self.handle.render()
+        let mut page = self.handle.render();
+        self.histograms.render(&mut page);
+        page
     }
 }
 

@@ -7,7 +7,7 @@ use engine_core::LiveConfig;
 
 use crate::config::{Config, EdgeConfig, Service};
 use crate::limits::sockets_wanted;
-use crate::run::{Engine, RunError, say_unavailable, shard_limits};
+use crate::run::{Engine, RunError, say_unavailable, settings, shard_limits};
 use crate::worker::WorkerMail;
 
 /// What became of a configuration that was read again.
@@ -45,6 +45,8 @@ impl Changes {
             log,
             templates,
             recording,
+            // Given by the program, not by a file.
+            set_log: _,
             peers,
             edge,
         } = before;
@@ -145,7 +147,7 @@ impl Engine {
         }
         say_unavailable(&config.interfaces);
         self.beat().set_limits(config.load);
-        self.door().reload(config.templates.clone(), config.peers.clone());
+        self.door().reload(config.templates.clone(), config.peers.clone(), settings(&config));
         self.config = config;
         tracing::info!(changed = changes.live.join(" "), "reloaded");
         if !changes.at_restart.is_empty() {

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::beat::Beat;
 use crate::config::{Config, Service};
-use crate::door::{Door, DoorThread, Gate, Hatch, hatch};
+use crate::door::{Door, DoorThread, Gate, Hatch, Live, Settings, hatch};
 use crate::drain::{Ending, Farewell, Leaving, Next, Readiness};
 use crate::edge::{Bell, Callers, Certificates, Counters as EdgeCounters, EdgeThread, Shared, TlsError};
 use crate::limits::sockets_per_worker;
@@ -242,7 +242,9 @@ impl Engine {
         let recorder = recorder.transpose().map_err(kernel("a thread"))?;
         let told = workers.iter().map(|worker| (worker.mail.clone(), worker.rate.clone())).collect();
         let beat = Beat::start(config.load, told).map_err(kernel("a thread"))?;
-        let door = Door::new(workers.len(), instance.clone()).with_templates(config.templates.clone());
+        let door = Door::new(workers.len(), instance.clone())
+            .with_templates(config.templates.clone())
+            .with_settings(settings(config), (config.port_min, config.port_max));
         let door_ended = ended.clone();
         let panicked = move || {
             let ending = Ending::Thread { name: "ng-door".to_owned(), reason: "a panic".to_owned() };
@@ -251,9 +253,17 @@ impl Engine {
         };
         let gate = Arc::new(Gate::new(config.peers.clone()));
         let bell = Bell::new(hatch.clone(), Arc::clone(&gate));
-        let meter = page.within(DoorMeter::new);
-        let door = DoorThread::start(door, gate, sockets, (hatch, door_mail), mail, meter, panicked)
-            .map_err(kernel("a thread"))?;
+        let meter = page.within(|| DoorMeter::new(page.histograms()));
+        let door = DoorThread::start(
+            door,
+            gate,
+            sockets,
+            (hatch, door_mail),
+            mail,
+            (meter, config.set_log),
+            panicked,
+        )
+        .map_err(kernel("a thread"))?;
         let readiness = Readiness::default();
         let told = readiness.clone();
         let edge = Self::start_edge(config, bell, streams, certificates, page, told, ended.clone())?;
@@ -454,7 +464,7 @@ impl Plan {
         }
         let kind = driver.kind();
         let shard = Shard::new(self.shard, self.seed);
-        let meter = self.page.within(|| WorkerMeter::new(worker));
+        let meter = self.page.within(|| WorkerMeter::new(worker, self.page.histograms()));
         Ok((Worker::new(driver, shard, mail, hatch, self.tape, meter).watched_by(gauge, farewell), kind))
     }
 }
@@ -471,6 +481,31 @@ fn listen(config: &Config) -> Result<Vec<UdpSocket>, RunError> {
         UdpSocket::bind(address).map_err(|source| RunError::Listen { address: *address, source })
     };
     config.listen_ng.iter().map(bind).collect()
+}
+
+/// What the command line tells and changes.
+pub(crate) fn settings(config: &Config) -> Settings {
+    let live = Live {
+        sessions_max: config.sessions_max,
+        timeout_s: config.timeout.as_secs(),
+        silent_timeout_s: config.silent_timeout.as_secs(),
+        log: config.log.clone(),
+    };
+    let mut fixed = vec![
+        ("final-timeout", config.final_timeout.map_or(0, |timeout| timeout.as_secs()).to_string()),
+        ("offer-timeout", config.offer_timeout.as_secs().to_string()),
+        ("delete-delay", config.delete_delay.as_secs().to_string()),
+        ("tos", config.tos.to_string()),
+        ("port-min", config.port_min.to_string()),
+        ("port-max", config.port_max.to_string()),
+        ("num-threads", config.workers.to_string()),
+    ];
+    fixed.extend(config.interfaces.iter().map(|interface| {
+        ("interface", format!("{}/{}!{}", interface.name, interface.address, interface.advertised))
+    }));
+    fixed.extend(config.listen_ng.iter().map(|address| ("listen-ng", address.to_string())));
+    fixed.extend(config.edge.listeners.iter().map(|(service, address)| (service.key(), address.to_string())));
+    Settings::new(live, fixed)
 }
 
 /// Binds the sockets of streams.

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use driver::{Arrival, Driver, MailReceiver, Now, OpenFailure, Opening, Slot};
 use engine_core::{Input, Instant, LiveConfig, OpenError, Output, RecordingId, Shard, SocketId};
-use ng::{Command, Refusal};
+use ng::{Command, Delete, DeleteDelay, Refusal};
 
 use crate::door::{DoorMail, Hatch};
 use crate::drain::Farewell;
@@ -35,6 +36,27 @@ pub(crate) enum WorkerMail {
     Admission(Option<Refusal>),
     /// Other settings are in force.
     Live(Box<LiveConfig>),
+    /// How does it stand? [`DoorMail::State`] follows.
+    State {
+        /// To be echoed.
+        id: u64,
+        /// Calls to be named at most.
+        sessions_max: usize,
+    },
+    /// End every call, as an operator wishes; [`DoorMail::State`] follows.
+    EndAll {
+        /// To be echoed.
+        id: u64,
+    },
+    /// Limits from now on.
+    Limits {
+        /// Live calls of this worker.
+        calls_max: usize,
+        /// Without a packet.
+        media_timeout: Duration,
+        /// While every party is on hold.
+        silent_timeout: Duration,
+    },
     /// End the calls and the loop.
     Stop,
 }
@@ -57,6 +79,8 @@ pub(crate) struct Worker {
     events_lost: bool,
     open_errors: Throttle,
     watch: Option<(Gauge, Farewell)>,
+    /// Calls that an operator ended, since the door was told.
+    terminated: u64,
 }
 
 impl Worker {
@@ -82,6 +106,7 @@ impl Worker {
             events_lost: false,
             open_errors: Throttle::new(10),
             watch: None,
+            terminated: 0,
         }
     }
 
@@ -101,9 +126,11 @@ impl Worker {
             let deadline_ns = if more_mail { Some(0) } else { Some(self.deadline()) };
             let now = self.driver.wait(deadline_ns, &mut batch)?;
             let mut woken = more_mail;
+            let mut datagrams = 0;
             for arrival in batch.drain(..) {
                 match arrival {
                     Arrival::Datagram { key, remote, slot } => {
+                        datagrams += 1;
                         self.datagram(now, SocketId(key), remote, slot)
                     }
                     Arrival::Failed { key, .. } => {
@@ -112,6 +139,7 @@ impl Worker {
                     Arrival::Woken => woken = true,
                 }
             }
+            self.meter.batch(now.monotonic_ns, datagrams);
             if woken {
                 match self.read_mail(now) {
                     Mail::Done => more_mail = false,
@@ -137,7 +165,7 @@ impl Worker {
                 gauge.look(now.monotonic_ns, self.shard.counters().bytes_received);
                 farewell.tell(self.shard.calls_live());
             }
-            self.meter.flush(now.monotonic_ns, self.shard.counters(), self.driver.counters(), self.counters);
+            self.meter.flush(now.monotonic_ns, &self.shard, self.driver.counters(), self.counters);
         }
     }
 
@@ -168,6 +196,14 @@ impl Worker {
                     }
                 }
                 Some(WorkerMail::Live(live)) => self.input(now, Input::Live(live)),
+                Some(WorkerMail::State { id, sessions_max }) => self.tell_state(id, sessions_max),
+                Some(WorkerMail::EndAll { id }) => {
+                    self.end_all(now);
+                    self.tell_state(id, 0);
+                }
+                Some(WorkerMail::Limits { calls_max, media_timeout, silent_timeout }) => {
+                    self.input(now, Input::Limits { calls_max, media_timeout, silent_timeout });
+                }
                 Some(WorkerMail::Stop) => {
                     self.input(now, Input::Shutdown);
                     return Mail::Stop;
@@ -175,6 +211,27 @@ impl Worker {
             }
         }
         Mail::More
+    }
+
+    /// Tells the door how this worker stands.
+    fn tell_state(&mut self, id: u64, sessions_max: usize) {
+        let state = Box::new(self.meter.state(&self.shard, sessions_max));
+        let terminated = std::mem::take(&mut self.terminated);
+        self.tell(DoorMail::State { id, terminated, state });
+    }
+
+    /// Deletes every call at once.
+    fn end_all(&mut self, now: Now) {
+        for session in self.shard.census(usize::MAX).sessions {
+            let delete = Delete {
+                call_id: session.call_id,
+                delay: DeleteDelay::Seconds(0),
+                fast: true,
+                ..Delete::default()
+            };
+            self.input(now, Input::Command { id: NOBODY, command: Command::Delete(Box::new(delete)) });
+            self.terminated += 1;
+        }
     }
 
     /// Hands in a datagram; its slot is sent on or released.
@@ -237,6 +294,7 @@ impl Worker {
                     self.opened.push_back((socket, result));
                 }
                 Output::CloseSocket { socket } => self.driver.close(socket.0),
+                Output::Reply { id: NOBODY, .. } => {}
                 Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply }),
                 Output::Event(event) => self.tell(DoorMail::Event(event)),
             }
@@ -286,6 +344,9 @@ fn instant(now: Now) -> Instant {
 fn nanoseconds(at: Instant) -> u64 {
     at.as_nanos()
 }
+
+/// The id of commands of our own, whose replies nobody waits for.
+const NOBODY: u64 = u64::MAX;
 
 /// Commands handled at most before media has its turn.
 const MAIL_AT_ONCE: usize = 32;

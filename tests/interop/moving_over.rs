@@ -19,7 +19,7 @@ fn the_file_that_debian_ships_is_taken_over_and_what_is_not_is_named() {
     let output = check(&["--interface", "127.0.0.1"]);
     let notes = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{notes}");
-    for key in ["table", "interface = any", "listen-cli", "recording-dir", "recording-method"] {
+    for key in ["table", "interface = any", "recording-dir", "recording-method"] {
         assert!(notes.contains(&format!("{key} is not taken over: ")), "{key}: {notes}");
     }
     assert!(!notes.contains("no setting of rtpengine"), "every key of the file is known: {notes}");

@@ -74,6 +74,7 @@ impl Import {
             "listen-tcp-ng" => settings.listen_tcp_ng.extend(listeners(key, value)?),
             "listen-http" => settings.listen_http.extend(listeners(key, value)?),
             "listen-https" => settings.listen_https.extend(listeners(key, value)?),
+            "listen-cli" => settings.listen_cli.extend(listeners(key, value)?),
             "https-cert" => settings.https_cert = Some(value.to_owned()),
             "https-key" => settings.https_key = Some(value.to_owned()),
             "port-min" => settings.port_min = Some(number(key, value)?),
@@ -99,7 +100,7 @@ impl Import {
             }
             "recording-method" => settings.recording_method = Some(value.to_owned()),
             "recording-format" => settings.recording_format = Some(value.to_owned()),
-            "log-level" => settings.log = Some(log(number(key, value)?).to_owned()),
+            "log-level" => settings.log = Some(log_level(number(key, value)?).to_owned()),
             _ => {
                 let reason = NOT_TAKEN.iter().find(|(keys, _)| keys.split(' ').any(|known| known == key));
                 let reason = reason.map_or("no setting of rtpengine 10.5 that is known here", |(_, reason)| reason);
@@ -133,7 +134,7 @@ fn number<T: std::str::FromStr>(key: &str, value: &str) -> Result<T, String> {
 }
 
 /// Levels of syslog (RFC 5424 §6.2.1), of which we have five.
-fn log(level: u8) -> &'static str {
+pub(crate) fn log_level(level: u64) -> &'static str {
     match level {
         0..=3 => "error",
         4 => "warn",
@@ -150,7 +151,6 @@ const NOT_TAKEN: &[(&str, &str)] = &[
         "the service manager does this",
     ),
     ("listen-tcp listen-udp", "the protocol of RTPProxy is not spoken"),
-    ("listen-cli", "not built yet"),
     ("http-threads", "one thread carries all streams"),
     (
         "endpoint-learning sip-source",
@@ -187,7 +187,7 @@ mod tests {
              port-min=20000\nport-max = 20100\ntimeout = 30\nsilent-timeout = 600\ndelete-delay = 0\ntos = 0\nnum-threads = 2\n\
              max-sessions = 10\nmax-load = 3.5\nmax-cpu = 90\nmax-bandwidth = 1000000\noffer-timeout = 60\n\
              final-timeout = 7200\nrecording-dir = /rec\nrecording-method = pcap\nrecording-format = eth\nlog-level = 7\n\
-             listen-tcp-ng = 127.0.0.1:2\nlisten-http = 3\nlisten-https = 4\n\
+             listen-tcp-ng = 127.0.0.1:2\nlisten-http = 3\nlisten-cli = 5\nlisten-https = 4\n\
              https-cert = c.pem\nhttps-key = k.pem\n\n[other]\nport-min = 1\n",
         );
         assert_eq!(import.notes, Vec::<String>::new());
@@ -214,6 +214,7 @@ mod tests {
             listen_tcp_ng: vec!["127.0.0.1:2".into()],
             listen_http: vec!["0.0.0.0:3".into()],
             listen_https: vec!["0.0.0.0:4".into()],
+            listen_cli: vec!["0.0.0.0:5".into()],
             https_cert: Some("c.pem".into()),
             https_key: Some("k.pem".into()),
             ..RawConfig::default()

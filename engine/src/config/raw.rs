@@ -223,6 +223,7 @@ impl RawConfig {
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             templates,
             recording,
+            set_log: None,
             peers,
             edge,
         })

@@ -38,7 +38,8 @@ impl Rig {
                 DoorOutput::Send { bytes, .. } | DoorOutput::Answer { bytes, .. } => {
                     sent.push(String::from_utf8_lossy(&bytes).into_owned())
                 }
-                DoorOutput::Command { shard, id, .. } => commands.push((shard, id)),
+                DoorOutput::Mail { shard, id, .. } => commands.push((shard, id)),
+                DoorOutput::Live(_) => {}
             }
         }
         (sent, commands)
@@ -335,8 +336,68 @@ fn a_preset_is_applied_where_a_message_names_it() {
     let mut door = Door::new(1, "cafe".to_owned()).with_templates(templates);
     let offer = br#"1 {"command":"offer","call-id":"c","from-tag":"f","sdp":"v=0","template":"carrier"}"#;
     door.datagram(0, 0, ASKER.parse().expect("an address"), offer);
-    let Some(DoorOutput::Command { command: Command::Offer(signal), .. }) = door.poll_output() else {
+    let Some(DoorOutput::Mail { mail: WorkerMail::Command { command: Command::Offer(signal), .. }, .. }) =
+        door.poll_output()
+    else {
         panic!("an offer for a shard")
     };
     assert!(signal.strict_source);
+}
+
+#[tokio::test]
+async fn connections_that_ask_the_same_share_one_answer() {
+    let mut rig = Rig::new(1);
+    let question =
+        || Question::Ng { cookie: b"7".to_vec(), document: b"d7:call-id1:a7:command5:querye".to_vec() };
+    let (first, mut at_first) = Ways::new(1, Arc::default());
+    let (second, mut at_second) = Ways::new(1, Arc::default());
+    rig.door.question(0, "127.0.0.1:1".parse().expect("an address"), &question(), first.open().await);
+    rig.door.question(0, "127.0.0.1:2".parse().expect("an address"), &question(), second.open().await);
+    let (sent, commands) = rig.outputs();
+    assert!(sent.is_empty());
+    let [(_, id)] = commands[..] else { panic!("done once: {commands:?}") };
+    rig.door.reply(id, Reply::Error(Reply::UNKNOWN_CALL.to_owned()));
+    while let Some(DoorOutput::Answer { way, bytes }) = rig.door.poll_output() {
+        assert!(way.answer(bytes));
+    }
+    for answers in [&mut at_first, &mut at_second] {
+        let answer = answers.try_recv().expect("an answer");
+        assert!(answer.bytes.starts_with(b"7 d6:result5:error"), "{answer:?}");
+    }
+    let elsewhere = "127.0.0.2:1".parse().expect("an address");
+    rig.door.question(0, elsewhere, &question(), first.open().await);
+    assert_eq!(rig.outputs().1.len(), 1, "another machine asks for itself");
+}
+
+#[tokio::test]
+async fn a_stream_is_told_that_no_answer_came() {
+    let mut rig = Rig::new(1);
+    let (ways, mut answers) = Ways::new(1, Arc::default());
+    let question = Question::Plain(b"d7:call-id1:a7:command5:querye".to_vec());
+    rig.door.question(0, ASKER.parse().expect("an address"), &question, ways.open().await);
+    rig.outputs();
+    rig.door.settle(PATIENCE_NS);
+    let Some(DoorOutput::Answer { way, bytes }) = rig.door.poll_output() else { panic!("an answer") };
+    assert!(way.answer(bytes));
+    let answer = answers.try_recv().expect("an answer");
+    assert!(answer.bytes.ends_with(b"17:No answer in timee"), "{:?}", String::from_utf8_lossy(&answer.bytes));
+}
+
+#[tokio::test]
+async fn a_line_over_a_stream_is_answered_with_its_bare_text() {
+    let mut rig = Rig::new(2);
+    let (ways, mut answers) = Ways::new(1, Arc::default());
+    let question = Question::Line("list numsessions".to_owned());
+    rig.door.question(0, ASKER.parse().expect("an address"), &question, ways.open().await);
+    let (_, commands) = rig.outputs();
+    assert_eq!(commands.iter().map(|(shard, _)| *shard).collect::<Vec<_>>(), [0, 1]);
+    for worker in 0..2 {
+        let mut state = WorkerState { worker, ..WorkerState::default() };
+        state.census.calls = 3;
+        rig.door.state(commands[0].1, 0, state);
+    }
+    let Some(DoorOutput::Answer { way, bytes }) = rig.door.poll_output() else { panic!("an answer") };
+    assert!(way.answer(bytes));
+    let answer = answers.try_recv().expect("an answer");
+    assert!(answer.bytes.starts_with(b"Current sessions own: 6\n"), "{answer:?}");
 }

@@ -13,9 +13,10 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use driver::{Clock, MailSender};
 use ng::{Event, Reply, Templates};
 
-use super::{Door, DoorOutput, Gate, Question, WayBack};
-use crate::config::Peers;
+use super::{Door, DoorOutput, Gate, Live, Question, Settings, WayBack};
+use crate::config::{Peers, SetLog};
 use crate::meter::DoorMeter;
+use crate::statistics::WorkerState;
 use crate::worker::WorkerMail;
 
 /// What the door's thread is told.
@@ -48,12 +49,23 @@ pub(crate) enum DoorMail {
         /// The answer.
         reply: Reply,
     },
+    /// How a worker stands.
+    State {
+        /// Of the question.
+        id: u64,
+        /// Calls that an operator has ended since the last such mail.
+        terminated: u64,
+        /// How.
+        state: Box<WorkerState>,
+    },
     /// Something happened to a call.
     Event(Event),
     /// One or more events before this were lost.
     EventsLost,
     /// Messages may name other presets.
     Templates(Templates),
+    /// Settings that were read again.
+    Settings(Box<Settings>),
     /// Answer what can be answered and end.
     Stop,
 }
@@ -101,7 +113,7 @@ impl DoorThread {
         sockets: Vec<UdpSocket>,
         (hatch, receiver): (Hatch, Receiver<DoorMail>),
         shards: Vec<MailSender<WorkerMail>>,
-        meter: DoorMeter,
+        (meter, set_log): (DoorMeter, Option<SetLog>),
         panicked: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
@@ -122,7 +134,7 @@ impl DoorThread {
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
         let of_all = Arc::clone(&gate);
-        let mouth = Mouth { door, sockets, receiver, shards, gate, meter };
+        let mouth = Mouth { door, sockets, receiver, shards, gate, meter, set_log };
         let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
                 panicked();
@@ -137,8 +149,9 @@ impl DoorThread {
     }
 
     /// Other presets and peers from now on.
-    pub(crate) fn reload(&self, templates: Templates, peers: Peers) {
+    pub(crate) fn reload(&self, templates: Templates, peers: Peers, settings: Settings) {
         self.gate.set_peers(peers);
+        let _gone = self.sender.send(DoorMail::Settings(Box::new(settings)));
         // The thread takes mail until it is told to stop; it is gone only after a panic, which has been logged.
         let _gone = self.sender.send(DoorMail::Templates(templates));
     }
@@ -190,6 +203,7 @@ struct Mouth {
     shards: Vec<MailSender<WorkerMail>>,
     gate: Arc<Gate>,
     meter: DoorMeter,
+    set_log: Option<SetLog>,
 }
 
 impl Mouth {
@@ -214,7 +228,8 @@ impl Mouth {
             self.act();
             self.door.counters_mut().mailbox_full = self.gate.full();
             self.door.counters_mut().not_allowed = self.gate.not_allowed();
-            self.meter.flush(now_ns, self.door.counters_mut());
+            let (counters, tally) = self.door.counted();
+            self.meter.flush(now_ns, counters, tally);
         }
     }
 
@@ -229,10 +244,18 @@ impl Mouth {
                 self.gate.taken(bytes);
                 self.door.question(Clock::monotonic_ns(), from, &question, way);
             }
-            DoorMail::Reply { id, reply } => self.door.reply(id, reply),
+            DoorMail::Reply { id, reply } => {
+                self.door.at(Clock::now());
+                self.door.reply(id, reply);
+            }
+            DoorMail::State { id, terminated, state } => {
+                self.door.at(Clock::now());
+                self.door.state(id, terminated, *state);
+            }
             DoorMail::Event(event) => self.door.event(event),
             DoorMail::EventsLost => self.door.event_lost(),
             DoorMail::Templates(templates) => self.door.set_templates(templates),
+            DoorMail::Settings(settings) => self.door.set_settings(*settings),
             DoorMail::Stop => return false,
         }
         true
@@ -252,12 +275,32 @@ impl Mouth {
                         self.door.counters_mut().sends_failed += 1;
                     }
                 }
-                DoorOutput::Command { shard, id, command } => {
-                    if self.shards[shard].send(WorkerMail::Command { id, command }).is_err() {
+                DoorOutput::Mail { shard, id, mail } => {
+                    if self.shards[shard].send(mail).is_err() {
                         self.door.overloaded(id);
                     }
                 }
+                DoorOutput::Live(live) => self.change(&live),
             }
+        }
+    }
+}
+
+impl Mouth {
+    /// Hands changed settings to whom they are for.
+    fn change(&self, live: &Live) {
+        // Calls fall on shards by a hash, so that each may carry its share, rounded up.
+        let calls_max = live.sessions_max.div_ceil(self.shards.len());
+        let media_timeout = Duration::from_secs(live.timeout_s);
+        let silent_timeout = Duration::from_secs(live.silent_timeout_s);
+        for shard in &self.shards {
+            let limits = WorkerMail::Limits { calls_max, media_timeout, silent_timeout };
+            if shard.send(limits).is_err() {
+                tracing::warn!("a worker's mailbox is full: it keeps its limits until they are set again");
+            }
+        }
+        if let Some(Err(error)) = self.set_log.map(|set_log| set_log(&live.log)) {
+            tracing::warn!(error, "the log level stays as it is");
         }
     }
 }

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ng::Envelope;
+use ng::{Cli, Envelope};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -81,7 +81,14 @@ async fn answer(shared: &Arc<Shared>, caller: &Caller, request: Request) -> Resp
             Ok(body) => plain(shared, caller, body.into()).await,
             Err(refusal) => refusal,
         },
-        (_, "/ng" | "/ng-plain") => {
+        (&Method::POST, "/cli") => match read(&parts, body).await {
+            Ok(body) => line(shared, caller, &String::from_utf8_lossy(&body)).await,
+            Err(refusal) => refusal,
+        },
+        (&Method::GET, path) if path.starts_with("/cli/") => {
+            line(shared, caller, &line_of(&path["/cli/".len()..])).await
+        }
+        (_, "/ng" | "/ng-plain" | "/cli") => {
             let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "POST a document.\n");
             refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
             refusal
@@ -106,6 +113,36 @@ async fn with_cookie(shared: &Shared, caller: &Caller, body: &[u8]) -> Response 
 async fn plain(shared: &Shared, caller: &Caller, document: Vec<u8>) -> Response {
     let kind = if document.first() == Some(&b'{') { JSON } else { NG };
     ask(shared, caller, Question::Plain(document), kind).await
+}
+
+async fn line(shared: &Shared, caller: &Caller, line: &str) -> Response {
+    if line.len() > Cli::LINE_BYTES_MAX {
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "The line is too long.\n");
+    }
+    ask(shared, caller, Question::Line(line.to_owned()), "text/plain").await
+}
+
+/// The line in a path: words with slashes or `%20` between them. With blanks, a slash belongs to a word.
+fn line_of(path: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        match tail {
+            [high, low, after @ ..] if *first == b'%' => {
+                if let (Some(high), Some(low)) = (digit(*high), digit(*low)) {
+                    bytes.push(high << 4 | low);
+                    rest = after;
+                    continue;
+                }
+                bytes.push(b'%');
+            }
+            _ => bytes.push(*first),
+        }
+        rest = tail;
+    }
+    let line = String::from_utf8_lossy(&bytes).into_owned();
+    if line.contains(' ') { line } else { line.replace('/', " ") }
 }
 
 /// Puts a question before the door and waits for its answer.
@@ -184,3 +221,16 @@ pub(super) const BODY_BYTES_MAX: usize = Envelope::DOCUMENT_BYTES_MAX + Envelope
 
 /// How long the workers may take to say that they are there.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_line() {
+        assert_eq!(line_of("list/numsessions"), "list numsessions");
+        assert_eq!(line_of("list%20sessions%20a/b%40c"), "list sessions a/b@c");
+        assert_eq!(line_of("list%2"), "list%2");
+        assert_eq!(line_of("%zz%"), "%zz%");
+    }
+}

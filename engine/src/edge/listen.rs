@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::counters::{Count, Open};
 use super::http::Caller;
-use super::{Shared, http, ng_stream};
+use super::{Shared, cli_stream, http, ng_stream};
 use crate::config::Service;
 
 /// Takes connections for as long as the runtime lives.
@@ -55,6 +55,7 @@ async fn serve(shared: Arc<Shared>, service: Service, socket: TcpStream, mut cal
     if !service.is_tls() {
         return match service {
             Service::Ng => ng_stream::serve(shared, from, socket).await,
+            Service::Cli => cli_stream::serve(shared, from, socket).await,
             _ => http::serve(shared, caller, socket).await,
         };
     }

@@ -20,12 +20,14 @@ use crate::door::{Answer, Question, Ways};
 enum Tongue {
     Ng,
     Plain,
+    Line,
     Echo,
 }
 
-const TONGUES: [(&str, Tongue); 3] = [
+const TONGUES: [(&str, Tongue); 4] = [
     ("ng.rtpengine.com", Tongue::Ng),
     ("ng-plain.rtpengine.com", Tongue::Plain),
+    ("cli.rtpengine.com", Tongue::Line),
     ("echo.rtpengine.com", Tongue::Echo),
 ];
 
@@ -74,6 +76,7 @@ async fn serve(shared: &Shared, caller: &Caller, tongue: Tongue, mut socket: Web
                 };
                 let question = match tongue {
                     Tongue::Echo => Err(bytes),
+                    Tongue::Line => Ok(Question::Line(String::from_utf8_lossy(&bytes).into_owned())),
                     Tongue::Plain => Ok(Question::Plain(bytes)),
                     Tongue::Ng => match ng::split_cookie(&bytes) {
                         Ok((cookie, document)) => {
