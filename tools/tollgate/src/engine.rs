@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// The same inside TLS; repeat it for several
     #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_HTTPS", value_delimiter = ',')]
     listen_https: Vec<String>,
+    /// Where to answer lines of the command line, as rtpengine-ctl sends them; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_CLI", value_delimiter = ',')]
+    listen_cli: Vec<String>,
     /// Certificate of the listeners inside TLS (PEM)
     #[arg(long, env = "TOLLGATE_ENGINE_HTTPS_CERT", value_name = "FILE")]
     https_cert: Option<String>,
@@ -125,7 +128,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let check = options.check;
-    let config = config_of(options.clone())?;
+    let mut config = config_of(options.clone())?;
+    config.set_log = Some(crate::log::change);
     if check {
         println!("the configuration is sound");
         return Ok(ExitCode::SUCCESS);
@@ -173,6 +177,7 @@ fn config_of(options: Options) -> anyhow::Result<Config> {
         listen_tls_ng: options.listen_tls_ng,
         listen_http: options.listen_http,
         listen_https: options.listen_https,
+        listen_cli: options.listen_cli,
         https_cert: options.https_cert,
         https_key: options.https_key,
         ng_pin: options.ng_pin,

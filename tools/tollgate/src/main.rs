@@ -6,6 +6,7 @@ mod control;
 mod demo;
 mod engine;
 mod explain;
+mod live;
 mod log;
 mod operator;
 
@@ -46,6 +47,10 @@ enum Command {
     Ledger(operator::Options<operator::ledger::Command>),
     /// Show what a saved NG message does to its description, line by line, and why
     Explain(explain::Options),
+    /// See what a running engine does, live
+    Top(live::top::Options),
+    /// See the calls of a running engine, or one of them
+    Calls(live::calls::Options),
     /// Print the version
     Version,
 }
@@ -62,6 +67,8 @@ fn main() -> ExitCode {
         Command::Cdr(options) => operator::cdr::run(options),
         Command::Ledger(options) => operator::ledger::run(options),
         Command::Explain(options) => explain::run(options),
+        Command::Top(options) => live::top::run(options),
+        Command::Calls(options) => live::calls::run(options),
         Command::Version => {
             println!("tollgate {}", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
