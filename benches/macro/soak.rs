@@ -56,8 +56,9 @@ enum Task {
         /// Calls that begin and end together; as many others go on meanwhile
         #[arg(long, default_value_t = 200)]
         calls: usize,
-        /// By how much resident memory may have grown since the first calls went
-        #[arg(long, default_value_t = 2048)]
+        /// By how much resident memory may have grown since the first calls went: the answers of the last minute and the
+        /// last 16384 events fill their bounded places meanwhile
+        #[arg(long, default_value_t = 20 * 1024)]
         growth_kib_max: u64,
     },
 }
