@@ -29,3 +29,4 @@ mod recording;
 mod reload;
 mod shutdown;
 mod sipp_alone;
+mod spray;
