@@ -1,7 +1,7 @@
 //! One call: its parties, who drives it, when it ends.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -105,7 +105,8 @@ impl Call {
 /// The live calls of a shard, by key and by name.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    calls: HashMap<CallKey, Call>,
+    /// In the order in which they began, so that whatever goes through all of them is no matter of chance.
+    calls: BTreeMap<CallKey, Call>,
     names: HashMap<String, CallKey>,
     last: u64,
 }
@@ -152,6 +153,7 @@ impl Calls {
         self.names.get(name).copied()
     }
 
+    /// The oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (CallKey, &Call)> {
         self.calls.iter().map(|(&key, call)| (key, call))
     }

@@ -1,20 +1,21 @@
 //! Owners: who drives calls, and which incarnation of each was seen last
 //! (`adr/0005-owners-epochs-and-kept-reports.md`).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use ng::Reply;
 
 /// The owners that were seen and their epochs; at most as many as were allowed at the start.
 #[derive(Debug)]
 pub(crate) struct Owners {
-    epochs: HashMap<String, u64>,
+    /// By name, so that which idle one is forgotten is no matter of chance.
+    epochs: BTreeMap<String, u64>,
     owners_max: usize,
 }
 
 impl Owners {
     pub(crate) fn new(owners_max: usize) -> Self {
-        Self { epochs: HashMap::new(), owners_max }
+        Self { epochs: BTreeMap::new(), owners_max }
     }
 
     /// Whether a command of this owner may be obeyed; remembers its epoch. A missing epoch is 0.
@@ -43,6 +44,11 @@ impl Owners {
         }
         self.epochs.insert(owner.to_owned(), epoch);
         Ok(())
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn len(&self) -> usize {
+        self.epochs.len()
     }
 
     const TOO_MANY: &str = "Too many owners";

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
@@ -170,7 +170,8 @@ fn add(sum: &mut StreamCounters, more: StreamCounters) {
 /// Final reports that wait for `report ack`: bounded in number and in time.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    reports: HashMap<String, (u64, CallReport)>,
+    /// By name, so that a list of them is no matter of chance.
+    reports: BTreeMap<String, (u64, CallReport)>,
     /// In order of age; an entry whose number is not its call's any more was acknowledged.
     ages: VecDeque<(Instant, u64, String)>,
     last: u64,
@@ -180,7 +181,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn new(reports_max: usize, lifetime: Duration) -> Self {
-        Self { reports: HashMap::new(), ages: VecDeque::new(), last: 0, reports_max, lifetime }
+        Self { reports: BTreeMap::new(), ages: VecDeque::new(), last: 0, reports_max, lifetime }
     }
 
     /// Keeps a report; returns how many others were lost for it.
