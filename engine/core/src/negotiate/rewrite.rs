@@ -82,6 +82,7 @@ pub(crate) fn explained(
             keep_foreign(&mut out, outgoing, signal, &connection, reasons)?;
         }
         connection(&mut out.session, address, signal, SESSION, reasons)?;
+        name_apart(&mut out, outgoing, signal, reasons)?;
     }
     let original = signal.original_sendrecv;
     out.session.retain(|line| {
@@ -266,6 +267,32 @@ fn keep_foreign(
             media.section.set_connection(connection)?;
             if let Some(index) = media.section.find(b'c') {
                 reasons.added(place, &media.section.lines()[index], Reason::KeptAddress);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sections that are shown at another address than the session's say so: pairs of one description may
+/// lie on several, if they were opened when the client named other interfaces.
+fn name_apart(
+    out: &mut Sdp,
+    outgoing: &[Outgoing],
+    signal: &Signal,
+    reasons: &mut Reasons,
+) -> Result<(), LineError> {
+    let Some(session) = out.session.connection().and_then(|connection| connection.ip()) else {
+        return Ok(());
+    };
+    if session.is_unspecified() || signal.media_address.is_some() {
+        return Ok(());
+    }
+    for ((section, media), place) in outgoing.iter().zip(&mut out.media).zip(SESSION + 1..) {
+        let apart = section.local.ip() != session && media.media().port != 0;
+        if apart && !passes(section, signal) && media.section.connection().is_none() {
+            media.section.set_connection(&Connection::new(section.local.ip()))?;
+            if let Some(index) = media.section.find(b'c') {
+                reasons.added(place, &media.section.lines()[index], Reason::Address);
             }
         }
     }
