@@ -85,6 +85,8 @@ pub(crate) struct Path {
     pub(crate) latch: Latch,
     /// What we send to this party from.
     pub(crate) local: Option<SocketId>,
+    /// Its family: a client may have us show a party a port of the other one, from which it cannot be reached.
+    pub(crate) local_is_ipv4: bool,
     /// The half of the party this one talks to: the other side of its offer and answer.
     sink: Option<Sink>,
     /// Who else hears it, at most [`SINKS_MAX`].
@@ -124,6 +126,7 @@ impl Path {
             kind,
             latch: Latch::default(),
             local: None,
+            local_is_ipv4: true,
             sink: None,
             further: Vec::new(),
             sources: Vec::new(),
@@ -272,7 +275,7 @@ impl Paths {
         self.free.push(id.0);
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn live(&self) -> usize {
         self.slots.len() - self.free.len()
     }

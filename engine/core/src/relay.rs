@@ -241,5 +241,6 @@ fn destination(paths: &Paths, path: PathId) -> Result<(SocketId, SocketAddr), Dr
         None => sink,
         Some(carrier) => paths.get(carrier).ok_or(DropReason::NoSink)?,
     };
-    carrier.local.zip(carrier.latch.destination()).ok_or(DropReason::NoDestination)
+    let remote = carrier.latch.destination().filter(|remote| remote.is_ipv4() == carrier.local_is_ipv4);
+    carrier.local.zip(remote).ok_or(DropReason::NoDestination)
 }

@@ -341,8 +341,10 @@ pub(super) fn show(media: &mut Media, pair: Option<PairId>, sockets: &mut Socket
     media.selected = Some(pair);
     sockets.bind(pair, [media.rtp, media.rtcp]);
     if let Some([rtp, rtcp]) = sockets.of_pair(pair) {
-        paths[media.rtp].local = Some(rtp);
-        paths[media.rtcp].local = Some(rtcp);
+        for (half, socket) in [(media.rtp, rtp), (media.rtcp, rtcp)] {
+            paths[half].local = Some(socket);
+            paths[half].local_is_ipv4 = sockets.local(pair).is_some_and(|at| at.is_ipv4());
+        }
     }
 }
 

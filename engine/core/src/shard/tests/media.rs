@@ -200,3 +200,17 @@ fn an_ipv4_address_written_as_ipv6_is_one_of_ipv4() {
     assert_eq!(toward_a.lines("c="), ["c=IN IP4 127.0.0.1"]);
     assert!(rig.rtp(A, toward_a.port()).is_some());
 }
+
+#[test]
+fn nobody_is_sent_to_from_a_port_of_the_other_family() {
+    let mut rig = Rig::new();
+    rig.offer(from_a(sdp(A, "")));
+    let six = String::from_utf8(sdp(B, "")).unwrap().replace("IP4 198.51.100.2", "IP6 2001:db8::2");
+    let toward_a = rig.answer(to_b(six.clone().into_bytes())).port();
+    assert!(rig.rtp(A, toward_a).is_some_and(|(local, remote)| local.is_ipv6() && remote.is_ipv6()));
+    // The client has B shown a port of IPv4, and B has no address of it.
+    let toward_b = Signal { address_family: Some(ng::Family::Ip4), ..to_b(sdp(A, "")) };
+    assert_eq!(rig.offer(toward_b).lines("c="), ["c=IN IP4 127.0.0.1"]);
+    assert_eq!(rig.rtp(A, toward_a), None);
+    assert_eq!(rig.drops(DropReason::NoDestination), 1);
+}
