@@ -79,6 +79,8 @@ pub struct Shard {
     current: Option<(u64, Option<CallKey>)>,
     /// The call whose deadline is being handled, or that is being shut down.
     timed: Option<CallKey>,
+    /// Commands that waited for a call that has ended.
+    orphans: VecDeque<(u64, Command)>,
     now: Instant,
     wall_ms: u64,
 }
@@ -113,6 +115,7 @@ impl Shard {
             learn_strict,
             current: None,
             timed: None,
+            orphans: VecDeque::new(),
             now: Instant::ZERO,
             wall_ms: 0,
             limits,
@@ -132,9 +135,22 @@ impl Shard {
             Input::Datagram { socket, .. } | Input::SocketOpened { socket, .. } => Some(*socket),
             _ => None,
         };
+        self.guarded(socket, |shard| shard.on_input(input));
+        // The first of a call may begin it anew and make the others wait again.
+        while let Some((id, command)) = self.orphans.pop_front() {
+            self.guarded(None, |shard| {
+                shard.on_command(id, command);
+                shard.count_live();
+            });
+        }
+    }
+
+    /// Does something, and ends the call that it was for if we fail on it.
+    fn guarded(&mut self, socket: Option<SocketId>, work: impl FnOnce(&mut Self)) {
         // Sound because a call owns its state, and the call that was touched is ended (ADR 4).
-        if catch_unwind(AssertUnwindSafe(|| self.on_input(input))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
             self.on_fault(socket);
+            self.count_live();
         }
     }
 
@@ -190,6 +206,11 @@ impl Shard {
             Input::Tick => self.on_tick(),
             Input::Shutdown => self.on_shutdown(),
         }
+        self.count_live();
+    }
+
+    /// Every input but a datagram may change what is there, and a fault in the midst of one too.
+    fn count_live(&mut self) {
         self.counters.calls_live = self.calls.len() as u64;
         self.counters.sockets_live = self.sockets.live() as u64;
         self.counters.reports_live = self.kept.len() as u64;

@@ -31,6 +31,8 @@ pub(crate) struct Sockets {
     shared: Vec<usize>,
     sockets: Vec<Socket>,
     free_sockets: Vec<u32>,
+    /// Sockets that are open or opening.
+    live: usize,
     pairs: Vec<Option<Pair>>,
     free_pairs: Vec<u32>,
 }
@@ -71,6 +73,7 @@ impl Sockets {
             shared: Vec::new(),
             sockets: Vec::new(),
             free_sockets: Vec::new(),
+            live: 0,
             pairs: Vec::new(),
             free_pairs: Vec::new(),
         };
@@ -231,9 +234,15 @@ impl Sockets {
         self.pair(pair).map(|pair| self.interfaces.get(pair.interface).name.as_str())
     }
 
-    /// Sockets that are not closed.
+    /// Sockets that are open or opening.
     pub(crate) fn live(&self) -> usize {
-        self.sockets.len() - self.free_sockets.len()
+        self.live
+    }
+
+    /// Pairs whose port is not free.
+    #[cfg(feature = "sim")]
+    pub(crate) fn live_pairs(&self) -> usize {
+        self.pairs.len() - self.free_pairs.len()
     }
 
     /// Free pairs, over all addresses that calls are given.
@@ -272,6 +281,7 @@ impl Sockets {
 
     fn insert(&mut self, pair: PairId) -> SocketId {
         let socket = Socket { state: State::Opening, pair, path: None };
+        self.live += 1;
         if let Some(index) = self.free_sockets.pop() {
             self.sockets[index as usize] = socket;
             return SocketId(index);
@@ -284,6 +294,7 @@ impl Sockets {
         let socket = &mut self.sockets[id.0 as usize];
         socket.state = State::Free;
         socket.path = None;
+        self.live -= 1;
         let pair = socket.pair;
         // The number is held back until its pair is forgotten, so that the pair never names a stranger's socket.
         if let Some(owner) = self.pairs[pair.0 as usize].as_mut() {

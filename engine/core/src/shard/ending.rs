@@ -9,7 +9,7 @@ use ng::{EndReason, Ended};
 
 use super::Shard;
 use crate::{
-    call::CallKey,
+    call::{Call, CallKey},
     counters::DropReason,
     event,
     io::{Output, SocketId},
@@ -25,9 +25,14 @@ impl Shard {
             self.end_call(key, EndReason::Shutdown);
         }
         self.timed = None;
+        // Nothing begins anew.
+        while let Some((id, _)) = self.orphans.pop_front() {
+            self.refuse(id, CALL_ENDED);
+        }
     }
 
-    /// Ends a call: its report kept if wished, its event sent, its sockets closed, its commands answered.
+    /// Ends a call: its report kept if wished, its event sent, its sockets closed, the command that it was at
+    /// refused. Those that waited behind it come when this input is done.
     pub(super) fn end_call(&mut self, key: CallKey, reason: EndReason) {
         self.end_recording(key, false, true);
         let ended = self.ended(key, reason);
@@ -38,37 +43,36 @@ impl Shard {
         self.tell_offenders(key);
         let Some(call) = self.calls.get_mut(key) else { return };
         self.timers.clear(&mut call.deadlines, key);
-        let (pending, waiting) = (call.pending.take(), std::mem::take(&mut call.waiting));
+        // The report comes first: whoever hears of the end can ask for it, and if we fail on it the
+        // owner has not been told of an end that comes again as another.
+        if call.keep_report {
+            sim::seen(Way::ReportKept);
+            sim::trip(Fault::Report);
+            let mut report = report::of_call(call, &self.sockets, &self.paths, self.now, |_| true);
+            report.ended = Some(ended.clone());
+            for alias in &call.aliases {
+                self.counters.reports_lost += self.kept.keep(self.now, alias, report.clone());
+            }
+            self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
+        }
         if call.owner.is_some() {
             self.outputs.push_back(Output::Event(event::ended(
                 call,
                 &self.paths,
                 self.now,
                 self.wall_ms,
-                ended.clone(),
+                ended,
             )));
-        }
-        if call.keep_report {
-            sim::seen(Way::ReportKept);
-            sim::trip(Fault::Report);
-            let mut report = report::of_call(call, &self.sockets, &self.paths, self.now, |_| true);
-            report.ended = Some(ended);
-            for alias in &call.aliases {
-                self.counters.reports_lost += self.kept.keep(self.now, alias, report.clone());
-            }
-            self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
         }
         for index in 0..call.legs.len() {
             self.remove_leg(key, index);
         }
-        self.calls.remove(key);
+        // Last, so that a failure on the way here leaves the commands where they are answered later.
+        let Some(Call { pending, waiting, .. }) = self.calls.remove(key) else { return };
         if let Some(pending) = pending {
-            self.refuse(pending.id, "The call ended meanwhile");
+            self.refuse(pending.id, CALL_ENDED);
         }
-        // The first of them may begin the call anew and make the others wait again.
-        for (id, command) in waiting {
-            self.on_command(id, command);
-        }
+        self.orphans.extend(waiting);
     }
 
     pub(super) fn ended(&self, key: CallKey, reason: EndReason) -> Ended {
@@ -108,3 +112,6 @@ impl Shard {
         }
     }
 }
+
+/// The text for a command whose call ended before its turn came.
+const CALL_ENDED: &str = "The call ended meanwhile";

@@ -332,3 +332,26 @@ fn a_fragment_of_candidates_is_refused_with_what_to_do() {
     let fragment = Signal { unsupported: vec!["fragment".into()], ..from_a(sdp(A, "")) };
     assert!(rig.offer(fragment).error().contains("ICE=remove"));
 }
+
+#[test]
+fn what_waits_when_the_engine_stops_is_refused_and_begins_nothing_anew() {
+    let mut rig = Rig::new();
+    rig.slow = true;
+    let ids = [(); 3].map(|()| rig.ask(Command::Offer(Box::new(from_a(sdp(A, ""))))));
+    rig.input(Input::Shutdown);
+    for id in ids {
+        assert_eq!(rig.replies[&id], Reply::Error("The call ended meanwhile".to_owned()));
+    }
+    rig.grant_asked();
+    rig.assert_clean();
+}
+
+#[test]
+fn sections_at_several_addresses_say_so() {
+    let mut rig = Rig::new();
+    established(&mut rig);
+    let video = sdp(A, "m=video 7000 RTP/AVP 96\r\n");
+    let direction = vec!["pub".into(), "pub".into()];
+    let shown = rig.offer(Signal { direction, port_latching: Some(true), ..to_b(video) });
+    assert_eq!(shown.lines("c="), ["c=IN IP4 127.0.0.1", "c=IN IP4 203.0.113.9"]);
+}
