@@ -114,4 +114,4 @@ impl Shard {
 }
 
 /// The text for a command whose call ended before its turn came.
-const CALL_ENDED: &str = "The call ended meanwhile";
+pub(super) const CALL_ENDED: &str = "The call ended meanwhile";

@@ -6,7 +6,8 @@ use ng::{Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
 use super::{
-    OTHER_OWNER, REPORT_INTERVAL, Shard, detect, gate, is_foreign, learn, opening::PairRequest, record,
+    OTHER_OWNER, REPORT_INTERVAL, Shard, detect, ending::CALL_ENDED, gate, is_foreign, learn,
+    opening::PairRequest, record,
 };
 use crate::{
     call::{Call, CallKey},
@@ -239,6 +240,10 @@ impl Shard {
         let lease_ms = signal.lease_ms;
         // The check reckons the right deadline itself, from what is in force now.
         self.on_activity_check(key);
+        // It was as long as a call may be.
+        if self.calls.get(key).is_none() {
+            return Err(CALL_ENDED);
+        }
         if let Some(lease_ms) = lease_ms {
             self.set_lease(key, lease_ms);
         }
