@@ -32,6 +32,8 @@ use rand::{SeedableRng, rngs::StdRng};
 use rtp::units::Instant;
 
 pub(crate) use self::{publish::Publication, subscribe::Subscription};
+#[cfg(feature = "sim")]
+use crate::timer::Timer;
 use crate::{
     call::{Call, CallKey, Calls},
     config::{Limits, ShardConfig},
@@ -187,6 +189,36 @@ impl Shard {
     /// Free port pairs, over all addresses.
     pub fn free_port_pairs(&self) -> usize {
         self.sockets.free_pairs()
+    }
+
+    /// Whether a call is there.
+    #[cfg(feature = "sim")]
+    pub fn has_call(&self, call_id: &str) -> bool {
+        self.calls.by_name(call_id).is_some()
+    }
+
+    /// How full the tables are.
+    #[cfg(feature = "sim")]
+    pub fn tables(&self) -> sim::Tables {
+        let Self { calls, sockets, paths, timers, owners, kept, recordings, limits, .. } = self;
+        let most = |of: fn(&Call) -> usize| calls.iter().map(|(_, call)| of(call)).max().unwrap_or_default();
+        let medias: usize = calls
+            .iter()
+            .flat_map(|(_, call)| call.parties())
+            .map(|(_, leg)| leg.medias.len().min(limits.medias_max))
+            .sum();
+        sim::Tables {
+            calls: (calls.len(), limits.calls_max),
+            legs: (most(|call| call.legs.len()), limits.legs_max),
+            waiting: (most(|call| call.waiting.len()), limits.waiting_max),
+            deadlines: (timers.len(), calls.len() * Timer::COUNT),
+            paths: (paths.live(), medias * 2),
+            owners: (owners.len(), limits.owners_max),
+            reports: (kept.len(), limits.reports_max),
+            recordings: (recordings.len(), limits.recordings_max),
+            sockets: sockets.live(),
+            pairs: sockets.live_pairs(),
+        }
     }
 
     fn on_input(&mut self, input: Input<'_>) {

@@ -82,14 +82,14 @@ ways! {
 
 #[cfg(feature = "sim")]
 mod state {
-    use std::cell::{Cell, RefCell};
-    use std::collections::BTreeMap;
+    use std::cell::Cell;
 
     use super::{Fault, Way};
 
+    // Cells of fixed size: the packet path does not allocate in a build with this feature either.
     thread_local! {
         static ARMED: Cell<Option<Fault>> = const { Cell::new(None) };
-        static SEEN: RefCell<BTreeMap<Way, u64>> = const { RefCell::new(BTreeMap::new()) };
+        static SEEN: [Cell<u64>; Way::ALL.len()] = const { [const { Cell::new(0) }; Way::ALL.len()] };
     }
 
     /// What an asked-for panic says, so that a panic hook can be silent about it.
@@ -100,14 +100,14 @@ mod state {
         ARMED.set(fault);
     }
 
-    /// Whether a fault that was asked for has not happened yet.
-    pub fn is_armed() -> bool {
-        ARMED.get().is_some()
+    /// The fault that was asked for and has not happened yet.
+    pub fn armed() -> Option<Fault> {
+        ARMED.get()
     }
 
-    /// The ways gone on this thread since the last call of this.
-    pub fn take_ways() -> BTreeMap<Way, u64> {
-        SEEN.take()
+    /// The ways gone on this thread since the last call of this, and how often each.
+    pub fn take_ways() -> Vec<(Way, u64)> {
+        SEEN.with(|seen| Way::ALL.iter().map(|&way| (way, seen[way as usize].take())).collect())
     }
 
     pub(crate) fn trip(fault: Fault) {
@@ -118,14 +118,57 @@ mod state {
     }
 
     pub(crate) fn seen(way: Way) {
-        SEEN.with_borrow_mut(|seen| *seen.entry(way).or_default() += 1);
+        SEEN.with(|seen| seen[way as usize].update(|count| count + 1));
     }
 }
 
 #[cfg(feature = "sim")]
-pub use state::{INJECTED, arm, is_armed, take_ways};
+pub use state::{INJECTED, arm, armed, take_ways};
 #[cfg(feature = "sim")]
 pub(crate) use state::{seen, trip};
+
+/// How full the tables of a shard are, and how full they may be.
+#[cfg(feature = "sim")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tables {
+    /// Calls.
+    pub calls: (usize, usize),
+    /// Parties of the call that has most.
+    pub legs: (usize, usize),
+    /// Commands that wait at the call that has most.
+    pub waiting: (usize, usize),
+    /// Deadlines.
+    pub deadlines: (usize, usize),
+    /// Halves of media.
+    pub paths: (usize, usize),
+    /// Owners.
+    pub owners: (usize, usize),
+    /// Final reports.
+    pub reports: (usize, usize),
+    /// Recordings.
+    pub recordings: (usize, usize),
+    /// Sockets that are not closed.
+    pub sockets: usize,
+    /// Port pairs that are not free.
+    pub pairs: usize,
+}
+
+#[cfg(feature = "sim")]
+impl Tables {
+    /// Whether every table is within its limit.
+    pub fn within(&self) -> bool {
+        let Self { calls, legs, waiting, deadlines, paths, owners, reports, recordings, .. } = self;
+        [calls, legs, waiting, deadlines, paths, owners, reports, recordings]
+            .iter()
+            .all(|(count, most)| count <= most)
+    }
+
+    /// Whether nothing is left of any call.
+    pub fn is_empty(&self) -> bool {
+        let Self { calls, deadlines, paths, recordings, sockets, pairs, .. } = self;
+        [calls.0, deadlines.0, paths.0, recordings.0, *sockets, *pairs].iter().all(|count| *count == 0)
+    }
+}
 
 /// Panics if a simulation asked for it.
 #[cfg(not(feature = "sim"))]

@@ -68,6 +68,11 @@ impl Timers {
         self.due.first().map(|&(at, ..)| at)
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn len(&self) -> usize {
+        self.due.len()
+    }
+
     /// The earliest deadline that is due. It stays in the table until it is set anew.
     pub(crate) fn due(&self, now: Instant) -> Option<(CallKey, Timer)> {
         self.due.first().filter(|&&(at, ..)| at <= now).map(|&(_, call, timer)| (call, timer))

@@ -1,0 +1,459 @@
+//! The clients: they take the steps of a script, ask again, and read what is answered.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use ng::{Command, Delete, Gate, GateAction, Lease, List, Ping, Query, Reply, ReportAck, Signal};
+
+use crate::hearing::Hearing;
+use crate::party::{self, Party, Told};
+use crate::rng::Rng;
+use crate::script::{Edit, Plan, Recording, Step, Timed};
+use crate::signal::{self, Exchange};
+use crate::world::{Happening, MS, World, bound};
+
+/// A call as its client knows it, and what the auditors keep of it.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: String,
+    pub(crate) node: usize,
+    pub(crate) parties: Vec<Party>,
+    steps: VecDeque<Timed>,
+    pub(crate) hearing: Hearing,
+    pub(crate) calm: bool,
+    wild: bool,
+    /// Something went wrong that was meant to.
+    pub(crate) disturbed: bool,
+    owner: Option<usize>,
+    /// The owner that the engine knows.
+    pub(crate) owned: Option<String>,
+    /// The final report is to be kept.
+    pub(crate) keep: bool,
+    /// A client wants media of it recorded.
+    pub(crate) recorded: bool,
+    /// The command for whose answer the client waits.
+    awaited: Option<u64>,
+}
+
+/// A command that is not answered.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) call: Option<usize>,
+    pub(crate) about: About,
+}
+
+/// What the auditors have to know of a command.
+#[derive(Debug, Clone)]
+pub(crate) enum About {
+    Signal(Box<Exchange>),
+    Delete { parties: Vec<usize>, keep: bool },
+    Gate { party: Option<usize>, action: GateAction, all: bool },
+    Record { what: Recording, party: Option<usize> },
+    ReportAck,
+    Other,
+}
+
+/// The number of a call.
+pub(crate) fn index(name: &str) -> usize {
+    name.strip_prefix("call-").and_then(|number| number.parse().ok()).expect("calls here are numbered")
+}
+
+impl Call {
+    pub(crate) fn new(index: usize, node: usize, plan: Plan, rng: &mut Rng) -> Self {
+        let number = u16::try_from(index).expect("few calls");
+        let [high, low] = number.to_be_bytes();
+        let one_nat = rng.percent(10);
+        let make = |party: usize| {
+            let host = 10 + u8::try_from(party).expect("few parties");
+            let (ip, nat) = match rng.below(10) {
+                0 => (IpAddr::from([0x2001, 0xdb8, number + 1, 0, 0, 0, 0, u16::from(host)]), None),
+                1..=4 => {
+                    let public = IpAddr::from([204, high, low, if one_nat { 10 } else { host }]);
+                    (IpAddr::from([10, 100 + high, low, host]), Some(public))
+                }
+                _ => (IpAddr::from([203, high, low, host]), None),
+            };
+            Party::new(format!("tag{party}"), ip, nat, rng)
+        };
+        let parties: Vec<Party> = (0..plan.parties).map(make).collect();
+        Self {
+            name: format!("call-{index}"),
+            node,
+            parties,
+            steps: plan.steps.into(),
+            hearing: Hearing::default(),
+            calm: plan.calm,
+            wild: plan.wild,
+            disturbed: false,
+            owner: plan.owned.then(|| rng.index(crate::world::OWNERS)),
+            owned: None,
+            keep: false,
+            recorded: false,
+            awaited: None,
+        }
+    }
+}
+
+impl World {
+    /// The client of a call goes on.
+    pub(crate) fn step(&mut self, call: usize) {
+        let Some(Timed { step, .. }) = self.calls[call].steps.pop_front() else { return };
+        let before = self.calls[call].awaited;
+        match step {
+            Step::Offer { from, to, branch, given, edit } => self.offer(call, from, to, branch, given, &edit),
+            Step::Answer { from, by, branch, edit } => self.answer(call, from, by, branch, &edit),
+            Step::Delete { from, to, branch, delay, keep } => {
+                let (owner, epoch) = self.owner(call);
+                let tag =
+                    |party: Option<usize>| party.map(|party| self.calls[call].parties[party].tag.clone());
+                let delete = Delete {
+                    call_id: self.calls[call].name.clone(),
+                    from_tag: tag(from),
+                    to_tag: tag(to),
+                    via_branch: branch.map(|branch| format!("branch{branch}")),
+                    fatal: self.rng.percent(20),
+                    fast: self.rng.percent(20),
+                    honour_to_tag: to.is_some(),
+                    delay,
+                    owner,
+                    epoch,
+                    keep_report: keep,
+                };
+                let parties = [from, to, branch.map(usize::from)].into_iter().flatten().collect();
+                self.ask(call, About::Delete { parties, keep }, Command::Delete(Box::new(delete)));
+            }
+            Step::Gate { party, action, all } => {
+                let tag = party.filter(|_| !all);
+                let gate = Gate {
+                    call_id: self.calls[call].name.clone(),
+                    action,
+                    // Of somebody who is not there, now and then.
+                    from_tag: tag.map(|party| format!("tag{party}")),
+                    label: None,
+                    address: None,
+                    all,
+                    ways: ng::All::default(),
+                    set_label: None,
+                    to_label: None,
+                };
+                self.ask(call, About::Gate { party: tag, action, all }, Command::Gate(Box::new(gate)));
+            }
+            Step::Query(party) => {
+                let from_tag = party.map(|party| format!("tag{party}"));
+                let query = Query { call_id: self.calls[call].name.clone(), from_tag, to_tag: None };
+                self.ask(call, About::Other, Command::Query(query));
+            }
+            Step::Record { what, party } => {
+                let recording = Box::new(ng::Recording {
+                    call_id: self.calls[call].name.clone(),
+                    selector: ng::Selector {
+                        from_tag: party.map(|party| format!("tag{party}")),
+                        directional: party.is_some(),
+                        ..ng::Selector::default()
+                    },
+                    options: ng::RecordingOptions::default(),
+                });
+                let command = match what {
+                    Recording::Start => Command::StartRecording(recording),
+                    Recording::Pause => Command::PauseRecording(recording),
+                    Recording::Stop => Command::StopRecording(recording),
+                };
+                self.ask(call, About::Record { what, party }, command);
+            }
+            Step::Lease { ms } => {
+                let (owner, epoch) = self.owner(call);
+                let lease = Lease {
+                    call_id: self.calls[call].name.clone(),
+                    owner: owner.unwrap_or_else(|| "somebody".to_owned()),
+                    epoch: epoch.unwrap_or_default(),
+                    lease_ms: ms,
+                };
+                self.ask(call, About::Other, Command::Lease(lease));
+            }
+            Step::ReportAck => {
+                let (owner, epoch) = self.owner(call);
+                let ack = ReportAck { call_id: self.calls[call].name.clone(), owner, epoch };
+                self.ask(call, About::ReportAck, Command::ReportAck(ack));
+            }
+            Step::List => {
+                let (owner, _) = self.owner(call);
+                self.ask(call, About::Other, Command::List(List { limit: 1_000, owner }));
+            }
+            Step::Ping => self.ask(call, About::Other, Command::Ping(Ping::default())),
+            Step::Talk { party, ms } => {
+                let until = self.now + ms * MS;
+                let talker = &mut self.calls[call].parties[party];
+                let silent = talker.talks_until < self.now;
+                talker.talks_until = talker.talks_until.max(until);
+                if silent {
+                    self.after(MS, Happening::Talk { call, party });
+                }
+            }
+            Step::Rebind(party) => self.calls[call].parties[party].rebind(&mut self.rng),
+            Step::Check(one, other) => self.look_at_media(call, [one, other]),
+            Step::Rest => {}
+        }
+        let waits = self.calls[call].awaited != before && (self.calls[call].calm || self.rng.percent(80));
+        if !waits {
+            self.calls[call].awaited = None;
+            self.next_step(call);
+        }
+    }
+
+    fn next_step(&mut self, call: usize) {
+        if let Some(Timed { after_ms, .. }) = self.calls[call].steps.front() {
+            self.after(after_ms * MS, Happening::Step(call));
+        }
+    }
+
+    /// Who drives a call, and in which incarnation.
+    fn owner(&mut self, call: usize) -> (Option<String>, Option<u64>) {
+        let Some(owner) = self.calls[call].owner else { return (None, None) };
+        let stale = !self.calls[call].calm && self.rng.percent(4);
+        // Somebody else tries, now and then.
+        let other = !self.calls[call].calm && self.rng.percent(3);
+        let named = if other { (owner + 1) % crate::world::OWNERS } else { owner };
+        (Some(format!("control-{named}")), Some(self.epochs[named] - u64::from(stale)))
+    }
+
+    fn offer(
+        &mut self,
+        call: usize,
+        from: usize,
+        to: Option<usize>,
+        branch: Option<u8>,
+        given: Vec<usize>,
+        edit: &Edit,
+    ) {
+        signal::edit(&mut self.calls[call].parties[from], edit, &mut self.rng);
+        let surely = to.is_some() || self.calls[call].calm;
+        let (signal, mut exchange) = self.signal(call, from, given, true, surely);
+        exchange.wild = self.calls[call].wild && to.is_none();
+        let parties = &self.calls[call].parties;
+        let signal = Signal {
+            from_tag: parties[from].tag.clone(),
+            to_tag: to.map(|to| parties[to].tag.clone()),
+            via_branch: branch.map(|branch| format!("branch{branch}")),
+            ..signal
+        };
+        self.ask(call, About::Signal(Box::new(exchange)), Command::Offer(Box::new(signal)));
+    }
+
+    fn answer(&mut self, call: usize, from: usize, by: usize, branch: Option<u8>, edit: &Edit) {
+        let offered = self.calls[call].parties[from].sections.clone();
+        let answerer = &mut self.calls[call].parties[by];
+        answerer.answer(&offered, &mut self.rng);
+        if matches!(edit, Edit::Move | Edit::Refuse) {
+            signal::edit(answerer, edit, &mut self.rng);
+        }
+        if answerer.sections.is_empty() {
+            signal::edit(answerer, &Edit::Same, &mut self.rng);
+        }
+        let (signal, exchange) = self.signal(call, by, vec![from], false, true);
+        let parties = &self.calls[call].parties;
+        let signal = Signal {
+            from_tag: parties[from].tag.clone(),
+            to_tag: Some(parties[by].tag.clone()),
+            via_branch: branch.map(|branch| format!("branch{branch}")),
+            ..signal
+        };
+        self.ask(call, About::Signal(Box::new(exchange)), Command::Answer(Box::new(signal)));
+    }
+
+    fn signal(
+        &mut self,
+        call: usize,
+        sender: usize,
+        given: Vec<usize>,
+        offer: bool,
+        surely: bool,
+    ) -> (Signal, Exchange) {
+        let (owner, epoch) = self.owner(call);
+        let Call { parties, calm, name, .. } = &mut self.calls[call];
+        let receiver = given.first().copied().filter(|&receiver| receiver != sender);
+        let (mut signal, said, source) = match receiver {
+            Some(receiver) => {
+                let [sender, receiver] = parties.get_disjoint_mut([sender, receiver]).expect("two parties");
+                signal::signal(sender, Some(receiver), !*calm, &mut self.rng)
+            }
+            None => signal::signal(&mut parties[sender], None, !*calm, &mut self.rng),
+        };
+        signal.call_id.clone_from(name);
+        if owner.is_some() {
+            signal.lease_ms = self.rng.percent(70).then(|| self.rng.between(2_000, 9_000));
+            signal.keep_report = self.rng.percent(50);
+        }
+        (signal.owner, signal.epoch) = (owner.clone(), epoch);
+        if parties[sender].nat.is_none() {
+            let party = &parties[sender];
+            for section in &party.sections {
+                for port in [section.port, section.rtcp_port()] {
+                    self.reach.insert(party.source(port), (call, sender));
+                }
+            }
+        }
+        let keep = signal.keep_report;
+        (signal, Exchange { offer, sender, given, surely, wild: false, said, source, owner, keep })
+    }
+
+    /// Sends a command; some come twice, some late.
+    fn ask(&mut self, call: usize, about: About, command: Command) {
+        let Call { node, calm, .. } = self.calls[call];
+        let times = 1 + u64::from(!calm && self.rng.percent(8));
+        for time in 0..times {
+            let id = self.next_id();
+            let delay = match (calm, self.rng.below(10)) {
+                (false, 0) => self.rng.below(800),
+                _ => self.rng.below(5),
+            };
+            self.asked.insert(id, Asked { call: Some(call), about: about.clone() });
+            if time == 0 {
+                self.calls[call].awaited = Some(id);
+            }
+            self.after((delay + time * 200) * MS, Happening::Command { node, id, command: command.clone() });
+        }
+    }
+
+    /// What holds of a call ends with it.
+    pub(crate) fn forget(&mut self, call: usize) {
+        let call = &mut self.calls[call];
+        (call.hearing, call.recorded) = (Hearing::default(), false);
+    }
+
+    /// A command of a call was answered.
+    pub(crate) fn answered(&mut self, node: usize, id: u64, asked: Asked, reply: Reply) {
+        let Some(index) = asked.call else { return };
+        if let Reply::Error(text) | Reply::LoadLimit(text) = &reply {
+            self.calls[index].disturbed = true;
+            assert!(REFUSALS.contains(&text.as_str()), "an unexpected refusal: {text}");
+            if text == "Internal error" {
+                assert!(self.nodes[node].books.faults > 0, "an internal error without a fault");
+            }
+        } else {
+            let found = !matches!(reply, Reply::Ok { warning: Some(_) });
+            match (asked.about, reply) {
+                (About::Signal(exchange), Reply::Signal(signal)) => {
+                    self.committed(index, &exchange, &signal.sdp)
+                }
+                (About::Delete { parties, keep }, Reply::Ok { .. } | Reply::Report(_)) => {
+                    let call = &mut self.calls[index];
+                    call.keep |= keep && found && call.owned.is_some();
+                    // Whom an engine takes along depends on what came in which order.
+                    let all = if call.calm { parties } else { (0..call.parties.len()).collect() };
+                    all.into_iter().for_each(|party| call.hearing.deleted(party));
+                }
+                (About::Gate { party, action, all }, Reply::Ok { .. }) => {
+                    self.forbid(index, party, action, all)
+                }
+                (About::Record { what: Recording::Start, .. }, Reply::Ok { .. }) => {
+                    self.calls[index].recorded = true;
+                }
+                (About::Record { party, .. }, Reply::Ok { .. }) => {
+                    self.calls[index].recorded &= party.is_some();
+                }
+                (About::ReportAck | About::Other, _) => {}
+                (about, reply) => panic!("{about:?} was answered by {reply:?}"),
+            }
+        }
+        let call = &mut self.calls[index];
+        if call.awaited == Some(id) {
+            call.awaited = None;
+            self.next_step(index);
+        }
+    }
+
+    /// An offer or answer is in force.
+    fn committed(&mut self, index: usize, exchange: &Exchange, sdp: &[u8]) {
+        let shown = party::told(sdp);
+        let call = &mut self.calls[index];
+        call.hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
+        if let Some(owner) = &exchange.owner {
+            call.owned.get_or_insert_with(|| owner.clone());
+            call.keep |= exchange.keep;
+        }
+        if exchange.wild {
+            call.hearing.offers(exchange.sender);
+        }
+        for &party in &exchange.given {
+            call.hearing.partners(exchange.sender, party, exchange.offer, exchange.surely);
+            call.parties[party].told.clone_from(&shown);
+        }
+        for (section, told) in shown.iter().enumerate().filter(|(_, told)| told.port != 0) {
+            for local in self.locals(index, *told) {
+                for &party in &exchange.given {
+                    self.calls[index].hearing.shown(local, section, party, exchange.surely);
+                }
+            }
+        }
+    }
+
+    /// The sockets of a call that a section shows.
+    fn locals(&self, call: usize, told: Told) -> Vec<std::net::SocketAddr> {
+        let kernel = &self.nodes[self.calls[call].node].kernel;
+        // Held by the unspecified address, nobody is told where to send, and a port says too little.
+        let Some(ip) = told.rtp.map(|at| bound(at).ip()) else { return Vec::new() };
+        let halves = [told.port, told.port + 1].map(|port| std::net::SocketAddr::new(ip, port));
+        let here = |at: &std::net::SocketAddr| {
+            kernel.at(*at).and_then(|socket| kernel.get(socket)).is_some_and(|bound| bound.call == call)
+        };
+        halves.into_iter().filter(here).collect()
+    }
+
+    fn forbid(&mut self, index: usize, party: Option<usize>, action: GateAction, all: bool) {
+        let hearing = &mut self.calls[index].hearing;
+        let change = |gate: &mut crate::hearing::Gate| match action {
+            GateAction::Block => gate.blocked = true,
+            GateAction::Unblock => gate.blocked = false,
+            GateAction::Silence => gate.silenced = true,
+            GateAction::Unsilence => gate.silenced = false,
+            GateAction::BlockDtmf => gate.dtmf = true,
+            GateAction::UnblockDtmf => gate.dtmf = false,
+        };
+        change(hearing.gate(party));
+        if all && action.is_lift() {
+            hearing.gates().for_each(change);
+        }
+    }
+
+    /// In an undisturbed call of an undisturbed world two parties that talk hear each other.
+    fn look_at_media(&mut self, call: usize, parties: [usize; 2]) {
+        let Call { calm, disturbed, node, .. } = self.calls[call];
+        let alive = self.nodes[node].kernel.serves(call);
+        let troubled =
+            self.temper.loss + self.temper.jumps + self.temper.faults + self.temper.openings_fail > 0;
+        for party in parties {
+            let Call { parties, name, .. } = &mut self.calls[call];
+            let heard = std::mem::take(&mut parties[party].heard);
+            let due = calm && alive && !disturbed && !troubled;
+            assert!(heard > 0 || !due, "{} of {name} hears nothing", parties[party].tag);
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+}
+
+/// Every refusal that this world may provoke.
+const REFUSALS: [&str; 19] = [
+    Reply::UNKNOWN_CALL,
+    Reply::DELETE_NOT_FOUND,
+    Reply::STALE_EPOCH,
+    Reply::OUT_OF_PORTS,
+    Reply::PARALLEL_SESSION_LIMIT,
+    Reply::LOAD_LIMIT,
+    Reply::CPU_LIMIT,
+    Reply::BANDWIDTH_LIMIT,
+    Reply::DRAINING,
+    "Unknown call-ID",
+    "Call has another owner",
+    "Too many parties in this call",
+    "Invalid dialogue association",
+    "The call ended meanwhile",
+    "Internal error",
+    "Too many owners",
+    "Too many recordings at once",
+    "Too many commands for this call at once",
+    "From-tag given, but no such tag exists",
+];

@@ -1,0 +1,280 @@
+//! The network: what parties and strangers send, what arrives of it and when, and what became of it.
+
+use std::net::SocketAddr;
+
+use engine_core::{DropReason, Input, Output, SocketId};
+
+use crate::hearing::Arrival;
+use crate::hostile;
+use crate::party::{Direction, Kind};
+use crate::world::{Happening, MS, World, bound};
+
+/// A party sends a round of packets.
+pub(crate) fn talk(world: &mut World, call: usize, party: usize) {
+    if world.now >= world.calls[call].parties[party].talks_until {
+        return;
+    }
+    let mut packets = Vec::new();
+    let (rng, talker) = (&mut world.rng, &mut world.calls[call].parties[party]);
+    // A phone on hold may send all the same.
+    let stubborn = rng.percent(20);
+    for (index, told) in talker.told.iter().enumerate() {
+        let Some(section) = talker.sections.get(index).filter(|section| section.port != 0) else { continue };
+        let silent = matches!(section.direction, Direction::RecvOnly | Direction::Inactive) && !stubborn;
+        let Some(to) = told.rtp.filter(|_| !silent) else { continue };
+        talker.sequence = talker.sequence.wrapping_add(1);
+        let packet = match section.kind {
+            Kind::Message => continue,
+            Kind::Image => vec![rng.u8(), rng.u8(), 3, 4, 5],
+            Kind::Audio => rtp(rng.pick(&[0, 0, 8, 101]), talker.sequence, talker.ssrc),
+            Kind::Video => rtp(96, talker.sequence, talker.ssrc),
+        };
+        packets.push((talker.source(section.port), to, packet));
+        if let Some(to) = told.rtcp.filter(|_| section.kind != Kind::Image && rng.percent(25)) {
+            let mut report = vec![0x80, 201, 0, 1];
+            report.extend(talker.ssrc.to_be_bytes());
+            let port = if Some(to) == told.rtp { section.port } else { section.rtcp_port() };
+            packets.push((talker.source(port), to, report));
+        }
+    }
+    for (from, to, packet) in packets {
+        world.reach.insert(from, (call, party));
+        let calm = world.calls[call].calm;
+        send(world, from, to, packet, calm);
+    }
+    let pause = world.rng.between(60, 260);
+    world.after(pause * MS, Happening::Talk { call, party });
+}
+
+fn rtp(payload_type: u8, sequence: u16, ssrc: u32) -> Vec<u8> {
+    let mut packet = vec![0x80, payload_type];
+    packet.extend(sequence.to_be_bytes());
+    packet.extend((u32::from(sequence) * 160).to_be_bytes());
+    packet.extend(ssrc.to_be_bytes());
+    packet.extend([0x11; 16]);
+    packet
+}
+
+/// A datagram leaves for the engine.
+fn send(world: &mut World, from: SocketAddr, to: SocketAddr, packet: Vec<u8>, calm: bool) {
+    let loss = if calm { 0 } else { world.temper.loss };
+    if world.rng.percent(loss) {
+        return;
+    }
+    let copies = 1 + u64::from(world.rng.percent(loss));
+    for _ in 0..copies {
+        let delay = if calm { world.rng.between(1, 15) } else { world.rng.between(1, 120) };
+        world.after(delay * MS, Happening::ToEngine { from, to, packet: packet.clone() });
+    }
+}
+
+/// Strangers send to whatever is open.
+pub(crate) fn spray(world: &mut World) {
+    let node = world.rng.index(world.nodes.len());
+    let open: Vec<SocketAddr> = world.nodes[node].kernel.open().map(|(_, bound)| bound.local).collect();
+    if open.is_empty() {
+        return;
+    }
+    let (four, six) = (hostile::address(&mut world.rng, true), hostile::address(&mut world.rng, false));
+    for _ in 0..world.rng.between(2, 14) {
+        let at = world.rng.pick(&open);
+        let mut from = if at.is_ipv4() { four } else { six };
+        if let Some(forged) = forge(world, node, at) {
+            from = forged;
+        }
+        let packet = hostile::packet(&mut world.rng);
+        world.arrive_at(from, at, packet);
+    }
+}
+
+/// Now and then a stranger sits behind the NAT of a party, or forges the address at which one is signalled to be.
+fn forge(world: &mut World, node: usize, at: SocketAddr) -> Option<SocketAddr> {
+    let kernel = &world.nodes[node].kernel;
+    let call = &world.calls[kernel.get(kernel.at(at)?)?.call];
+    if call.calm {
+        return None;
+    }
+    let forged = match world.rng.below(10) {
+        0 => {
+            let party = world.rng.index(call.parties.len());
+            Some(call.parties[party].source(world.rng.u16(1, u16::MAX)))
+        }
+        1..=3 => {
+            let signalled = call.hearing.signalled();
+            (!signalled.is_empty()).then(|| world.rng.pick(&signalled))
+        }
+        _ => None,
+    };
+    forged.filter(|from| from.is_ipv4() == at.is_ipv4())
+}
+
+impl World {
+    /// A datagram is at an address that parties know.
+    pub(crate) fn arrive(&mut self, from: SocketAddr, to: SocketAddr, packet: Vec<u8>) {
+        self.arrive_at(from, bound(to), packet);
+    }
+
+    fn arrive_at(&mut self, from: SocketAddr, local: SocketAddr, packet: Vec<u8>) {
+        let there = self.nodes.iter().enumerate().find_map(|(node, it)| Some((node, it.kernel.at(local)?)));
+        if let Some((node, socket)) = there {
+            self.datagram(node, socket, from, packet);
+        }
+    }
+
+    /// A shard gets a datagram; what becomes of it is judged.
+    pub(crate) fn datagram(
+        &mut self,
+        node: usize,
+        socket: SocketId,
+        remote: SocketAddr,
+        mut packet: Vec<u8>,
+    ) {
+        let before_packet = packet.clone();
+        let bound = self.nodes[node].kernel.get(socket).filter(|bound| bound.open);
+        let (outputs, before) = self.handle(node, Input::Datagram { socket, remote, packet: &mut packet });
+        let mut sent = Vec::new();
+        for output in &outputs {
+            match output {
+                Output::Transmit { socket, remote, range } => {
+                    sent.push((
+                        *socket,
+                        *remote,
+                        packet[usize::from(range.start)..usize::from(range.end)].to_vec(),
+                    ));
+                }
+                Output::TransmitCopy { socket, remote, made } => {
+                    sent.push((*socket, *remote, self.nodes[node].shard.made(made).to_vec()));
+                }
+                Output::Record { recording, socket: at, remote: from, made } => {
+                    let call = self.nodes[node].recorder.call(*recording);
+                    let call = call.unwrap_or_else(|| panic!("{recording:?} is not under way"));
+                    assert_eq!(
+                        bound.map(|bound| bound.call),
+                        Some(call),
+                        "of another call than {recording:?}"
+                    );
+                    assert!(self.calls[call].recorded, "call-{call} is recorded, and nobody wants it");
+                    assert_eq!((*at, *from), (socket, remote), "recorded as of somebody else");
+                    assert_eq!(
+                        self.nodes[node].shard.made(made),
+                        before_packet,
+                        "recorded otherwise than sent"
+                    );
+                }
+                _ => {}
+            }
+        }
+        // Before the outputs are done: they may close the sockets that the datagram was about.
+        let verdict = crate::books::reason(&before, self.nodes[node].shard.counters());
+        let local = bound.map(|bound| bound.local);
+        if let Some(bound) = bound {
+            let arrival = Arrival { local: bound.local, remote, packet: &before_packet };
+            self.judge(node, bound.call, arrival, verdict, &sent);
+        } else {
+            assert_eq!(verdict, Some(DropReason::NoSocket), "there is no socket");
+            assert!(sent.is_empty());
+        }
+        let seen = self.outputs(node, bound.map(|bound| bound.call), outputs);
+        self.check(node, &before, Some(before_packet.len()), &seen);
+        for (_, to, bytes) in sent {
+            let rtp = local.is_some_and(|local| local.port() % 2 == 0) && !is_rtcp(&bytes);
+            let delay = self.rng.between(1, 15);
+            self.after(delay * MS, Happening::ToParty { to, rtp });
+        }
+    }
+
+    /// Whether what became of a datagram may become of it.
+    fn judge(
+        &mut self,
+        node: usize,
+        call: usize,
+        arrival: Arrival<'_>,
+        verdict: Option<DropReason>,
+        sent: &[(SocketId, SocketAddr, Vec<u8>)],
+    ) {
+        let Arrival { local, remote, packet } = arrival;
+        let hearing = &mut self.calls[call].hearing;
+        let name = format_args!("of {remote} at {local} in call-{call}").to_string();
+        match verdict {
+            Some(DropReason::NoSocket) => {
+                assert!(!hearing.is_shown(local), "a packet {name} found no socket, but it was shown");
+                return;
+            }
+            Some(DropReason::Size) => {
+                assert!(packet.is_empty(), "a packet {name} of {} bytes has no size", packet.len());
+                return;
+            }
+            Some(DropReason::NotRtp) => {
+                let rtp = packet.len() >= 8 && packet[0] >> 6 == 2;
+                assert!(!rtp, "a packet {name} is RTP");
+                return;
+            }
+            Some(DropReason::UnknownSource) => {
+                assert!(!hearing.is_due(arrival), "a packet {name} is of a party");
+                return;
+            }
+            Some(DropReason::Undecided) => {
+                assert!(!hearing.senders(arrival).is_empty(), "a packet {name} can be nobody's");
+                return;
+            }
+            Some(DropReason::Fault) => return,
+            Some(
+                DropReason::Consumed
+                | DropReason::Held
+                | DropReason::Blocked
+                | DropReason::NoSink
+                | DropReason::NoDestination,
+            )
+            | None => {}
+        }
+        let senders = hearing.senders(arrival);
+        assert!(!senders.is_empty(), "a packet {name} is of a stranger and was admitted: {verdict:?}");
+        let [each, any] = hearing.forbidden(&senders);
+        match verdict {
+            Some(DropReason::Held) => {
+                assert!(hearing.is_anybody_held(arrival), "a packet {name} is not held")
+            }
+            Some(DropReason::Blocked) => {
+                // The core judges by the stream that it observes, and a packet of another one goes with it.
+                assert!(any.blocked || any.dtmf, "a packet {name} is not blocked");
+            }
+            _ => {}
+        }
+        let plain = hearing.is_rtp(local) && local.port() % 2 == 0 && !is_rtcp(packet);
+        for (socket, to, bytes) in sent {
+            let from = self.nodes[node].kernel.get(*socket).filter(|bound| bound.open);
+            let from =
+                from.unwrap_or_else(|| panic!("a packet {name} leaves from a socket that is not open"));
+            assert_eq!(from.call, call, "a packet {name} leaves from another call's socket");
+            assert_eq!(
+                from.local.is_ipv4(),
+                to.is_ipv4(),
+                "a packet {name} cannot go from {} to {to}",
+                from.local
+            );
+            let hearers = hearing.hearers(&senders, arrival, from.local, *to);
+            assert!(
+                !hearers.is_empty(),
+                "a packet {name} went from {} to {to}, who may not hear it",
+                from.local
+            );
+            if plain {
+                assert!(!each.blocked, "a packet {name} was sent on, and its sender is blocked");
+                assert!(
+                    hearing.flows(&senders, &hearers, arrival),
+                    "a packet {name} was sent on in a call on hold"
+                );
+                assert_eq!(from.local.port() % 2, 0, "RTP {name} left from a socket of RTCP");
+            }
+            let audio = plain && matches!(packet[1] & 0x7f, 0 | 8 | 9);
+            let silent = audio && bytes[12..].iter().all(|byte| [0xff, 0xd5, 0xfa].contains(byte));
+            assert!(silent || !(audio && each.silenced), "a packet {name} is not silent");
+            assert!(*bytes == packet || (silent && any.silenced), "a packet {name} was changed");
+        }
+        hearing.admitted(&senders, arrival);
+    }
+}
+
+fn is_rtcp(packet: &[u8]) -> bool {
+    packet.len() > 1 && (192..=223).contains(&packet[1])
+}

@@ -1,0 +1,131 @@
+//! The offer or answer that a step makes, and what the auditors have to know of it.
+
+use std::net::IpAddr;
+
+use ng::{Family, Ice, Learning, Replace, RtcpMux, Signal, Trust};
+
+use crate::hearing::Source;
+use crate::party::{Direction, Kind, Party, Said, Section};
+use crate::rng::Rng;
+use crate::script::Edit;
+
+/// An offer or answer on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Exchange {
+    pub(crate) offer: bool,
+    /// Whose description it is.
+    pub(crate) sender: usize,
+    /// Who gets the description that comes out.
+    pub(crate) given: Vec<usize>,
+    /// Nobody else can be meant.
+    pub(crate) surely: bool,
+    /// Who is meant is a matter of what came before.
+    pub(crate) wild: bool,
+    pub(crate) said: Vec<Said>,
+    pub(crate) source: Source,
+    pub(crate) owner: Option<String>,
+    pub(crate) keep: bool,
+}
+
+/// Changes what a party says of itself.
+pub(crate) fn edit(party: &mut Party, edit: &Edit, rng: &mut Rng) {
+    let all = |party: &mut Party, direction: Direction| {
+        for section in &mut party.sections {
+            (section.direction, section.nowhere) = (direction, false);
+        }
+    };
+    if party.sections.is_empty() {
+        party.sections.push(Section::new(Kind::Audio, rng));
+    }
+    match edit {
+        Edit::Same => {}
+        Edit::Sections(kinds) => {
+            party.sections = kinds.iter().map(|&kind| Section::new(kind, rng)).collect();
+        }
+        Edit::Move => party.move_ports(rng),
+        Edit::Hold => all(party, Direction::SendOnly),
+        Edit::Inactive => all(party, Direction::Inactive),
+        Edit::Resume => all(party, Direction::SendRecv),
+        Edit::HoldNowhere => party.sections.iter_mut().for_each(|section| section.nowhere = true),
+        Edit::Add(kind) => {
+            if party.sections.len() < 4 {
+                party.sections.push(Section::new(*kind, rng));
+            }
+        }
+        Edit::Drop => party.sections.truncate(1),
+        Edit::Refuse => {
+            if let Some(section) = party.sections.last_mut() {
+                section.port = 0;
+            }
+        }
+        Edit::Fax => {
+            let fax = Section::new(Kind::Image, rng);
+            party.sections = vec![fax];
+        }
+    }
+}
+
+/// What a client says with a description of `sender`; `odd` allows options that change who is heard.
+pub(crate) fn signal(
+    sender: &mut Party,
+    receiver: Option<&Party>,
+    odd: bool,
+    rng: &mut Rng,
+) -> (Signal, Vec<Said>, Source) {
+    let received_from: Option<IpAddr> = match sender.nat {
+        Some(nat) if !odd || rng.percent(85) => Some(nat.public),
+        Some(_) => None,
+        None => rng.percent(30).then_some(sender.ip),
+    };
+    let trust = if received_from.is_some() && rng.percent(25) { Trust::SipSource } else { Trust::Sdp };
+    let trusted = received_from.filter(|_| trust == Trust::SipSource);
+    let (sdp, said) = sender.describe(trusted);
+    let mut signal = Signal {
+        sdp,
+        received_from,
+        trust,
+        supports_load_limit: rng.percent(20),
+        ice: rng.percent(10).then_some(Ice::Remove),
+        port_latching: rng.percent(10).then_some(true),
+        tos: rng.percent(10).then_some(184),
+        rtcp_attribute: rng.percent(10).then(|| rng.percent(50)),
+        generate_mid: rng.percent(10),
+        replace: Replace {
+            origin: rng.percent(30),
+            session_name: rng.percent(20),
+            sdp_version: rng.percent(10),
+            username: rng.percent(10),
+            zero_address: rng.percent(30),
+            ..Replace::default()
+        },
+        ..Signal::default()
+    };
+    if rng.percent(25) {
+        signal.rtcp_mux = RtcpMux {
+            offer: rng.percent(30),
+            require: rng.percent(15),
+            demux: rng.percent(30),
+            accept: rng.percent(30),
+            reject: rng.percent(15),
+        };
+    }
+    if receiver.is_some_and(|receiver| receiver.ip.is_ipv4() != sender.ip.is_ipv4()) {
+        signal.address_family = Some(if sender.ip.is_ipv4() { Family::Ip6 } else { Family::Ip4 });
+    } else if rng.percent(20) && sender.ip.is_ipv4() {
+        signal.direction = ["default", "nat", "inside"]
+            .map(|_| rng.pick(&["default", "nat", "inside"]).to_owned())[..2]
+            .to_vec();
+    }
+    if odd {
+        signal.learning = rng.percent(8).then_some(Learning::Off);
+        signal.media_handover = rng.percent(8);
+        signal.asymmetric = rng.percent(6);
+        signal.generate_rtcp = rng.percent(8);
+    }
+    let source = Source {
+        sip: signal.received_from,
+        learn: signal.learning != Some(Learning::Off),
+        asymmetric: signal.asymmetric,
+    };
+    (signal, said, source)
+}
