@@ -32,3 +32,22 @@ fn the_same_seed_makes_the_same_trace() {
     }
     assert_ne!(sim::run(1).hash, sim::run(2).hash);
 }
+
+/// Each seed failed before the core was repaired, and fails again if the repair is taken back.
+mod once_failed {
+    #[test]
+    fn an_owner_is_told_once_of_an_end_whose_report_failed() {
+        sim::run(11);
+    }
+
+    #[test]
+    fn nobody_is_sent_to_from_a_socket_of_the_other_family() {
+        sim::run(19);
+    }
+
+    #[test]
+    fn a_call_may_end_with_the_exchange_that_is_too_late_for_it() {
+        sim::run(145);
+        sim::run(273);
+    }
+}
