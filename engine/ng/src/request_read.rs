@@ -178,7 +178,7 @@ fn gate(keys: &mut Keys<'_>, action: GateAction) -> Result<Command, RequestError
                 word if word.starts_with("all-") => ways(&mut gate, &word[4..], &mut keys.warnings),
                 // A tag selects its party with and without it.
                 "directional" => {}
-                _ => keys.without_effect("flags", &Value::text(flag)),
+                _ => gate_option(&mut gate, flag, keys)?,
             }
         }
     }
@@ -192,6 +192,21 @@ fn ways(gate: &mut Gate, word: &str, warnings: &mut Warnings) {
         Some(all) => gate.ways = all,
         None => warnings.push("unknown value of 'all'", word),
     }
+}
+
+/// `key=value` among the flags.
+fn gate_option(gate: &mut Gate, flag: &str, keys: &mut Keys<'_>) -> Result<(), RequestError> {
+    let Some((key, value)) = flag.split_once('=') else {
+        keys.without_effect("flags", &Value::text(flag));
+        return Ok(());
+    };
+    match normal(key).as_str() {
+        "label" | "from-label" => gate.label = name("label", &Value::text(value))?,
+        "address" => gate.address = Some(value.parse().map_err(|_| RequestError::Address)?),
+        "all" => ways(gate, value, &mut keys.warnings),
+        _ => keys.without_effect("flags", &Value::text(flag)),
+    }
+    Ok(())
 }
 
 /// The keys of a message, spelt with hyphens; each is taken once.
@@ -365,6 +380,15 @@ mod tests {
                 assert_eq!(read.command, Command::Gate(Box::new(gate(action))));
                 assert_eq!(read.warnings, ["unknown flag 'odd'"]);
             }
+        }
+        for options in [
+            r#""flags":["label=l"]"#,
+            r#""rtpp-flags":"from-label=l directional""#,
+            r#""rtpp-flags":"label=l","from-label":"x""#,
+        ] {
+            let read = request(&format!(r#"{{"command":"block media","call-id":"c",{options}}}"#));
+            let Ok(Request { command: Command::Gate(labelled), .. }) = read else { panic!("{options}") };
+            assert_eq!(labelled.label.as_deref(), Some("l"), "{options}");
         }
         for all in [r#""flags":["all"]"#, r#""flags":"all""#, r#""rtpp-flags":"all""#, r#""all":"all""#] {
             let read = request(&format!(r#"{{"command":"block media","call-id":"c","from-tag":"f",{all}}}"#));
