@@ -123,20 +123,23 @@ impl Interfaces {
         self.order = order.into_iter().flatten().collect();
     }
 
+    /// The family that a name asks for: `internal` and `external`, where no interface has that name, are the older way to
+    /// ask for IPv4 and IPv6. Says whether it is IPv4.
+    pub(crate) fn family_of(&self, name: &str) -> Option<bool> {
+        let ipv4 = match name {
+            "internal" => true,
+            "external" => false,
+            _ => return None,
+        };
+        (!self.iter().any(|interface| interface.name == name)).then_some(ipv4)
+    }
+
     /// Index of the address to use: of the name and family if there is one, else of the name,
     /// else of the first interface's name, in which the family is asked for again.
-    ///
-    /// `internal` and `external`, where no interface has that name, are the older way to ask
-    /// for IPv4 and IPv6.
     pub(crate) fn choose(&self, name: Option<&str>, ipv4: bool) -> usize {
         let first = self.order[0];
-        let first_name = self.all[first].name.as_str();
-        let (name, ipv4) = match name {
-            Some(name) if self.iter().any(|interface| interface.name == name) => (name, ipv4),
-            Some("internal") => (first_name, true),
-            Some("external") => (first_name, false),
-            _ => (first_name, ipv4),
-        };
+        let known = name.filter(|name| self.iter().any(|interface| interface.name == *name));
+        let name = known.unwrap_or(self.all[first].name.as_str());
         let of_name = |interface: &&Interface| interface.name == name;
         let find = |wanted: &dyn Fn(&Interface) -> bool| {
             self.order.iter().copied().find(|index| wanted(&self.all[*index]))
@@ -184,7 +187,14 @@ mod tests {
         assert_eq!(some.choose(Some("pub"), true), 2);
         assert_eq!(some.choose(Some("pub"), false), 2, "no IPv6 there, the name counts more");
         assert_eq!(some.choose(Some("nowhere"), true), 0);
-        assert_eq!(some.choose(Some("external"), true), 1);
-        assert_eq!(some.choose(Some("internal"), false), 0);
+    }
+
+    #[test]
+    fn internal_and_external_ask_for_a_family_unless_they_are_interfaces() {
+        let some = all(&["127.0.0.1", "internal/10.0.0.1"]);
+        assert_eq!(some.family_of("external"), Some(false));
+        assert_eq!(some.family_of("internal"), None);
+        assert_eq!(some.family_of("default"), None);
+        assert_eq!(all(&["127.0.0.1"]).family_of("internal"), Some(true));
     }
 }

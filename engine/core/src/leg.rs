@@ -32,6 +32,8 @@ pub(crate) struct Leg {
     pub(crate) medias: Vec<Media>,
     /// Whom it talks to: the other side of its last offer or answer.
     pub(crate) peer: Option<usize>,
+    /// The other side of the last offer or answer that it was part of at all.
+    pub(crate) last: Option<usize>,
     /// Everybody it was ever in an offer and answer with.
     pub(crate) partners: Vec<usize>,
     /// Whom it hears by subscription, or by a connection one way.
@@ -52,11 +54,11 @@ pub(crate) struct Leg {
     pub(crate) described: bool,
     /// It was deleted and goes at this time unless a new offer revives it.
     pub(crate) gone_at: Option<Instant>,
-    /// What its descriptions said of themselves.
+    /// What the descriptions that it was sent said of themselves.
     pub(crate) identity: Identity,
 }
 
-/// What `replace` remembers of a party's descriptions.
+/// What `replace` remembers of the descriptions that a party was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Identity {
     /// The first `o=`.

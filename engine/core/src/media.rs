@@ -20,6 +20,10 @@ pub(crate) struct Media {
     pub(crate) transport: Transport,
     /// Where this party said it is; `None` before its first description.
     pub(crate) endpoint: Option<SocketAddr>,
+    /// The same for RTCP.
+    pub(crate) rtcp_endpoint: Option<SocketAddr>,
+    /// Whether it is shown IPv4 addresses; `None` before anybody knows.
+    pub(crate) ipv4: Option<bool>,
     pub(crate) direction: Direction,
     /// What the last offer or answer left of it, of either side.
     pub(crate) direction_told: Direction,
@@ -29,9 +33,13 @@ pub(crate) struct Media {
     pub(crate) payload_types: u128,
     /// Port 0: refused by this party.
     pub(crate) refused: bool,
+    /// The last offer or answer left it no port on this side.
+    pub(crate) closed: bool,
     pub(crate) mux: Mux,
     pub(crate) rtp: PathId,
     pub(crate) rtcp: PathId,
+    /// What it asked for with its last description.
+    pub(crate) asked: Asked,
     /// Every pair this party was shown, by the other side's endpoint.
     pub(crate) pairs: Vec<ShownPair>,
     /// The one it is shown now.
@@ -52,16 +60,23 @@ pub(crate) enum Transport {
 /// What was said about rtcp-mux (RFC 5761 §5.1).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mux {
-    /// This party wrote it in its last offer.
-    pub(crate) offered_by: bool,
-    /// This party was offered it.
-    pub(crate) offered_to: bool,
-    /// To be accepted though the other side does not do it.
-    pub(crate) accept: bool,
-    /// To be refused.
-    pub(crate) reject: bool,
+    /// This party does it, or is offered it, by the last offer or answer.
+    pub(crate) said: bool,
+    /// It was offered it.
+    pub(crate) offered: bool,
+    /// Whatever it answers, what the other side is told was settled by the offer.
+    pub(crate) settled: bool,
     /// In use.
     pub(crate) active: bool,
+}
+
+/// Flags of a party's last description that are shown with its media.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked {
+    pub(crate) strict_source: bool,
+    pub(crate) media_handover: bool,
+    pub(crate) asymmetric: bool,
+    pub(crate) unidirectional: bool,
 }
 
 /// A pair and the endpoint of the other side for which it was opened.
@@ -84,12 +99,16 @@ impl Media {
             protocol: protocol.to_owned(),
             transport,
             endpoint: None,
+            rtcp_endpoint: None,
+            ipv4: None,
             direction: Direction::SendRecv,
             direction_told: Direction::SendRecv,
             mid: None,
             payload_types: 0,
             refused: false,
+            closed: false,
             mux: Mux::default(),
+            asked: Asked::default(),
             rtp: paths.insert(first),
             rtcp: paths.insert(second),
             pairs: Vec::new(),
@@ -115,10 +134,10 @@ impl Media {
     /// The pair that this party is shown while the other side is at `peer`, if it has one.
     ///
     /// The same endpoint finds the same pair; an unspecified address (hold) finds the pair of
-    /// its port; a pair without endpoint is taken by the first one that asks.
+    /// its port, the newest if there are several; a pair without endpoint is taken by the first one that asks.
     pub(crate) fn pair_for(&mut self, peer: Option<SocketAddr>, interface: usize) -> Option<PairId> {
         let here = |shown: &&mut ShownPair| shown.interface == interface;
-        for shown in self.pairs.iter_mut().filter(here) {
+        for shown in self.pairs.iter_mut().rev().filter(here) {
             match (shown.peer, peer) {
                 (None, _) => {
                     shown.peer = peer;
@@ -143,6 +162,16 @@ impl Media {
     pub(crate) fn selected_interface(&self) -> Option<usize> {
         let selected = self.pairs.iter().find(|shown| Some(shown.pair) == self.selected)?;
         Some(selected.interface)
+    }
+
+    /// The pair that this party is shown now, whatever the other side's endpoint has become, unless it lies on another
+    /// interface than is wanted.
+    pub(crate) fn latched_pair(&mut self, peer: Option<SocketAddr>, interface: usize) -> Option<PairId> {
+        let selected = self.selected?;
+        let shown =
+            self.pairs.iter_mut().find(|shown| shown.pair == selected && shown.interface == interface)?;
+        shown.peer = shown.peer.or(peer);
+        Some(selected)
     }
 
     /// Forgets the oldest pair that is not in use, if there are as many as there may be.

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -100,8 +101,11 @@ fn media_status(
 ) -> MediaStatus {
     let mut flags = Vec::new();
     // A party that was offered a section and has not answered is not initialised.
-    if paths[media.rtp].latch.signalled().is_some() || media.selected.is_none() {
+    if media.endpoint.is_some() {
         flags.push(Cow::Borrowed("initialized"));
+    }
+    if media.asked.asymmetric {
+        flags.push(Cow::Borrowed("asymmetric"));
     }
     if media.direction_told.receives() {
         flags.push(Cow::Borrowed("send"));
@@ -109,19 +113,21 @@ fn media_status(
     if media.direction_told.sends() {
         flags.push(Cow::Borrowed("recv"));
     }
-    if media.mux.active {
+    if media.mux.said {
         flags.push(Cow::Borrowed("rtcp-mux"));
     }
+    if media.asked.unidirectional {
+        flags.push(Cow::Borrowed("unidirectional"));
+    }
     let halves: &[PathId] = match media.transport {
-        Transport::Rtp => &[media.rtp, media.rtcp],
-        Transport::Opaque => &[media.rtp],
+        Transport::Rtp | Transport::Opaque => &[media.rtp, media.rtcp],
         Transport::Foreign => &[],
     };
-    let local = media.selected.and_then(|pair| sockets.local(pair));
-    let streams = (0u16..).zip(halves).filter_map(|(offset, &id)| {
-        let mut local = local?;
-        local.set_port(local.port() + offset);
-        Some(stream_status(&paths[id], created_s, local, media.mux.active))
+    let local = media.selected.filter(|_| !media.closed).and_then(|pair| sockets.local(pair));
+    let described = [media.endpoint, media.rtcp_endpoint];
+    let streams = (0u16..).zip(halves).zip(described).map(|((half, &id), described)| {
+        let local = local.map(|at| SocketAddr::new(at.ip(), at.port() + half));
+        stream_status(&paths[id], half, created_s, local, described, media)
     });
     MediaStatus {
         index,
@@ -135,24 +141,37 @@ fn media_status(
     }
 }
 
-fn stream_status(path: &Path, created_s: u64, local: std::net::SocketAddr, mux: bool) -> StreamStatus {
-    let mut flags = vec![Cow::Borrowed(match path.kind {
-        PathKind::Rtcp => "RTCP",
-        PathKind::Rtp | PathKind::Opaque => "RTP",
-    })];
-    if mux {
-        flags.push(Cow::Borrowed(if path.kind == PathKind::Rtcp { "fallback RTCP" } else { "RTCP" }));
+fn stream_status(
+    path: &Path,
+    half: u16,
+    created_s: u64,
+    local: Option<SocketAddr>,
+    described: Option<SocketAddr>,
+    media: &Media,
+) -> StreamStatus {
+    let second = half == 1;
+    let mut flags = vec![Cow::Borrowed(if second { "RTCP" } else { "RTP" })];
+    if media.mux.said {
+        flags.push(Cow::Borrowed(if second { "fallback RTCP" } else { "RTCP" }));
     }
-    if path.latch.signalled().is_some() {
+    // Nothing is sent to an unspecified address, and yet it is what the party said.
+    let signalled = path.latch.signalled().filter(|_| !media.refused).or(described);
+    if signalled.is_some() {
         flags.push(Cow::Borrowed("filled"));
     }
     if path.latch.confirmed().is_some() {
         flags.push(Cow::Borrowed("confirmed"));
     }
+    if media.asked.strict_source {
+        flags.push(Cow::Borrowed("strict source address"));
+    }
+    if media.asked.media_handover {
+        flags.push(Cow::Borrowed("media handover"));
+    }
     StreamStatus {
-        local: Some(local),
-        endpoint: path.latch.destination(),
-        advertised_endpoint: path.latch.signalled(),
+        local,
+        endpoint: path.latch.destination().filter(|_| !media.refused).or(described),
+        advertised_endpoint: signalled,
         last_packet_s: path.last_packet.map_or(created_s, |_| path.last_packet_wall_ms / 1000),
         flags,
         stats: path.received,

@@ -155,7 +155,7 @@ pub(crate) fn deleted(call: &Call, delete: &Delete) -> Vec<usize> {
     let by_branch = || branch.and_then(|branch| call.by_branch(branch));
     let untagged = || {
         let from = call.by_tag(from_tag)?;
-        call.leg(from).partners.iter().any(|&other| call.leg(other).tag.is_none()).then_some(from)
+        call.leg(from).last.is_some_and(|other| call.leg(other).tag.is_none()).then_some(from)
     };
     let found = match to_tag {
         None => by_branch().or_else(|| call.by_tag(from_tag)),
@@ -176,4 +176,14 @@ pub(crate) fn add_bereft_subscribers(call: &Call, gone: &mut Vec<usize>) {
     let subscribers = call.parties().filter(|(index, leg)| !gone.contains(index) && bereft(leg));
     let subscribers: Vec<usize> = subscribers.map(|(index, _)| index).collect();
     gone.extend(subscribers);
+}
+
+/// Whom a question or a delete with these tags is told about: everybody without a tag; else the party of the second tag, or
+/// of the first where there is no second, whomever it was ever in an offer and answer with, and whom it hears. Empty if there
+/// is none.
+pub(crate) fn asked_about(call: &Call, from_tag: Option<&str>, to_tag: Option<&str>) -> Vec<usize> {
+    let Some(tag) = to_tag.or(from_tag) else { return call.parties().map(|(index, _)| index).collect() };
+    let Some(found) = call.by_tag(tag) else { return Vec::new() };
+    let leg = call.leg(found);
+    std::iter::once(found).chain(leg.partners.iter().copied()).chain(leg.hears.iter().copied()).collect()
 }

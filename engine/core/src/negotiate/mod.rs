@@ -17,7 +17,7 @@ use ng::{Signal, TransportProtocol};
 use rtp::sdp::{Direction, Sdp};
 
 use crate::{
-    media::{Media, Transport},
+    media::{Asked, Media, Transport},
     path::Paths,
     socket::PairId,
 };
@@ -72,7 +72,22 @@ pub(crate) fn describe(media: &mut Media, index: usize, exchange: &Exchange, pat
     media.become_transport(plan.transport, paths);
     media.endpoint = Some(plan.endpoint);
     media.payload_types = codec::payload_type_set(section);
+    let port = match section.section.rtcp() {
+        Some(rtcp) => rtcp.port,
+        None => plan.endpoint.port().saturating_add(1),
+    };
+    let beside = SocketAddr::new(plan.endpoint.ip(), port);
+    media.rtcp_endpoint = Some(plan.rtcp_endpoint.unwrap_or(beside));
     media.refused = section.media().port == 0;
+    if !media.refused {
+        let signal = &exchange.signal;
+        media.asked = Asked {
+            strict_source: signal.strict_source,
+            media_handover: signal.media_handover,
+            asymmetric: signal.asymmetric,
+            unidirectional: signal.unidirectional,
+        };
+    }
     media.direction = direction(&exchange.sdp, index);
     media.direction_told = media.direction;
 }
@@ -82,11 +97,18 @@ pub(crate) fn direction(sdp: &Sdp, index: usize) -> Direction {
     let said = sdp.direction(index);
     let nowhere =
         sdp.connection(index).and_then(|connection| connection.ip()).is_some_and(|ip| ip.is_unspecified());
-    if nowhere { Direction::from_flags(said.sends(), false) } else { said }
+    if nowhere && sdp.media[index].media().port != 0 {
+        Direction::from_flags(said.sends(), false)
+    } else {
+        said
+    }
 }
 
 /// What was said about rtcp-mux, brought together; returns whether it is written into the
 /// description that goes out, and whether RTCP shares its port there.
+///
+/// What was offered to a party once is offered again, and how the offerer is answered is settled by the options of the
+/// offer. A party that was not offered it and writes it into its answer is not heard.
 pub(crate) fn multiplex(
     kind: Kind,
     signal: &Signal,
@@ -97,24 +119,23 @@ pub(crate) fn multiplex(
     let asked = signal.rtcp_mux;
     match kind {
         Kind::Offer => {
-            sender.mux.offered_by = written;
-            sender.mux.accept = asked.accept || asked.demux;
-            sender.mux.reject = asked.reject;
-            // Whoever talks that way already is not talked out of it.
-            let follows = written || (receiver.mux.active && receiver.mux.offered_to);
-            let offered = asked.offer || asked.require || (follows && !asked.demux);
-            receiver.mux.offered_to = offered;
-            if asked.require {
-                receiver.mux.active = true;
-            }
-            (offered, asked.require || (offered && receiver.mux.active))
+            let again = receiver.mux.said || asked.offer || asked.require;
+            let offered = again || (written && !asked.demux);
+            let refused = written && asked.reject;
+            sender.mux.said = written && !refused;
+            receiver.mux.settled = refused || written != offered || (written && asked.accept);
+            receiver.mux.said = offered;
+            receiver.mux.offered = offered;
+            receiver.mux.active |= asked.require;
+            (offered, offered && receiver.mux.active)
         }
         Kind::Answer => {
-            sender.mux.active = written && sender.mux.offered_to;
-            let accept = receiver.mux.accept || asked.accept || asked.demux;
-            let reject = receiver.mux.reject || asked.reject;
-            receiver.mux.active =
-                receiver.mux.offered_by && !reject && (accept || (written && sender.mux.offered_to));
+            sender.mux.said = written;
+            sender.mux.active = written && sender.mux.offered;
+            if !sender.mux.settled {
+                receiver.mux.said = sender.mux.active;
+            }
+            receiver.mux.active = receiver.mux.said;
             (receiver.mux.active, receiver.mux.active)
         }
     }

@@ -161,7 +161,7 @@ fn media(
             "rtcp" if signal.rtcp_attribute == Some(false) => Reason::NoRtcp,
             "rtcp" => Reason::Rtcp,
             "ptime" => Reason::PacketTime,
-            "rtcp-mux" if rtp => Reason::Mux,
+            "rtcp-mux" => Reason::Mux,
             "setup" if rtp => Reason::Setup,
             "end-of-candidates" if rtp => Reason::Candidates,
             "rtpmap" | "fmtp" | "rtcp-fb" if rtp && codec::belongs(line) => Reason::Format,
@@ -182,7 +182,9 @@ fn media(
         append(section, Line::attribute_of("mid", Some(mid))?, place, Reason::Name, reasons);
     }
     if refused {
-        return Ok(());
+        let proto = if rtp { outgoing.protocol.clone() } else { media.media().proto.clone() };
+        let fields = rtp::sdp::Media { proto, ..media.media().clone() };
+        return set_media(media, fields, place, &[Reason::Profile], reasons);
     }
     for line in codecs {
         append(section, line, place, Reason::StaticFormat, reasons);
@@ -300,7 +302,7 @@ fn name_apart(
 }
 
 /// Puts our address in place of the section's `c=`, if it has one. Hold by the unspecified
-/// address stays, unless the client wants it replaced.
+/// address stays, in our family, unless the client wants it replaced.
 fn connection(
     section: &mut Section,
     address: IpAddr,
@@ -309,7 +311,13 @@ fn connection(
     reasons: &mut Reasons,
 ) -> Result<(), LineError> {
     let Some(before) = section.connection() else { return Ok(()) };
-    if before.ip().is_some_and(|ip| ip.is_unspecified()) && !signal.replace.zero_address {
+    let held = before.ip().is_some_and(|ip| ip.is_unspecified()) && !signal.replace.zero_address;
+    let address = match address {
+        IpAddr::V4(_) if held => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) if held => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+        address => address,
+    };
+    if held && before.ip() == Some(address) {
         return Ok(());
     }
     let mut lines = section.lines().iter().filter(|line| line.kind() == Some(b'c'));

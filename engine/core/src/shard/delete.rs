@@ -49,8 +49,12 @@ impl Shard {
         if !delay.is_zero() {
             sim::seen(Way::DeleteLater);
         }
+        let mut told = dialogue::asked_about(call, delete.from_tag.as_deref(), delete.to_tag.as_deref());
+        if told.is_empty() {
+            told.clone_from(&gone);
+        }
         let mut report =
-            report::of_call(call, &self.sockets, &self.paths, self.now, |index| gone.contains(&index));
+            report::of_call(call, &self.sockets, &self.paths, self.now, |index| told.contains(&index));
         let gone_at = self.now + delay;
         let call = self.calls.get_mut(key).expect("it was there a line ago");
         call.keep_report |= delete.keep_report;
@@ -124,6 +128,7 @@ impl Shard {
             other.partners.retain(|&partner| partner != index);
             other.hears.retain(|&source| source != index);
             other.ways.retain(|&(listener, _)| listener != index);
+            other.last = other.last.filter(|&last| last != index);
             if other.peer == Some(index) {
                 other.peer = other.partners.last().copied();
                 bereft.extend(other.peer.map(|peer| (party, peer)));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     call::{Call, CallKey},
-    media::{Media, Transport},
+    media::{Media, Mux, Transport},
     negotiate::{
         Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
         reason::Reasons, refuse, rewrite,
@@ -77,9 +77,13 @@ impl Shard {
         if sender == receiver {
             return Err("Invalid dialogue association");
         }
-        if kind == Kind::Offer {
-            for (index, name) in [sender, receiver].into_iter().zip(&signal.direction) {
-                call.leg_mut(index).interface.get_or_insert_with(|| name.clone());
+        let mut families = [None; 2];
+        for ((index, name), family) in
+            [sender, receiver].into_iter().zip(&signal.direction).zip(&mut families)
+        {
+            if !name.is_empty() {
+                call.leg_mut(index).interface = Some(name.clone());
+                *family = sockets.interfaces().family_of(name);
             }
         }
         if signal.label.is_some() {
@@ -96,11 +100,19 @@ impl Shard {
                     medias.push(Media::new(&fields.kind, &fields.proto, plan.transport, paths));
                 }
             }
-            if fields.port == 0 || plan.transport == Transport::Foreign {
+            let live = fields.port != 0 && plan.transport != Transport::Foreign;
+            // What somebody writes says in which family it is reached; until then it is shown the other side's, or whatever
+            // was asked for.
+            let written = plan.endpoint.is_ipv4();
+            let own = families[0].unwrap_or(written);
+            call.leg_mut(sender).medias[index].ipv4 = Some(own);
+            let to = &mut call.leg_mut(receiver).medias[index];
+            let asked = signal.address_family.filter(|_| live).map(|family| family == ng::Family::Ip4);
+            let to_receiver = families[1].or(asked).or(to.ipv4).unwrap_or(written);
+            to.ipv4 = Some(to_receiver);
+            if !live {
                 continue;
             }
-            let receiver_at = call.leg(receiver).medias[index].endpoint;
-            let to_receiver = is_ipv4_wanted(&signal, receiver_at, plan);
             let mut request = PairRequest {
                 key,
                 tos,
@@ -113,7 +125,9 @@ impl Shard {
                 .pair(sockets, call, receiver, index, Some(plan.endpoint), to_receiver)
                 .and_then(|pair| {
                     plan.receiver_pair = Some(pair);
-                    request.pair(sockets, call, sender, index, receiver_at, plan.endpoint.is_ipv4())
+                    // Whoever speaks was told its pair before; a new one shows with the next description that goes there.
+                    let told = call.leg(sender).medias[index].selected;
+                    told.or_else(|| request.pair(sockets, call, sender, index, None, own))
                 });
             match shown {
                 Some(pair) => plan.sender_pair = Some(pair),
@@ -144,8 +158,10 @@ impl Shard {
         // first one, and sends to the ports that were shown there.
         let forked = kind == Kind::Answer && !call.leg(sender).partners.contains(&receiver);
         let first = call.leg(receiver).partners.first().copied().filter(|&first| forked && first != sender);
-        let elders: Vec<[PathId; 2]> = first
-            .map(|first| call.leg(first).medias.iter().map(|media| [media.rtp, media.rtcp]).collect())
+        let elders: Vec<([PathId; 2], Mux)> = first
+            .map(|first| {
+                call.leg(first).medias.iter().map(|media| ([media.rtp, media.rtcp], media.mux)).collect()
+            })
             .unwrap_or_default();
         sim::trip(Fault::Commit);
         let guide = learn::Guide::new(now, kind, signal, call, media_networks, self.learn_strict);
@@ -157,7 +173,10 @@ impl Shard {
             let interface = to.interface.clone();
             let talks = from.peer == Some(receiver);
             let (from, to) = (&mut from.medias[index], &mut to.medias[index]);
-            let receiver_at = to.endpoint;
+            if forked {
+                // It was offered nothing itself, so that its profile is a change.
+                from.protocol.clear();
+            }
             protocols(kind, signal, &sdp.media[index].media().proto, plan.transport, from, to);
             describe(from, index, &exchange, paths);
             to.become_transport(plan.transport, paths);
@@ -167,9 +186,20 @@ impl Shard {
             to.direction_told = from.direction_told.reversed();
             name(kind, signal, index, &sdp.media[index], from, to);
             let written = sdp.media[index].section.has_attribute("rtcp-mux");
-            let (rtcp_mux, one_port) = multiplex(kind, signal, written, from, to);
+            if let Some((_, mux)) = elders.get(index) {
+                from.mux = *mux;
+            }
+            let live = plan.receiver_pair.is_some();
+            let (rtcp_mux, one_port) = if live && plan.transport == Transport::Rtp {
+                multiplex(kind, signal, written, from, to)
+            } else {
+                from.mux = Mux::default();
+                (false, false)
+            };
+            to.closed = !live;
+            from.closed |= !live;
             show(from, plan.sender_pair, sockets, paths);
-            if let Some([rtp, rtcp]) = elders.get(index) {
+            if let Some(([rtp, rtcp], _)) = elders.get(index) {
                 sim::seen(Way::ForkShares);
                 paths.share(*rtp, from.rtp);
                 paths.share(*rtcp, from.rtcp);
@@ -181,7 +211,7 @@ impl Shard {
             guide.exchange(from, to, plan, sockets, paths);
             let interfaces = sockets.interfaces();
             let fallback = || {
-                let ipv4 = is_ipv4_wanted(signal, receiver_at, plan);
+                let ipv4 = to.ipv4.unwrap_or_else(|| plan.endpoint.is_ipv4());
                 let chosen = interfaces.choose(interface.as_deref(), ipv4);
                 SocketAddr::new(interfaces.get(chosen).advertised, 0)
             };
@@ -206,9 +236,8 @@ impl Shard {
             }
         }
         learn::share(call.leg(sender), paths);
-        let leg = call.leg_mut(sender);
-        leg.description = Some(signal.sdp.clone().into_boxed_slice());
-        let identity = &mut leg.identity;
+        call.leg_mut(sender).description = Some(signal.sdp.clone().into_boxed_slice());
+        let identity = &mut call.leg_mut(receiver).identity;
         let mut reasons = Reasons::asked(signal.explain);
         let written = rewrite::explained(sdp, signal, &outgoing, marker, identity, &mut reasons)
             .map_err(|_| "Error rewriting SDP");
@@ -308,15 +337,6 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
     Ok((sdp, sections))
 }
 
-/// The address family of what the receiver is shown: as asked; else its own; else the sender's.
-fn is_ipv4_wanted(signal: &Signal, receiver_at: Option<SocketAddr>, plan: &SectionPlan) -> bool {
-    signal
-        .address_family
-        .map(|family| family == ng::Family::Ip4)
-        .or_else(|| receiver_at.map(|at| at.is_ipv4()))
-        .unwrap_or_else(|| plan.endpoint.is_ipv4())
-}
-
 /// Two different parties at once.
 fn both(call: &mut Call, one: usize, other: usize) -> [&mut crate::leg::Leg; 2] {
     let [one, other] = call.legs.get_disjoint_mut([one, other]).expect("sender and receiver are two parties");
@@ -330,6 +350,7 @@ fn associate(call: &mut Call, kind: Kind, sender: usize, receiver: usize) {
     for (one, other) in [(sender, receiver), (receiver, sender)] {
         let other_answers = call.leg(other).described;
         let leg = call.leg_mut(one);
+        leg.last = Some(other);
         if !leg.partners.contains(&other) {
             leg.partners.push(other);
         }

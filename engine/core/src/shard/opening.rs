@@ -148,9 +148,9 @@ impl PairRequest<'_> {
         let leg = call.leg_mut(leg);
         let interface = sockets.interfaces().choose(leg.interface.as_deref(), ipv4);
         let media = &mut leg.medias[index];
-        let latched = media.selected.filter(|_| self.latching);
         // What a party was shown on an interface that has gone is good for as long as its call.
         let gone = media.selected_interface().filter(|index| !sockets.interfaces().is_current(*index));
+        let latched = if self.latching { media.latched_pair(peer, gone.unwrap_or(interface)) } else { None };
         let known =
             latched.or_else(|| media.pair_for(peer, gone?)).or_else(|| media.pair_for(peer, interface));
         if let Some(pair) = known {

@@ -3,33 +3,17 @@
 use ng::Reply;
 
 use super::{OTHER_OWNER, Shard};
-use crate::report;
+use crate::{negotiate::dialogue, report};
 
 impl Shard {
     pub(super) fn on_query(&mut self, id: u64, query: &ng::Query) {
         let reply = match self.calls.by_name(&query.call_id).and_then(|key| self.calls.get(key)) {
             Some(call) => {
-                let wanted: Vec<usize> = [&query.from_tag, &query.to_tag]
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|tag| call.by_tag(tag))
-                    .collect();
-                let all = query.from_tag.is_none() && query.to_tag.is_none();
-                // Whom a party talks to, and whom it hears; not who hears it.
-                let partner = |index: usize| {
-                    let of = |&party: &usize| {
-                        let leg = call.leg(party);
-                        leg.partners.contains(&index) || leg.subscribes_to(index)
-                    };
-                    wanted.iter().any(of)
-                };
-                Reply::Report(Box::new(report::of_call(
-                    call,
-                    &self.sockets,
-                    &self.paths,
-                    self.now,
-                    |index| all || wanted.contains(&index) || partner(index),
-                )))
+                let wanted = dialogue::asked_about(call, query.from_tag.as_deref(), query.to_tag.as_deref());
+                let report = report::of_call(call, &self.sockets, &self.paths, self.now, |index| {
+                    wanted.contains(&index)
+                });
+                Reply::Report(Box::new(report))
             }
             None => match self.kept.get(&query.call_id) {
                 Some(report) => Reply::Report(Box::new(report.clone())),

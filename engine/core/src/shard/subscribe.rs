@@ -325,7 +325,7 @@ impl Shard {
             media.endpoint = Some(plan.endpoint);
             media.protocol.clone_from(&section.media().proto);
             media.direction = Direction::from_flags(false, sdp.direction(index).receives());
-            media.mux.active = media.mux.offered_to && section.section.has_attribute("rtcp-mux");
+            media.mux.active = media.mux.offered && section.section.has_attribute("rtcp-mux");
             share(media, paths);
             guide.signal(media, plan, sockets, paths);
             guide.open(media, codec::payload_type_set(section), paths);
@@ -410,7 +410,8 @@ fn together(
 fn multiplex(media: &mut Media, signal: &Signal) -> (bool, bool) {
     let asked = signal.rtcp_mux;
     let offered = asked.offer || asked.require || media.mux.active;
-    media.mux.offered_to = offered;
+    media.mux.offered = offered;
+    media.mux.said = offered;
     media.mux.active |= asked.require;
     (offered, media.mux.active)
 }
