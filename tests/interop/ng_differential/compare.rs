@@ -1,6 +1,7 @@
 //! Answers as lines that can be compared: ports numbered in the order of their appearance, clocks stopped.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use ng::{Value, bencode, json};
 
@@ -10,8 +11,9 @@ const FIRST_PORT: i64 = 20_000;
 /// Numbers the ports of one peer in one call, so that "the same port as before" is compared too.
 #[derive(Default)]
 pub(crate) struct Normaliser {
-    /// RTP ports in the order of their appearance. rtpengine's are odd now and then when multiplexed with RTCP.
-    rtp: Vec<i64>,
+    /// RTP ports in the order of their appearance, with their address where it was told. rtpengine's are odd now and then
+    /// when multiplexed with RTCP.
+    rtp: Vec<(Option<IpAddr>, i64)>,
 }
 
 impl Normaliser {
@@ -23,25 +25,42 @@ impl Normaliser {
             _ => panic!("neither bencode nor JSON: {}", String::from_utf8_lossy(document)),
         };
         let mut lines = vec![format!("({encoding})")];
-        self.value("", &tree, &mut lines);
+        self.value("", &tree, None, &mut lines);
         lines
     }
 
-    fn value(&mut self, path: &str, value: &Value<'_>, lines: &mut Vec<String>) {
+    /// `address` is where the ports next to it lie, if that was told.
+    fn value(&mut self, path: &str, value: &Value<'_>, address: Option<IpAddr>, lines: &mut Vec<String>) {
+        let address = value.get("local address").and_then(Value::as_str).and_then(own).or(address);
         match value {
             Value::Integer(number) => {
                 let name = path.rsplit('.').next().unwrap_or(path);
                 let text = match name {
                     "created" | "created_us" | "last signal" | "last packet" => "(time)".to_owned(),
-                    "local port" => self.port(*number),
+                    "local port" => self.port(address, *number),
                     _ => number.to_string(),
                 };
                 lines.push(format!("{path} = {text}"));
             }
             Value::Text(text) if path == ".sdp" => {
                 let text = String::from_utf8_lossy(text);
-                for line in text.split_inclusive('\n') {
-                    let line = self.sdp_line(line).escape_debug().to_string();
+                let all: Vec<&str> = text.split_inclusive('\n').collect();
+                let mut session = None;
+                let mut here = None;
+                for (index, line) in all.iter().enumerate() {
+                    match line.get(..2) {
+                        Some("c=") if here.is_none() => session = connection(line),
+                        // `c=` of a section stands behind its `m=`.
+                        Some("m=") => {
+                            let rest = all[index + 1..].iter().take_while(|line| !line.starts_with("m="));
+                            here = rest
+                                .filter(|line| line.starts_with("c="))
+                                .find_map(|line| connection(line))
+                                .or(session);
+                        }
+                        _ => {}
+                    }
+                    let line = self.sdp_line(here, line).escape_debug().to_string();
                     lines.push(format!("sdp {line}"));
                 }
             }
@@ -49,15 +68,22 @@ impl Normaliser {
                 lines.push(format!("{path} = (drawn)"));
             }
             Value::Text(text) => lines.push(format!("{path} = {:?}", String::from_utf8_lossy(text))),
+            Value::List(items) if path.ends_with(".flags") => {
+                // `ICE controlling` is said of every answerer of plain RTP, though there is no ICE.
+                let flags: Vec<&str> = items
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .filter(|flag| *flag != "ICE controlling")
+                    .collect();
+                lines.push(format!("{path} = {}", flags.join(", ")));
+            }
             Value::List(items) => {
-                // Said of every answerer of plain RTP, though there is no ICE.
-                let mut items: Vec<&Value<'_>> =
-                    items.iter().filter(|item| item.as_str() != Some("ICE controlling")).collect();
+                let mut items: Vec<&Value<'_>> = items.iter().collect();
                 // By tag: who heard whom first is the order of a table inside the daemon.
                 items.sort_by_key(|item| item.get("tag").and_then(Value::as_str));
                 lines.push(format!("{path} [{}]", items.len()));
                 for (index, item) in items.into_iter().enumerate() {
-                    self.value(&format!("{path}[{index}]"), item, lines);
+                    self.value(&format!("{path}[{index}]"), item, address, lines);
                 }
             }
             Value::Dictionary(entries) => {
@@ -65,16 +91,27 @@ impl Normaliser {
                 let mut entries: Vec<_> = entries.iter().collect();
                 // The party that was asked for stands first there; nobody looks at the order.
                 if path == ".tags" {
-                    entries.sort_by_key(|(key, _)| key.clone());
+                    entries.sort_by_key(|(key, value)| {
+                        let branch = value.get("via-branch").and_then(Value::as_bytes).unwrap_or_default();
+                        if key.starts_with(b"<") { [b"<", branch].concat() } else { key.to_vec() }
+                    });
                 }
                 for (key, value) in entries {
-                    self.value(&format!("{path}.{}", String::from_utf8_lossy(key)), value, lines);
+                    let key = String::from_utf8_lossy(key);
+                    // Parties without a tag are numbered in the order of a table inside the daemon.
+                    let branch = value.get("via-branch").and_then(Value::as_str).unwrap_or("");
+                    let key = if key.starts_with("<untagged ") {
+                        format!("<untagged {branch}>")
+                    } else {
+                        key.into_owned()
+                    };
+                    self.value(&format!("{path}.{key}"), value, address, lines);
                 }
             }
         }
     }
 
-    fn sdp_line(&mut self, line: &str) -> String {
+    fn sdp_line(&mut self, address: Option<IpAddr>, line: &str) -> String {
         if line.starts_with("a=rtpengine:") {
             return "a=rtpengine:(instance)\r\n".to_owned();
         }
@@ -97,25 +134,28 @@ impl Normaliser {
         if let Some(word) = words.get_mut(position) {
             let end = word.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(word.len());
             if let Ok(port) = word[..end].parse() {
-                *word = format!("{}{}", self.port(port), &word[end..]);
+                *word = format!("{}{}", self.port(address, port), &word[end..]);
             }
         }
         format!("{head}{}", words.join(" "))
     }
 
     /// `P2` is the second RTP port, `P2+1` the RTCP port beside it.
-    fn port(&mut self, port: i64) -> String {
+    fn port(&mut self, address: Option<IpAddr>, port: i64) -> String {
         if port < FIRST_PORT {
             return port.to_string();
         }
-        let known = |wanted: i64| self.rtp.iter().position(|rtp| *rtp == wanted).map(|index| index + 1);
-        if let Some(number) = known(port) {
-            return format!("P{number}");
+        let known = |wanted: i64| {
+            let there = |(at, rtp): &(Option<IpAddr>, i64)| *rtp == wanted && *at == address;
+            self.rtp.iter().position(there)
+        };
+        if let Some(index) = known(port) {
+            return format!("P{}", index + 1);
         }
-        if let Some(number) = known(port - 1) {
-            return format!("P{number}+1");
+        if let Some(index) = known(port - 1) {
+            return format!("P{}+1", index + 1);
         }
-        self.rtp.push(port);
+        self.rtp.push((address, port));
         format!("P{}", self.rtp.len())
     }
 }
@@ -131,6 +171,16 @@ fn drawn_session(line: &str) -> Option<String> {
     let (number, version, rest) = (words.next()?, words.next()?, words.next()?);
     let drawn = number.len() > 15 && number == version;
     drawn.then(|| format!("o=- (session) (session) {rest}"))
+}
+
+/// The address of a `c=`, if it is one that a peer of ours has.
+fn connection(line: &str) -> Option<IpAddr> {
+    own(line.trim_end().rsplit(' ').next()?)
+}
+
+/// An address, if it is one that a peer of ours has: all of them are this machine's own.
+fn own(text: &str) -> Option<IpAddr> {
+    text.parse().ok().filter(IpAddr::is_loopback)
 }
 
 /// Both answers as one list: lines of the first alone with `-`, of the second alone with `+`.

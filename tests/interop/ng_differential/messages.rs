@@ -132,6 +132,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "replace", messages: replace },
     Scenario { name: "source", messages: source_address },
     Scenario { name: "reinvite", messages: reinvite },
+    Scenario { name: "latching", messages: latching },
     Scenario { name: "hold", messages: hold },
     Scenario { name: "delayed", messages: delayed_offer },
     Scenario { name: "forked", messages: forked_with_branches },
@@ -317,6 +318,19 @@ fn reinvite() -> Vec<Message> {
         reversed("offer", &audio(5020)).named("callee-moved"),
         reversed("answer", &audio(4000)).named("callee-moved-answer"),
         query("re").named("query"),
+    ]
+}
+
+/// The offerer moves and comes back, and moves again while its ports are to be kept.
+fn latching() -> Vec<Message> {
+    let again = |port: u16| offer("latch", &pcmu(port)).set("to-tag", "bob");
+    vec![
+        offer("latch", &pcmu(4000)).named("offer"),
+        answer("latch", &pcmu(5000)).named("answer"),
+        again(4020).list("flags", &["port-latching"]).named("moved"),
+        again(4040).named("moved-unlatched"),
+        again(4000).named("back"),
+        again(4060).list("flags", &["port-latching"]).named("kept"),
     ]
 }
 

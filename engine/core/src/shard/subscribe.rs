@@ -326,6 +326,7 @@ impl Shard {
             media.protocol.clone_from(&section.media().proto);
             media.direction = Direction::from_flags(false, sdp.direction(index).receives());
             media.mux.active = media.mux.offered && section.section.has_attribute("rtcp-mux");
+            media.mux.said = media.mux.active;
             share(media, paths);
             guide.signal(media, plan, sockets, paths);
             guide.open(media, codec::payload_type_set(section), paths);
