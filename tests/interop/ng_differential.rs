@@ -287,7 +287,7 @@ fn made_up_calls_are_alike(theirs: &mut dyn NgPeer, ours: &mut dyn NgPeer, first
 }
 
 /// Calls that are made up where nobody asks for more.
-const CALLS: u64 = 1000;
+const CALLS: u64 = 1200;
 
 fn join(found: &BTreeMap<String, String>) -> String {
     found.values().cloned().collect::<Vec<_>>().join("\n")

@@ -111,6 +111,18 @@ pub(crate) const DEVIATIONS: &[Deviation] = &[
         explain: endpoint_kept,
     },
     Deviation {
+        name: "section-apart",
+        reason: "a section at another address than the session's says so; in 10.5 its port is that of somebody else there",
+        parts: false,
+        explain: section_apart,
+    },
+    Deviation {
+        name: "family-written",
+        reason: "a party that writes another family than it was shown has a pair of it; from 10.5's it cannot be reached",
+        parts: true,
+        explain: family_written,
+    },
+    Deviation {
         name: "reset-initialized",
         reason: "a party that was described stays initialized after a reset: its section is in use",
         parts: false,
@@ -336,6 +348,52 @@ fn endpoint_kept(case: &mut Case<'_>) -> bool {
                 && theirs != told
             {
                 theirs.clone_from(told);
+                found = true;
+            }
+        }
+    }
+    found
+}
+
+/// A `c=` of its own that only ours gives a section.
+fn section_apart(case: &mut Case<'_>) -> bool {
+    let session = case.ours.iter().take_while(|line| !line.starts_with("sdp m="));
+    let session: Vec<&String> = session.filter(|line| line.starts_with("sdp c=")).collect();
+    let mut found = false;
+    for (place, media) in case.ours.iter().enumerate().filter(|(_, line)| line.starts_with("sdp m=")) {
+        // A title of the section comes before it.
+        let Some(offset) = (1..3).find(|offset| {
+            case.ours
+                .get(place + offset)
+                .is_some_and(|line| line.starts_with("sdp c=") && !session.contains(&line))
+        }) else {
+            continue;
+        };
+        let at = case.theirs.iter().position(|theirs| theirs == media).map(|at| at + offset);
+        if let Some(at) = at.filter(|&at| case.theirs.get(at).is_some_and(|line| !line.starts_with("sdp c=")))
+        {
+            case.theirs.insert(at, case.ours[place + offset].clone());
+            found = true;
+        }
+    }
+    found
+}
+
+/// Local ends of streams where 10.5's is of another family than the party's endpoint, and ours of the same.
+fn family_written(case: &mut Case<'_>) -> bool {
+    const LOCAL: [&str; 3] = ["local port = ", "local address = ", "family = "];
+    let find = |lines: &[String], start: &str| lines.iter().position(|line| line.starts_with(start));
+    let mut found = false;
+    for line in case.ours {
+        let Some((stream, family)) = line.split_once(".endpoint.family = ") else { continue };
+        let own = format!("{stream}.family = {family}");
+        if !case.ours.contains(&own) || case.theirs.contains(&own) {
+            continue;
+        }
+        for key in LOCAL {
+            let start = format!("{stream}.{key}");
+            if let (Some(theirs), Some(ours)) = (find(&case.theirs, &start), find(case.ours, &start)) {
+                case.theirs[theirs].clone_from(&case.ours[ours]);
                 found = true;
             }
         }

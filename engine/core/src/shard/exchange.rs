@@ -125,9 +125,15 @@ impl Shard {
                 .pair(sockets, call, receiver, index, Some(plan.endpoint), to_receiver)
                 .and_then(|pair| {
                     plan.receiver_pair = Some(pair);
-                    // Whoever speaks was told its pair before; a new one shows with the next description that goes there.
+                    // Whoever speaks was told its pair before; a new one shows with the next description that goes there. From
+                    // one of another family than it writes it could not be reached.
                     let told = call.leg(sender).medias[index].selected;
-                    told.or_else(|| request.pair(sockets, call, sender, index, None, own))
+                    let reaches =
+                        |pair: &PairId| sockets.local(*pair).is_some_and(|at| at.is_ipv4() == written);
+                    let receiver_at = call.leg(receiver).medias[index].endpoint;
+                    let peer = told.and(receiver_at);
+                    let family = if told.is_some() { written } else { own };
+                    told.filter(reaches).or_else(|| request.pair(sockets, call, sender, index, peer, family))
                 });
             match shown {
                 Some(pair) => plan.sender_pair = Some(pair),
@@ -242,12 +248,6 @@ impl Shard {
         let written = rewrite::explained(sdp, signal, &outgoing, marker, identity, &mut reasons)
             .map_err(|_| "Error rewriting SDP");
 
-        if let Some(owner) = &signal.owner {
-            call.owner.get_or_insert_with(|| owner.clone());
-            if call.deadlines[Timer::Report as usize].is_none() {
-                timers.set(&mut call.deadlines, key, Timer::Report, Some(now + REPORT_INTERVAL));
-            }
-        }
         call.keep_report |= signal.keep_report;
         if let ng::DeleteDelay::Seconds(seconds) = signal.delete_delay {
             call.delete_delay = Some(std::time::Duration::from_secs(seconds.into()));
@@ -269,9 +269,13 @@ impl Shard {
         let lease_ms = signal.lease_ms;
         // The check reckons the right deadline itself, from what is in force now.
         self.on_activity_check(key);
-        // It was as long as a call may be.
-        if self.calls.get(key).is_none() {
-            return Err(CALL_ENDED);
+        // It was as long as a call may be: then it has not got an owner by what is refused.
+        let call = self.calls.get_mut(key).ok_or(CALL_ENDED)?;
+        if let Some(owner) = &signal.owner {
+            call.owner.get_or_insert_with(|| owner.clone());
+            if call.deadlines[Timer::Report as usize].is_none() {
+                self.timers.set(&mut call.deadlines, key, Timer::Report, Some(now + REPORT_INTERVAL));
+            }
         }
         if let Some(lease_ms) = lease_ms {
             self.set_lease(key, lease_ms);

@@ -345,13 +345,3 @@ fn what_waits_when_the_engine_stops_is_refused_and_begins_nothing_anew() {
     rig.grant_asked();
     rig.assert_clean();
 }
-
-#[test]
-fn sections_at_several_addresses_say_so() {
-    let mut rig = Rig::new();
-    established(&mut rig);
-    let video = sdp(A, "m=video 7000 RTP/AVP 96\r\n");
-    let direction = vec!["pub".into(), "pub".into()];
-    let shown = rig.offer(Signal { direction, port_latching: Some(true), ..to_b(video) });
-    assert_eq!(shown.lines("c="), ["c=IN IP4 127.0.0.1", "c=IN IP4 203.0.113.9"]);
-}

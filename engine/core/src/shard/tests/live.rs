@@ -44,6 +44,15 @@ fn a_call_keeps_its_ports_on_an_interface_that_went_and_new_calls_go_elsewhere()
 }
 
 #[test]
+fn sections_at_several_addresses_say_so() {
+    let mut rig = Rig::new();
+    established(&mut rig);
+    rig.input(live(&["new/127.0.0.9"], |_| {}));
+    let shown = rig.offer(to_b(sdp(A, "m=video 7000 RTP/AVP 96\r\n")));
+    assert_eq!(shown.lines("c="), ["c=IN IP4 127.0.0.1", "c=IN IP4 127.0.0.9"]);
+}
+
+#[test]
 fn interfaces_come_with_ports_of_their_own_and_in_the_order_of_preference() {
     let mut rig = Rig::new();
     rig.input(live(&["pub/127.0.0.2!203.0.113.9", "127.0.0.1", "extra/127.0.0.7"], |_| {}));
