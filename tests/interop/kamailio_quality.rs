@@ -1,11 +1,9 @@
 //! Kamailio's `mos_*` variables are filled from our answer to `delete`.
 
-use std::process::Command;
-
 use load::ng::Client;
 use serde_json::json;
 use tests::process::await_some;
-use tests::{Address, Body, Engine, Plan, Process, Scenario, udp};
+use tests::{Address, Body, Engine, Kamailio, Plan, Scenario};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/kamailio/quality.cfg");
 
@@ -15,24 +13,14 @@ fn kamailio_reads_the_quality_of_a_call_and_of_its_labelled_sides() {
     let engine = Engine::start(at, &["--delete-delay", "0"]);
     let carrier = Scenario::carrier("callee").answers(180, Body::Empty).answers(200, Body::Audio);
     let mut callee = Plan::new(carrier.is_hung_up_on()).start(at);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let proxy = at.socket();
-    let mut command = Command::new("kamailio");
-    command
-        .args(["-f", CONFIG, "-DD", "-E", "-m", "64", "-w"])
-        .arg(folder.path())
-        .arg("-Y")
-        .arg(folder.path())
-        .arg("-P")
-        .arg(folder.path().join("pid"))
-        .args(["-A", &format!("LISTEN=udp:{proxy}")])
-        .args(["-A", &format!("CALLEE=\"sip:{}\"", callee.address)])
-        .args(["-A", &format!("ENGINE=\"udp:{}\"", engine.ng)]);
-    let mut kamailio = Process::start("kamailio", &mut command);
-    udp::await_bound(proxy);
+    let mut kamailio = Kamailio::start_by(
+        CONFIG,
+        at,
+        &[("CALLEE", &format!("\"sip:{}\"", callee.address)), ("ENGINE", &format!("\"udp:{}\"", engine.ng))],
+    );
     let calls = Scenario::caller("caller").invite_plainly(Body::Audio).is_answered().ack(Body::Empty);
     let mut caller =
-        Plan::new(calls.plays().pauses().hangs_up()).to(proxy).number("4930").pause_ms(3000).start(at);
+        Plan::new(calls.plays().pauses().hangs_up()).to(kamailio.sip).number("4930").pause_ms(3000).start(at);
     let mut ng = Client::new(engine.ng).expect("an NG client");
     await_some("labelled sides", || {
         let list = ng.ask(&json!({"command": "list"})).ok()?;
@@ -44,7 +32,7 @@ fn kamailio_reads_the_quality_of_a_call_and_of_its_labelled_sides() {
     caller.await_success();
     callee.await_success();
 
-    let line = kamailio.await_line("the quality of the call", |line| line.contains("quality min="));
+    let line = kamailio.process.await_line("the quality of the call", |line| line.contains("quality min="));
     let text = |name: &str| -> &str {
         let text = line.split_once(&format!(" {name}=")).map(|(_, rest)| rest.split(' ').next());
         text.flatten().unwrap_or_else(|| panic!("no {name} in {line}"))

@@ -18,11 +18,16 @@ pub struct Kamailio {
 impl Kamailio {
     /// Starts one on a free port of `at` by the configuration of the tests; `defines` are its preprocessor's.
     pub fn start(at: Address, defines: &[(&str, &str)]) -> Kamailio {
+        Self::start_by(CONFIG, at, defines)
+    }
+
+    /// The same by another configuration, at this path.
+    pub fn start_by(config: &str, at: Address, defines: &[(&str, &str)]) -> Kamailio {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let sip = at.socket();
         let mut command = Command::new("kamailio");
         command
-            .args(["-f", CONFIG, "-DD", "-E", "-m", "64", "-w"])
+            .args(["-f", config, "-DD", "-E", "-m", "64", "-w"])
             .arg(folder.path())
             .arg("-Y")
             .arg(folder.path())
@@ -38,5 +43,5 @@ impl Kamailio {
     }
 }
 
-/// The only configuration it reads.
+/// The configuration of most tests.
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/kamailio/kamailio.cfg");
