@@ -68,7 +68,7 @@ impl Shard {
         if !ways.iter().all(|&(speaker, listener)| self.paths.has_room(speaker, Some(listener))) {
             return Err("Too many subscribers of one party".to_owned());
         }
-        let (from, to) = if key == other { (from, to) } else { (from, self.merge(key, other)? + to) };
+        let to = if key == other { to } else { self.merge(key, other, to)? };
         let paths = &mut self.paths;
         for (speaker, listener) in ways {
             paths.hear_nobody(listener);
@@ -91,8 +91,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Makes two calls one; returns by how much the indices of the second one's parties grew.
-    fn merge(&mut self, key: CallKey, other: CallKey) -> Result<usize, String> {
+    /// Makes two calls one; returns the index that the second one's party `to` has now.
+    fn merge(&mut self, key: CallKey, other: CallKey, to: usize) -> Result<usize, String> {
         let [one, two] = [key, other].map(|key| self.calls.get(key).expect("a name leads to a call"));
         if one.parties().count() + two.parties().count() > self.limits.legs_max {
             return Err("Too many parties in this call".to_owned());
@@ -122,21 +122,30 @@ impl Shard {
         let before = gone.deadlines;
         self.timers.clear(&mut gone.deadlines, other);
         let call = self.calls.get_mut(key).expect("it absorbed the other one");
-        let shift = call.legs.len();
-        for leg in gone.legs.iter_mut().flatten() {
-            leg.peer = leg.peer.map(|index| index + shift);
-            leg.partners.iter_mut().chain(&mut leg.hears).for_each(|index| *index += shift);
-            leg.ways.iter_mut().for_each(|(listener, _)| *listener += shift);
+        let places = places(call, &gone);
+        let moved = |index: usize| places.get(index).copied().flatten();
+        for (leg, place) in gone.legs.into_iter().zip(&places) {
+            let (Some(mut leg), Some(place)) = (leg, *place) else { continue };
+            leg.peer = leg.peer.and_then(moved);
+            leg.last = leg.last.and_then(moved);
+            for indices in [&mut leg.partners, &mut leg.hears] {
+                *indices = indices.iter().copied().filter_map(moved).collect();
+            }
+            leg.ways = leg.ways.iter().filter_map(|&(index, gate)| Some((moved(index)?, gate))).collect();
             for shown in leg.medias.iter().flat_map(|media| &media.pairs) {
                 self.sockets.move_to(shown.pair, key);
             }
+            if call.legs.len() <= place {
+                call.legs.resize_with(place + 1, || None);
+            }
+            call.legs[place] = Some(leg);
         }
-        call.legs.append(&mut gone.legs);
         call.created = call.created.min(gone.created);
         call.created_wall_ms = call.created_wall_ms.min(gone.created_wall_ms);
         call.keep_report |= gone.keep_report;
         call.delete_delay = call.delete_delay.max(gone.delete_delay);
         call.talking |= gone.talking;
+        call.generates_rtcp |= gone.generates_rtcp;
         call.gate = call.gate.or(gone.gate);
         call.owner = call.owner.take().or(gone.owner);
         call.metadata = call.metadata.take().or(gone.metadata);
@@ -152,8 +161,18 @@ impl Shard {
             let due = [call.deadlines[timer as usize], before[timer as usize]];
             self.timers.set(&mut call.deadlines, key, timer, due.into_iter().flatten().min());
         }
-        Ok(shift)
+        self.generate_rtcp(key);
+        // They came behind the connection, and mean the call that theirs is a part of now.
+        self.orphans.extend(gone.waiting);
+        moved(to).ok_or_else(|| "To-tag not found".to_owned())
     }
+}
+
+/// Where the parties of a call that becomes part of another go: first to the places of parties that went.
+fn places(call: &Call, gone: &Call) -> Vec<Option<usize>> {
+    let holes = (0..call.legs.len()).filter(|&index| call.legs[index].is_none());
+    let mut free = holes.chain(call.legs.len()..);
+    gone.legs.iter().map(|leg| leg.as_ref().and_then(|_| free.next())).collect()
 }
 
 /// Names of calls that became part of one at most.

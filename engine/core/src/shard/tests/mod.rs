@@ -10,6 +10,7 @@ mod gate;
 mod generate;
 mod live;
 mod media;
+mod merge;
 mod nat;
 mod owner;
 mod property;
