@@ -293,6 +293,13 @@ impl Worker {
                     let result = result.map_err(|error| self.not_opened(now, local, &error));
                     self.opened.push_back((socket, result));
                 }
+                Output::SetTos { socket, tos } => {
+                    if let Err(error) = self.driver.set_tos(socket.0, tos)
+                        && let Some(unsaid) = self.open_errors.allow(now.monotonic_ns)
+                    {
+                        tracing::warn!(tos, %error, unsaid, "the TOS of a media socket could not be changed");
+                    }
+                }
                 Output::CloseSocket { socket } => self.driver.close(socket.0),
                 Output::Reply { id: NOBODY, .. } => {}
                 Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply }),

@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) pending: Option<Box<Pending>>,
     /// Commands that came meanwhile.
     pub(crate) waiting: VecDeque<(u64, ng::Command)>,
+    /// DSCP byte of what is sent in it; `None` is the engine's.
+    pub(crate) tos: Option<u8>,
     /// RTCP is consumed and written anew.
     pub(crate) generates_rtcp: bool,
     /// Somebody answered.
@@ -69,6 +71,7 @@ impl Call {
             deadlines: Deadlines::default(),
             pending: None,
             waiting: VecDeque::new(),
+            tos: None,
             generates_rtcp: false,
             answered: false,
             talking: false,

@@ -133,6 +133,13 @@ pub enum Output {
         /// DSCP byte of what it sends.
         tos: u8,
     },
+    /// Let an open socket send with another DSCP byte from now on.
+    SetTos {
+        /// The socket.
+        socket: SocketId,
+        /// The byte.
+        tos: u8,
+    },
     /// Close a socket that was opened. Its number may be used again at once.
     CloseSocket {
         /// The socket.

@@ -18,6 +18,7 @@ mod record;
 mod select;
 mod subscribe;
 mod timers;
+mod tos;
 
 use std::{
     collections::VecDeque,

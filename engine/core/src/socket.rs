@@ -58,6 +58,8 @@ struct Pair {
     call: CallKey,
     interface: usize,
     port: u16,
+    /// DSCP byte of what its sockets send.
+    tos: u8,
     sockets: [SocketId; 2],
     /// Sockets of the two that are not closed yet; the port is given back at none.
     live: u8,
@@ -126,7 +128,8 @@ impl Sockets {
             outputs.push_back(Output::OpenSocket { socket: id, local, tos });
             id
         });
-        self.pairs[pair.0 as usize] = Some(Pair { call, interface, port, sockets, live: 2, released: false });
+        self.pairs[pair.0 as usize] =
+            Some(Pair { call, interface, port, tos, sockets, live: 2, released: false });
         Some(pair)
     }
 
@@ -158,6 +161,15 @@ impl Sockets {
     /// Whether both sockets of a pair are open.
     pub(crate) fn is_open(&self, pair: PairId) -> bool {
         self.pair(pair).is_some_and(|pair| pair.sockets.iter().all(|id| self.state(*id) == State::Open))
+    }
+
+    /// Lets what leaves an open pair bear this byte.
+    pub(crate) fn set_tos(&mut self, pair: PairId, tos: u8, outputs: &mut VecDeque<Output>) {
+        let open = self.is_open(pair);
+        let Some(owner) = self.pairs.get_mut(pair.0 as usize).and_then(Option::as_mut) else { return };
+        if open && std::mem::replace(&mut owner.tos, tos) != tos {
+            outputs.extend(owner.sockets.map(|socket| Output::SetTos { socket, tos }));
+        }
     }
 
     /// Lets a pair belong to another call.

@@ -90,6 +90,14 @@ impl Epoll {
         Ok(())
     }
 
+    /// Lets the socket `key` send with another TOS byte.
+    pub(crate) fn set_tos(&mut self, key: u32, tos: u8) -> io::Result<()> {
+        let index = usize::try_from(key).map_err(io::Error::other)?;
+        let open = self.sockets.get(index).and_then(Option::as_ref);
+        let socket = open.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        socket::set_tos(socket, socket.domain()?, tos)
+    }
+
     /// Closes the socket `key` once what is queued has been sent.
     pub(crate) fn close(&mut self, key: u32) {
         let Ok(index) = usize::try_from(key) else { return };

@@ -174,6 +174,17 @@ impl Driver {
         }
     }
 
+    /// Lets what a socket sends from now on bear another TOS or traffic-class byte.
+    ///
+    /// # Errors
+    /// The kernel's. Also no socket under this key.
+    pub fn set_tos(&mut self, key: u32, tos: u8) -> io::Result<()> {
+        match self {
+            Self::Uring(driver) => driver.set_tos(key, tos),
+            Self::Epoll(driver) => driver.set_tos(key, tos),
+        }
+    }
+
     /// Closes a socket. What was queued on it is sent first; what arrives on it is dropped and
     /// counted. `key` and the port may be used again at once.
     pub fn close(&mut self, key: u32) {

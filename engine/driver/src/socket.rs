@@ -58,16 +58,22 @@ pub(crate) fn open(opening: &Opening, receive_buffer_bytes: usize) -> io::Result
     socket.set_nonblocking(true)?;
     // The kernel cuts this to net.core.rmem_max without an error.
     socket.set_recv_buffer_size(receive_buffer_bytes)?;
-    match opening.local {
-        SocketAddr::V4(_) => socket.set_tos_v4(u32::from(opening.tos))?,
-        SocketAddr::V6(_) => {
-            socket.set_only_v6(true)?;
-            socket.set_tclass_v6(u32::from(opening.tos))?;
-        }
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(true)?;
     }
+    set_tos(&socket, domain, opening.tos)?;
     socket.bind(&SockAddr::from(opening.local))?;
     if let Some(remote) = opening.connected {
         socket.connect(&SockAddr::from(remote))?;
     }
     Ok(socket)
+}
+
+/// Sets the byte that marks what a socket sends.
+pub(crate) fn set_tos(socket: &Socket, domain: Domain, tos: u8) -> io::Result<()> {
+    if domain == Domain::IPV6 {
+        socket.set_tclass_v6(u32::from(tos))
+    } else {
+        socket.set_tos_v4(u32::from(tos))
+    }
 }

@@ -69,7 +69,7 @@ struct Loan {
 /// A socket the worker has open.
 struct OpenSocket {
     /// Closed when dropped; the ring has its own reference while a receive is armed.
-    _socket: Socket,
+    socket: Socket,
     /// A receive is armed, or queued to be.
     armed: bool,
 }
@@ -151,9 +151,17 @@ impl Uring {
         self.ring.submitter().register_files_update(key, &[socket.as_raw_fd()])?;
         let generation = (self.generations[index] + 1) % GENERATIONS;
         self.generations[index] = generation;
-        self.sockets[index] = Some(OpenSocket { _socket: socket, armed: false });
+        self.sockets[index] = Some(OpenSocket { socket, armed: false });
         self.arm_receive(key, generation);
         Ok(())
+    }
+
+    /// Lets the socket `key` send with another TOS byte.
+    pub(crate) fn set_tos(&mut self, key: u32, tos: u8) -> io::Result<()> {
+        let index = usize::try_from(key).map_err(io::Error::other)?;
+        let open = self.sockets.get(index).and_then(Option::as_ref);
+        let open = open.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        socket::set_tos(&open.socket, open.socket.domain()?, tos)
     }
 
     /// Closes the socket `key` once what is queued on it has been sent; its port is free afterwards.

@@ -13,7 +13,7 @@ use crate::{
     reply::{CallList, Explained, Reply, SignalReply},
     report_value,
     request::{Command, Delete, DeleteDelay},
-    signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, Trust},
+    signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, Tos, Trust},
     statistics::{StatisticsReply, read_sections},
     value::{Fields, Value},
 };
@@ -277,7 +277,14 @@ pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: 
     if let Some(address) = signal.media_address {
         fields.put("media-address", Value::owned(address.to_string()));
     }
-    put_optional(fields, "TOS", signal.tos);
+    let tos = match signal.tos {
+        Tos::Default => None,
+        Tos::Keep => Some(Value::Integer(-1)),
+        Tos::Byte(tos) => Some(Value::Integer(tos.into())),
+    };
+    if let Some(tos) = tos {
+        fields.put("TOS", tos);
+    }
     fields.put_some("owner", signal.owner.as_deref());
     put_optional(fields, "epoch", signal.epoch);
     put_optional(fields, "lease-ms", signal.lease_ms);

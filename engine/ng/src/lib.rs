@@ -60,7 +60,7 @@ pub use request::{
     Cli, Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
 };
 pub use signal::{
-    AliasKey, Family, Ice, Learning, MessageKind, Network, NetworkError, Replace, RtcpMux, Signal,
+    AliasKey, Family, Ice, Learning, MessageKind, Network, NetworkError, Replace, RtcpMux, Signal, Tos,
     TransportProtocol, Trust,
 };
 pub use statistics::{Stat, StatisticsReply};

@@ -64,8 +64,8 @@ pub struct Signal {
     pub original_sendrecv: bool,
     /// Mark the description, and leave a marked one alone.
     pub loop_protect: bool,
-    /// DSCP byte of outgoing packets; `None` leaves the default.
-    pub tos: Option<u8>,
+    /// DSCP byte of whatever is sent in this call, both ways; of effect in an offer.
+    pub tos: Tos,
     /// The client understands the result `load limit`.
     pub supports_load_limit: bool,
     /// Whether the SIP message was a request or a response.
@@ -134,6 +134,18 @@ pub struct Replace {
     pub username: bool,
     /// A zero address (old-style hold) is replaced too.
     pub zero_address: bool,
+}
+
+/// DSCP byte of whatever is sent in a call (`TOS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tos {
+    /// The engine's own: the key is absent, or too large for a byte.
+    #[default]
+    Default,
+    /// What it was before: a negative number.
+    Keep,
+    /// This one.
+    Byte(u8),
 }
 
 /// By what a new tag is known to be a party that is there already (`alias-key`).

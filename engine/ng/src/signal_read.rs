@@ -9,7 +9,7 @@ use crate::{
     request::DeleteDelay,
     request_read::{self, Keys},
     rtpp_flags::{self, Item},
-    signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, TransportProtocol, Trust},
+    signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, Tos, TransportProtocol, Trust},
     spelling::{Warnings, clip, is_yes, normal, words},
     subscription::Publish,
     templates::Templates,
@@ -149,8 +149,12 @@ impl SignalReader {
                 Some("off") => signal.learning = Some(Learning::Off),
                 _ => warn(warnings, key, value),
             },
-            // A number outside a byte asks for the default.
-            "TOS" => signal.tos = value.as_integer().and_then(|tos| u8::try_from(tos).ok()),
+            "TOS" => {
+                signal.tos = match value.as_integer() {
+                    Some(..0) => Tos::Keep,
+                    number => number.and_then(|tos| tos.try_into().ok()).map_or(Tos::Default, Tos::Byte),
+                }
+            }
             "label" | "from-label" => signal.label = request_read::name("label", value)?,
             "set-label" => signal.set_label = request_read::name("set-label", value)?,
             "to-label" => signal.to_label = request_read::name("to-label", value)?,
@@ -545,7 +549,7 @@ mod tests {
                 via_branch: Some("z9hG4bKINVITE1".to_owned()),
                 replace: Replace { origin: true, ..Replace::default() },
                 ice: Some(Ice::Remove),
-                tos: Some(184),
+                tos: Tos::Byte(184),
                 address_family: Some(Family::Ip4),
                 direction: vec!["pub".to_owned(), "priv".to_owned()],
                 transport_protocol: Some(TransportProtocol::RtpAvp),

@@ -9,8 +9,8 @@ use ng::{
     MediaTrouble, MessageKind, MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording,
     RecordingOptions, Refusal, Replace, Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply,
     SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer,
-    SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Totals, TransportProtocol, Trouble, Trust,
-    Unsubscribe, Value,
+    SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Tos, Totals, TransportProtocol, Trouble,
+    Trust, Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -100,12 +100,13 @@ prop_compose! {
             Learning::Delayed, Learning::Immediate, Learning::Heuristic, Learning::Off,
         ])),
         bits in any::<[bool; 7]>(),
-        latching in any::<(Option<bool>, Option<bool>, Option<u8>)>(),
+        latching in any::<(Option<bool>, Option<bool>)>(),
+        tos in prop_oneof![Just(Tos::Default), Just(Tos::Keep), any::<u8>().prop_map(Tos::Byte)],
         sip_message in option::of(select(vec![MessageKind::Request, MessageKind::Response])),
         wider in wider(),
     ) -> Signal {
         let [asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect, load] = bits;
-        let (port_latching, rtcp_attribute, tos) = latching;
+        let (port_latching, rtcp_attribute) = latching;
         Signal {
             replace, rtcp_mux, direction, address_family, transport_protocol, received_from, media_address, trust,
             ice, learning, asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect,

@@ -307,6 +307,9 @@ impl Bench {
                     assert!((PORT_MIN..=PORT_MAX).contains(&local.port()), "{local}");
                     self.asked.push((socket, local));
                 }
+                Output::SetTos { socket, .. } => {
+                    assert!(self.open.contains_key(&socket), "only what is open is changed");
+                }
                 Output::CloseSocket { socket } => {
                     let local = self.open.remove(&socket).expect("only what is open is closed");
                     self.shown.remove(&local);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ng::{Family, Ice, Learning, Replace, RtcpMux, Signal, Trust};
+use ng::{Family, Ice, Learning, Replace, RtcpMux, Signal, Tos, Trust};
 
 use crate::hearing::Source;
 use crate::party::{Direction, Kind, Party, Said, Section};
@@ -87,7 +87,11 @@ pub(crate) fn signal(
         supports_load_limit: rng.percent(20),
         ice: rng.percent(10).then_some(Ice::Remove),
         port_latching: rng.percent(10).then_some(true),
-        tos: rng.percent(10).then_some(184),
+        tos: match rng.below(20) {
+            0 | 1 => Tos::Byte(184),
+            2 | 3 => Tos::Keep,
+            _ => Tos::Default,
+        },
         rtcp_attribute: rng.percent(10).then(|| rng.percent(50)),
         generate_mid: rng.percent(10),
         replace: Replace {

@@ -390,6 +390,10 @@ impl World {
                     self.nodes[node].kernel.ask(socket, local, call);
                     self.open(node, socket);
                 }
+                Output::SetTos { socket, .. } => {
+                    let bound = self.nodes[node].kernel.get(socket);
+                    assert!(bound.is_some_and(|bound| bound.open), "{socket:?} is not open");
+                }
                 Output::CloseSocket { socket } => {
                     let bound = self.nodes[node].kernel.close(socket);
                     self.calls[bound.call].hearing.closed(bound.local);

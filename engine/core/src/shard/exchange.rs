@@ -7,7 +7,7 @@ use rtp::sdp::{Direction, Sdp};
 
 use super::{
     OTHER_OWNER, REPORT_INTERVAL, Shard, detect, ending::CALL_ENDED, gate, is_foreign, learn,
-    opening::PairRequest, record,
+    opening::PairRequest, record, tos,
 };
 use crate::{
     call::{Call, CallKey},
@@ -89,7 +89,10 @@ impl Shard {
         if signal.label.is_some() {
             call.leg_mut(sender).label.clone_from(&signal.label);
         }
-        let tos = signal.tos.unwrap_or(self.tos);
+        if kind == Kind::Offer {
+            tos::offered(call, signal.tos, self.tos, sockets, outputs);
+        }
+        let tos = call.tos.unwrap_or(self.tos);
         let mut opening = Vec::new();
         let mut result = Ok(());
         for (index, plan) in sections.iter_mut().enumerate() {

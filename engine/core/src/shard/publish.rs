@@ -107,7 +107,7 @@ impl Shard {
         if signal.label.is_some() {
             leg.label.clone_from(&signal.label);
         }
-        let tos = signal.tos.unwrap_or(self.tos);
+        let tos = call.tos.unwrap_or(self.tos);
         let mut opening = Vec::new();
         let mut result = Ok(());
         for (index, plan) in sections.iter_mut().enumerate() {

@@ -152,7 +152,7 @@ impl Shard {
         if let Some(metadata) = &signal.recording.metadata {
             leg.metadata = Some(metadata.as_str().into());
         }
-        let tos = signal.tos.unwrap_or(self.tos);
+        let tos = call.tos.unwrap_or(self.tos);
         let mut opening = Vec::new();
         let mut result = Ok(());
         for (index, heard) in sections.iter_mut().enumerate() {

@@ -132,6 +132,20 @@ fn tags_that_match_nobody_delete_nothing() {
     assert_eq!(rig.calls(), ["c"]);
 }
 
+/// rtpengine 10.5.3.5 does not know the flag; what is expected follows the documentation of later releases.
+#[test]
+fn a_fast_delete_ends_the_call_and_is_answered_without_statistics() {
+    let mut rig = Rig::new();
+    established(&mut rig);
+    assert_eq!(rig.delete(Delete { fast: true, ..at_once("c") }), Reply::Ok { warning: None });
+    assert_eq!(rig.calls(), [] as [&str; 0]);
+    rig.assert_clean();
+    established(&mut rig);
+    assert!(matches!(rig.delete(at_once("c")), Reply::Report(_)));
+    let nobody = Delete { fast: true, ..at_once("c") };
+    assert_eq!(rig.delete(nobody), Reply::Ok { warning: Some(Reply::DELETE_NOT_FOUND.into()) });
+}
+
 #[test]
 fn a_deleted_call_can_be_revived_until_its_delay_is_over() {
     let mut rig = Rig::new();

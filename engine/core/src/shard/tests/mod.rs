@@ -22,6 +22,7 @@ mod sinks;
 mod spray;
 mod subscribe;
 mod timeouts;
+mod tos;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -38,6 +39,8 @@ struct Rig {
     shard: Shard,
     now_ms: u64,
     open: HashMap<SocketId, SocketAddr>,
+    /// DSCP byte of each.
+    tos: HashMap<SocketId, u8>,
     /// Ports that somebody else has.
     taken: HashSet<u16>,
     /// Sockets are granted only when this is false; else they queue.
@@ -71,6 +74,7 @@ impl Rig {
             shard: Shard::new(config, 1),
             now_ms: 1_000,
             open: HashMap::new(),
+            tos: HashMap::new(),
             taken: HashSet::new(),
             slow: false,
             asked: Vec::new(),
@@ -93,9 +97,14 @@ impl Rig {
         let mut granted = Vec::new();
         while let Some(output) = self.shard.poll_output() {
             match output {
-                Output::OpenSocket { socket, local, .. } => {
+                Output::OpenSocket { socket, local, tos } => {
+                    self.tos.insert(socket, tos);
                     assert!(self.open.insert(socket, local).is_none(), "{socket:?} is open already");
                     if self.slow { self.asked.push(socket) } else { granted.push(socket) }
+                }
+                Output::SetTos { socket, tos } => {
+                    assert!(self.open.contains_key(&socket), "{socket:?} is not open");
+                    assert_ne!(self.tos.insert(socket, tos), Some(tos), "{socket:?} is told what it knows");
                 }
                 Output::CloseSocket { socket } => {
                     assert!(self.open.remove(&socket).is_some(), "{socket:?} is closed twice");

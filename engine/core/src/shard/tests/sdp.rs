@@ -125,6 +125,21 @@ fn an_answer_restores_the_profile_that_was_offered() {
     assert!(rig.answer(to_b(sdp(B, ""))).lines("m=")[0].contains(" RTP/AVPF 0"));
 }
 
+#[test]
+fn an_answer_in_another_profile_is_passed_on_where_it_is_accepted() {
+    let answered = |protocol, answer: &str| {
+        let mut rig = Rig::new();
+        rig.offer(from_a(sdp(A, "")));
+        let text = String::from_utf8(sdp(B, "")).unwrap().replace("RTP/AVP", answer);
+        let signal = Signal { transport_protocol: protocol, ..to_b(text.into_bytes()) };
+        rig.answer(signal).lines("m=")[0].split(' ').nth(2).unwrap().to_owned()
+    };
+    let accept = Some(ng::TransportProtocol::Accept);
+    assert_eq!(answered(None, "RTP/AVPF"), "RTP/AVP", "what was offered");
+    assert_eq!(answered(accept, "RTP/AVPF"), "RTP/AVPF");
+    assert_eq!(answered(accept, "RTP/AVP"), "RTP/AVP");
+}
+
 /// `a=rtcp` relative to the port, and `a=rtcp-mux`, in the offer and in the answer.
 #[test]
 fn rtcp_mux_is_negotiated_with_each_side() {
@@ -198,6 +213,25 @@ fn what_a_party_says_of_itself_can_be_held_stable() {
     let names = ng::Replace { session_name: true, username: true, ..none };
     assert_eq!(offer("two", "bob", 600, 4100, names), "o=alice 7 600 IN IP4 198.51.100.1 s=one");
     assert_eq!(offer("two", "bob", 600, 4100, none), "o=bob 7 600 IN IP4 198.51.100.1 s=two");
+}
+
+/// rtpengine 10.5.3.5 has no such word; what is expected follows the documentation of later releases.
+#[test]
+fn the_whole_origin_of_the_first_description_is_kept_but_for_its_version() {
+    let mut rig = Rig::new();
+    let mut origin = |said: &str, replace| {
+        let text =
+            format!("v=0\r\no={said}\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n");
+        rig.offer(Signal { replace, ..from_a(text.into_bytes()) }).lines("o=")[0].to_owned()
+    };
+    let none = ng::Replace::default();
+    let whole = ng::Replace { origin_full: true, ..none };
+    assert_eq!(origin("alice 7 1 IN IP4 198.51.100.1", whole), "o=alice 7 1 IN IP4 198.51.100.1");
+    let other = "bob 8 2 IN IP6 2001:db8::1";
+    assert_eq!(origin(other, whole), "o=alice 7 2 IN IP4 198.51.100.1");
+    assert_eq!(origin(other, none), format!("o={other}"));
+    let with_address = ng::Replace { origin: true, ..whole };
+    assert_eq!(origin(other, with_address), "o=alice 7 2 IN IP4 127.0.0.1");
 }
 
 #[test]
