@@ -1,7 +1,6 @@
 //! Limits on load, to Debian's rtpengine and to our engine: new calls are refused in the same words, known ones are served.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use load::ng::Client;
 use serde_json::{Value, json};
 use tests::process::await_some;
-use tests::{Address, Engine, Process, udp};
+use tests::{Address, Engine, Process, Rtpengine};
 
 /// An engine, whichever it is, and a client of it.
 struct Peer {
@@ -21,16 +20,8 @@ struct Peer {
 impl Peer {
     /// Debian's.
     fn rtpengine(at: Address, flags: &[&str]) -> Peer {
-        let address = at.socket();
-        let mut command = Command::new("rtpengine");
-        command
-            .args(["--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=2"])
-            .args(["--num-threads=1", "--port-min=20000", "--port-max=20999"])
-            .args([format!("--interface={at}"), format!("--listen-ng={address}")])
-            .args(flags);
-        let process = Process::start("rtpengine", &mut command);
-        udp::await_bound(address);
-        Peer { _process: process, ng: Client::new(address).expect("a client"), at }
+        let daemon = Rtpengine::start(at, flags);
+        Peer { _process: daemon.process, ng: Client::new(daemon.ng).expect("a client"), at }
     }
 
     /// Ours.

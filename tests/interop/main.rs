@@ -7,6 +7,7 @@ mod crash_lease;
 mod drain;
 mod durable;
 mod first_provider;
+mod hearers;
 mod hostile;
 mod kamailio;
 mod kamailio_dialogs;

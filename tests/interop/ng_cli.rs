@@ -7,7 +7,7 @@ use std::process::Command;
 use load::ng::Client;
 use serde_json::{Value, json};
 use tests::process::await_some;
-use tests::{Address, Engine, Process, udp};
+use tests::{Address, Engine, Process, Rtpengine, udp};
 
 /// A daemon with a command line and a client of its NG.
 struct Peer {
@@ -18,14 +18,9 @@ struct Peer {
 
 impl Peer {
     fn rtpengine(at: Address) -> Peer {
-        let (ng, cli) = (at.socket(), at.socket());
-        let mut command = Command::new("rtpengine");
-        command
-            .args(["--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=2"])
-            .args(["--num-threads=1", "--delete-delay=30", "--port-min=20000", "--port-max=31999"])
-            .args([format!("--interface={at}"), format!("--listen-ng={ng}"), format!("--listen-cli={cli}")]);
-        let process = Process::start("rtpengine", &mut command);
-        Peer::up(process, ng, cli)
+        let cli = at.socket();
+        let daemon = Rtpengine::start(at, &["--delete-delay=30", &format!("--listen-cli={cli}")]);
+        Peer::up(daemon.process, daemon.ng, cli)
     }
 
     fn tollgate(at: Address) -> Peer {

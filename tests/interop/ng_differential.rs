@@ -15,12 +15,11 @@ mod tally;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
-use std::process::Command;
 use std::time::Duration;
 
 use engine_core::{Input, Interfaces, Output, PortRange, Shard, ShardConfig};
 use rtp::units::Instant;
-use tests::{Address, Engine, Process, udp};
+use tests::{Address, Engine, Process, Rtpengine};
 
 use compare::{Normaliser, difference};
 use generated::Outcome;
@@ -86,17 +85,11 @@ impl Daemon {
 
     /// The same with more interfaces.
     fn rtpengine_with(at: Address, ports: (u16, u16), interfaces: &[String]) -> Daemon {
-        let ng = at.socket();
-        let mut command = Command::new("rtpengine");
-        command
-            .args(["--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=2"])
-            .args(["--num-threads=1", "--delete-delay=30"])
-            .args([format!("--interface={at}"), format!("--listen-ng={ng}")])
-            .args([format!("--port-min={}", ports.0), format!("--port-max={}", ports.1)])
-            .args(interfaces.iter().map(|interface| format!("--interface={interface}")));
-        let process = Process::start("rtpengine", &mut command);
-        udp::await_bound(ng);
-        Daemon::new(process, ng)
+        let mut flags = vec!["--delete-delay=30".to_owned()];
+        flags.extend([format!("--port-min={}", ports.0), format!("--port-max={}", ports.1)]);
+        flags.extend(interfaces.iter().map(|interface| format!("--interface={interface}")));
+        let daemon = Rtpengine::start(at, &flags.iter().map(String::as_str).collect::<Vec<_>>());
+        Daemon::new(daemon.process, daemon.ng)
     }
 
     /// Ours.

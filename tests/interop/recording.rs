@@ -7,35 +7,11 @@ use std::process::Command;
 
 use load::ng::Client;
 use serde_json::{Value, json};
-use tests::process::{PATIENCE, await_some, tollgate};
-use tests::{Address, Engine, Process, udp};
-
-/// A party with an RTP and an RTCP socket.
-struct Party {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-}
+use tests::process::{await_some, tollgate};
+use tests::{Address, Engine, Party, Process, Rtpengine, party, udp};
 
 /// A packet: from where, to where, what.
 type Packet = (SocketAddr, SocketAddr, Vec<u8>);
-
-impl Party {
-    fn new(at: Address) -> Party {
-        let port = at.media_port();
-        let socket = |port| {
-            let socket = UdpSocket::bind((at.ip(), port)).expect("a free port");
-            socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-            socket
-        };
-        Party { rtp: socket(port), rtcp: socket(port + 1) }
-    }
-
-    fn sdp(&self) -> String {
-        let at = self.rtp.local_addr().expect("it is bound");
-        let (ip, port) = (at.ip(), at.port());
-        format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n")
-    }
-}
 
 /// What was sent, in order.
 #[derive(Default)]
@@ -54,22 +30,17 @@ impl Sent {
     }
 }
 
-fn voice(number: u8) -> Vec<u8> {
-    let mut packet = vec![0x80, 8, 0, number, 0, 0, number, 0, 0, 0, 0, 7];
-    packet.resize(172, number);
-    packet
+fn voice(number: u16) -> Vec<u8> {
+    party::voice(7, number)
 }
 
 fn report() -> Vec<u8> {
     vec![0x80, 201, 0, 1, 0, 0, 0, 7]
 }
 
-/// Where a description says that its section is.
-fn media(sdp: &Value, at: Address) -> SocketAddr {
-    let sdp = sdp["sdp"].as_str().expect("a description");
-    let line = sdp.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("audio");
-    let port = line.split(' ').next().and_then(|port| port.parse().ok()).expect("a port");
-    SocketAddr::new(at.ip(), port)
+/// Where a reply says that its section is.
+fn media(reply: &Value) -> SocketAddr {
+    party::sections(reply)[0]
 }
 
 /// Files of a folder below a recording directory; the names that end in `ending`.
@@ -109,15 +80,15 @@ fn read(path: &Path) -> Vec<Packet> {
 }
 
 /// A call with early media, a start that is repeated, RTCP, and an end: what was recorded of it must be.
-fn call(ng: &mut Client, at: Address, [a, b]: [&Party; 2], name: &str) -> (Vec<Packet>, [SocketAddr; 2]) {
+fn call(ng: &mut Client, [a, b]: [&Party; 2], name: &str) -> (Vec<Packet>, [SocketAddr; 2]) {
     let mut sent = Sent::default();
     let mut ask = |request: Value| ng.ask(&request).expect("answered");
     let offer = json!({"command": "offer", "call-id": name, "from-tag": "a", "sdp": a.sdp(), "record call": "on",
         "metadata": "first"});
-    let toward_b = media(&ask(offer), at);
+    let toward_b = media(&ask(offer));
     let answer = json!({"command": "answer", "call-id": name, "from-tag": "a", "to-tag": "b", "sdp": b.sdp(),
         "metadata": "key=value"});
-    let toward_a = media(&ask(answer), at);
+    let toward_a = media(&ask(answer));
     for number in 1..4 {
         sent.send(&a.rtp, toward_a, voice(number), Some(&b.rtp));
         sent.send(&b.rtp, toward_b, voice(number + 100), Some(&a.rtp));
@@ -177,29 +148,11 @@ fn a_recording_is_what_was_sent_and_what_rtpengine_writes() {
                 let engine = Engine::start(at, &flags.each_ref().map(String::as_str));
                 (engine.process, engine.ng)
             } else {
-                let ng = at.socket();
-                let mut command = Command::new("rtpengine");
-                command
-                    .args([
-                        "--config-file=none",
-                        "--table=-1",
-                        "--foreground",
-                        "--log-stderr",
-                        "--log-level=2",
-                    ])
-                    .args([
-                        format!("--interface={at}"),
-                        format!("--listen-ng={ng}"),
-                        "--num-threads=1".to_owned(),
-                    ])
-                    .args(["--port-min=40000", "--port-max=40100"])
-                    .args(flags);
-                let process = Process::start("rtpengine", &mut command);
-                udp::await_bound(ng);
-                (process, ng)
+                let daemon = Rtpengine::start(at, &flags.each_ref().map(String::as_str));
+                (daemon.process, daemon.ng)
             };
             let mut ng = Client::new(ng).expect("a client");
-            let (recorded, ports) = call(&mut ng, at, [&a, &b], name);
+            let (recorded, ports) = call(&mut ng, [&a, &b], name);
             let sheet = only(&directory, "metadata", ".txt");
             let pcap = only(&directory, "pcaps", ".pcap");
             assert_eq!(read(&pcap), recorded, "{kind} {format}");
@@ -237,9 +190,9 @@ fn a_pause_leaves_out_one_party_another_and_a_name_is_the_clients() {
         request.as_object_mut().expect("a dictionary").append(&mut more.as_object().expect("more").clone());
         request
     };
-    let toward_b = media(&ng.ask(&about("offer", json!({"sdp": a.sdp()}))).expect("an offer"), at);
+    let toward_b = media(&ng.ask(&about("offer", json!({"sdp": a.sdp()}))).expect("an offer"));
     let answer = ng.ask(&about("answer", json!({"to-tag": "b", "sdp": b.sdp()}))).expect("an answer");
-    let toward_a = media(&answer, at);
+    let toward_a = media(&answer);
     let both = |sent: &mut Sent, number| {
         sent.send(&a.rtp, toward_a, voice(number), Some(&b.rtp));
         sent.send(&b.rtp, toward_b, voice(number + 100), Some(&a.rtp));
@@ -312,9 +265,9 @@ fn a_full_disk_ends_the_recording_once_and_the_call_goes_on() {
     let _toward_b = ng.ask(&about("offer", a.sdp())).expect("an offer");
     let mut answer = about("answer", b.sdp());
     answer["to-tag"] = json!("b");
-    let toward_a = media(&ng.ask(&answer).expect("an answer"), at);
+    let toward_a = media(&ng.ask(&answer).expect("an answer"));
     let mut sent = Sent::default();
-    let mut send = |number: u8| sent.send(&a.rtp, toward_a, voice(number), Some(&b.rtp));
+    let mut send = |number: u16| sent.send(&a.rtp, toward_a, voice(number), Some(&b.rtp));
     // Three times what the disk holds.
     for number in (0..=255).cycle().take(900) {
         send(number);

@@ -3,11 +3,10 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::{Address, Engine, Process, udp};
+use tests::{Address, Engine, Process, Rtpengine};
 
 /// The whole port range of both, small enough to be sprayed many times a second.
 const PORTS: std::ops::Range<u16> = 21_000..21_200;
@@ -124,16 +123,11 @@ impl Siege {
 
     fn of_rtpengine(mode: &str) -> Siege {
         let at = Address::new();
-        let ng = at.socket();
-        let mut command = Command::new("rtpengine");
-        command
-            .args(["--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=2"])
-            .args(["--num-threads=1", &format!("--endpoint-learning={mode}")])
-            .args([format!("--interface={at}"), format!("--listen-ng={ng}")])
-            .args([format!("--port-min={}", PORTS.start), format!("--port-max={}", PORTS.end - 1)]);
-        let process = Process::start("rtpengine", &mut command);
-        udp::await_bound(ng);
-        Siege::new(at, ng, process)
+        let (min, max) = (PORTS.start, PORTS.end - 1);
+        let flags =
+            [format!("--endpoint-learning={mode}"), format!("--port-min={min}"), format!("--port-max={max}")];
+        let daemon = Rtpengine::start(at, &flags.each_ref().map(String::as_str));
+        Siege::new(at, daemon.ng, daemon.process)
     }
 
     fn new(at: Address, ng: SocketAddr, process: Process) -> Siege {

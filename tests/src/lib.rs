@@ -4,10 +4,13 @@
 
 pub mod address;
 pub mod baresip;
+pub mod ffmpeg;
 pub mod kamailio;
 pub mod linphone;
 pub mod node;
+pub mod party;
 pub mod process;
+pub mod rtpengine;
 pub mod scenario;
 pub mod sipp;
 pub mod trace;
@@ -16,10 +19,13 @@ pub mod watch;
 
 pub use address::Address;
 pub use baresip::{Baresip, Phone};
+pub use ffmpeg::{Listener, Player};
 pub use kamailio::Kamailio;
 pub use linphone::Linphone;
 pub use node::{DOMAIN, Engine, Node, Setup};
+pub use party::Party;
 pub use process::Process;
+pub use rtpengine::Rtpengine;
 pub use scenario::{Body, Scenario};
 pub use sipp::{Plan, Sipp};
 pub use watch::Watch;
