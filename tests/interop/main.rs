@@ -31,3 +31,5 @@ mod reload;
 mod shutdown;
 mod sipp_alone;
 mod spray;
+mod stranger;
+mod wire;

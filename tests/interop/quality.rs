@@ -2,14 +2,13 @@
 //! tshark saw of each packet where the engine receives it.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use load::ng::Client;
 use serde_json::{Value, json};
 use tests::process::await_some;
-use tests::{Address, Engine, Process};
+use tests::{Address, Capture, Engine};
 
 /// Not a line of the engine's in it.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/quality/score.py");
@@ -51,10 +50,6 @@ const WAYS: [Way; 5] = [
     Way { name: "stragglers", lost: 10, burst: (0, 0), jitter_ms: 10, straggling: 40 },
 ];
 
-/// What tells that the capture runs, and where it is sent: nobody listens there.
-const SENTINEL: &[u8] = b"running";
-const SENTINEL_PORT: u16 = 31_999;
-
 /// Packets of one stream: ten seconds.
 const PACKETS: u16 = 500;
 
@@ -85,17 +80,8 @@ fn scores_agree_with_a_script_that_reads_what_tshark_saw() {
     }
     wire.sort_by_key(|(at_us, ..)| *at_us);
 
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let capture = folder.path().join("ingress.pcap");
     let filter = format!("udp and dst host {at} and dst portrange 20000-31999");
-    let mut command = Command::new("tshark");
-    command.args(["-n", "-i", "lo", "-f", &filter, "-F", "pcap", "-w"]).arg(&capture);
-    let mut tshark = Process::start("tshark", &mut command);
-    // It says that it captures before it does; what it has written counts.
-    await_some("a capture that runs", || {
-        streams[0].socket.send_to(SENTINEL, (at.ip(), SENTINEL_PORT)).expect("loopback takes a packet");
-        (captured(&capture, |payload| payload == SENTINEL) > 0).then_some(())
-    });
+    let mut capture = Capture::start(at, &filter);
 
     let start = Instant::now();
     for (at_us, index, packet) in &wire {
@@ -105,9 +91,8 @@ fn scores_agree_with_a_script_that_reads_what_tshark_saw() {
         }
         streams[*index].socket.send_to(packet, streams[*index].to).expect("loopback takes a packet");
     }
-    let whole = |payload: &[u8]| payload != SENTINEL;
-    await_some("every packet captured", || (captured(&capture, whole) == wire.len()).then_some(()));
-    tshark.kill();
+    capture.await_packets(wire.len());
+    let capture = capture.stop(at);
 
     let mut reports = Vec::new();
     for stream in &streams {
@@ -216,21 +201,6 @@ fn schedule(stream: &Stream<'_>, dice: &mut Dice) -> Vec<(u64, Vec<u8>)> {
         packets.push((u64::from(number) * 20_000 + delay_us, packet));
     }
     packets
-}
-
-/// How many UDP packets of a capture file have such a payload. A record that is not whole yet is none.
-fn captured(file: &Path, wanted: impl Fn(&[u8]) -> bool) -> usize {
-    let bytes = std::fs::read(file).unwrap_or_default();
-    let mut records = bytes.get(24..).unwrap_or_default();
-    let mut count = 0;
-    while let Some(length) = records.get(8..12) {
-        let length = u32::from_ne_bytes(length.try_into().expect("four bytes")) as usize;
-        let Some(frame) = records.get(16..16 + length) else { break };
-        // Ethernet, IPv4 without options, UDP.
-        count += usize::from(frame.get(42..).is_some_and(&wanted));
-        records = &records[16 + length..];
-    }
-    count
 }
 
 /// Chance that is the same in every run (SplitMix64).

@@ -17,6 +17,11 @@ impl Address {
         Address(Ipv4Addr::new(127, high.clamp(2, 254), low, count))
     }
 
+    /// One that the test has in a network of its own ([`namespace`](crate::namespace)).
+    pub fn own(ip: Ipv4Addr) -> Address {
+        Address(ip)
+    }
+
     /// The address itself.
     pub fn ip(self) -> IpAddr {
         IpAddr::V4(self.0)

@@ -4,9 +4,11 @@
 
 pub mod address;
 pub mod baresip;
+pub mod capture;
 pub mod ffmpeg;
 pub mod kamailio;
 pub mod linphone;
+pub mod namespace;
 pub mod node;
 pub mod party;
 pub mod process;
@@ -19,6 +21,7 @@ pub mod watch;
 
 pub use address::Address;
 pub use baresip::{Baresip, Phone};
+pub use capture::Capture;
 pub use ffmpeg::{Listener, Player};
 pub use kamailio::Kamailio;
 pub use linphone::Linphone;

@@ -75,6 +75,15 @@ pub fn voice(ssrc: u32, number: u16) -> Vec<u8> {
     packet
 }
 
+/// One packet of a telephone event (RFC 4733): the digit 5, as payload type 101.
+pub fn digit(ssrc: u32, number: u16) -> Vec<u8> {
+    let mut packet = voice(ssrc, number);
+    packet[1] = 101;
+    packet.truncate(12);
+    packet.extend([5, 10, 0, 160]);
+    packet
+}
+
 /// Takes one packet from a socket, and where it came from.
 ///
 /// # Panics
