@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod books;
+mod certificates;
 mod crash;
 mod crash_lease;
 mod drain;

@@ -1,14 +1,13 @@
 //! NG over streams with clients that we did not write: curl, a WebSocket library, and Kamailio.
 
-use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use load::ng::Client;
 use serde_json::{Value, json};
 use tests::process::{PATIENCE, await_some};
-use tests::{Address, Body, Engine, Plan, Process, Scenario, udp};
+use tests::{Address, Body, Certificate, Engine, Plan, Process, Scenario, Tls, udp};
 
 /// An engine that also answers HTTP at the address returned.
 fn engine(at: Address, flags: &[&str]) -> (Engine, SocketAddr) {
@@ -87,64 +86,39 @@ fn web_pages_are_refused() {
     assert_eq!(ask(&format!("Origin: http://{http}")), 200);
 }
 
-/// A key and a self-signed certificate in `folder`, and the pin as curl and openssl write it.
-fn certificate(folder: &Path, name: &str, at: Address) -> (String, String, String) {
-    let certified = rcgen::generate_simple_self_signed(vec![at.to_string()]).expect("a certificate");
-    let file = |suffix: &str| folder.join(format!("{name}.{suffix}")).display().to_string();
-    std::fs::write(file("crt"), certified.cert.pem()).expect("written");
-    std::fs::write(file("key"), certified.signing_key.serialize_pem()).expect("written");
-    let script = format!(
-        "openssl x509 -in '{}' -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64",
-        file("crt")
-    );
-    let output = Command::new("sh").args(["-c", &script]).output().expect("openssl runs");
-    let pin = format!("sha256//{}", String::from_utf8_lossy(&output.stdout).trim());
-    (file("crt"), file("key"), pin)
-}
-
 #[test]
 fn over_tls_only_a_pinned_key_may_ask() {
     let at = Address::new();
     let folder = tempfile::tempdir().expect("a folder");
-    let (cert, key, server_pin) = certificate(folder.path(), "server", at);
-    let (known, known_key, pin) = certificate(folder.path(), "known", at);
-    let (stranger, stranger_key, _) = certificate(folder.path(), "stranger", at);
+    let [server, known, stranger] =
+        ["server", "known", "stranger"].map(|name| Certificate::write(folder.path(), name, at));
     let (https, tls) = (at.socket(), at.socket());
     let (https_text, tls_text) = (https.to_string(), tls.to_string());
+    let [cert, key] = [&server.certificate, &server.key].map(|file| file.display().to_string());
     let flags = ["--listen-https", &https_text, "--listen-tls-ng", &tls_text, "--https-cert", &cert];
+    let pin = known.pin();
     let _engine = Engine::start(at, &[&flags[..], &["--https-key", &key, "--ng-pin", &pin]].concat());
     udp::await_listening(https);
     let url = |path: &str| format!("https://{https}{path}");
+    let server_pin = server.pin();
     let usual = ["--cacert", &cert, "--pinnedpubkey", &server_pin];
     let ask = ["--data-binary", "{\"command\":\"ping\"}"];
     let plain = url("/ng-plain");
+    let with = |own: &Certificate| {
+        let [cert, key] = [&own.certificate, &own.key].map(|file| file.display().to_string());
+        try_curl(&[&usual[..], &["--cert", &cert, "--key", &key], &ask, &[&plain]].concat())
+    };
 
-    let with_key = [&usual[..], &["--cert", &known, "--key", &known_key], &ask, &[&plain]].concat();
-    assert_eq!(curl(&with_key), ("{\"result\":\"pong\"}".to_owned(), 200));
+    let said = with(&known);
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "{\"result\":\"pong\"}\n200");
     let without = [&usual[..], &ask, &[&plain]].concat();
     assert_eq!(curl(&without).1, 403, "this machine may look, and no more");
     assert_eq!(curl(&[&usual[..], &[&url("/health")]].concat()).1, 200);
-    let with_other = [&usual[..], &["--cert", &stranger, "--key", &stranger_key], &ask, &[&plain]].concat();
-    assert!(!try_curl(&with_other).status.success(), "a key that is not pinned");
+    assert!(!with(&stranger).status.success(), "a key that is not pinned");
 
-    let over_tls = |keys: &[&str], answer_bytes: usize| {
-        let mut command = Command::new("openssl");
-        command.args(["s_client", "-quiet", "-no_ign_eof", "-connect", &tls_text, "-CAfile", &cert]);
-        let piped = command.args(keys).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut client = piped.spawn().expect("openssl starts; tests/run installs it");
-        let mut input = client.stdin.take().expect("stdin is piped");
-        let _refused = input.write_all(b"1 d7:command4:pinge");
-        let mut output = client.stdout.take().expect("stdout is piped");
-        let mut answer = vec![0; answer_bytes];
-        let read = output.read_exact(&mut answer).map(|()| String::from_utf8_lossy(&answer).into_owned());
-        drop(input);
-        let _status = client.wait().expect("a child can be awaited");
-        read
-    };
-    let pong = "1 d6:result4:ponge";
-    let with_key = over_tls(&["-cert", &known, "-key", &known_key], pong.len());
-    assert_eq!(with_key.expect("an answer"), pong);
-    assert!(over_tls(&[], 1).is_err(), "without a key nothing is answered");
+    let ask = |own| Tls::connect(tls, &server.certificate, own).ask("1 d7:command4:pinge", "ponge");
+    assert_eq!(ask(Some(&known)).expect("an answer"), "1 d6:result4:ponge");
+    assert!(ask(None).is_err(), "without a key nothing is answered");
 }
 
 /// Sends messages with Debian's python3-websockets and prints what comes back.
