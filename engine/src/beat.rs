@@ -15,7 +15,8 @@ use crate::worker::WorkerMail;
 #[derive(Debug)]
 enum BeatMail {
     Limits(LoadLimits),
-    Drain,
+    /// Refuse new calls, and say when every worker was told.
+    Drain(Sender<()>),
     Stop,
 }
 
@@ -46,9 +47,12 @@ impl Beat {
         self.tell(BeatMail::Limits(limits));
     }
 
-    /// No new call from now on.
+    /// No new call once this returns.
     pub(crate) fn drain(&self) {
-        self.tell(BeatMail::Drain);
+        let (told, is_told) = channel::bounded(1);
+        self.tell(BeatMail::Drain(told));
+        // The thread is gone only after a panic, which was logged.
+        let _gone = is_told.recv();
     }
 
     /// Ends the thread.
@@ -73,13 +77,15 @@ struct Keeper {
     /// Why new calls are refused, if they are.
     closed: Option<Refusal>,
     draining: bool,
+    /// Who waits until every worker knows that.
+    waits: Option<Sender<()>>,
 }
 
 impl Keeper {
     fn new(limits: LoadLimits, workers: Vec<(MailSender<WorkerMail>, Rate)>) -> Self {
         let workers = workers.into_iter().map(|(mail, rate)| (mail, rate, None)).collect();
         let (judge, machine) = (Judge::default(), Machine::default());
-        Self { limits, judge, machine, workers, closed: None, draining: false }
+        Self { limits, judge, machine, workers, closed: None, draining: false, waits: None }
     }
 
     fn work(mut self, mail: &Receiver<BeatMail>) {
@@ -90,14 +96,20 @@ impl Keeper {
                 next_ns = now_ns + BEAT_NS;
                 self.look();
             }
-            let wait_ns = if self.tell() { next_ns.saturating_sub(now_ns) } else { RETRY_NS };
+            let told = self.tell();
+            if told && let Some(waits) = self.waits.take() {
+                // There is room for it; whoever asked may be gone.
+                let _told = waits.send(());
+            }
+            let wait_ns = if told { next_ns.saturating_sub(now_ns) } else { RETRY_NS };
             match mail.recv_timeout(Duration::from_nanos(wait_ns)) {
                 Ok(BeatMail::Limits(limits)) => {
                     self.limits = limits;
                     self.look();
                 }
-                Ok(BeatMail::Drain) => {
+                Ok(BeatMail::Drain(told)) => {
                     self.draining = true;
+                    self.waits = Some(told);
                     self.closed = Some(Refusal::Draining);
                 }
                 Err(RecvTimeoutError::Timeout) => {}

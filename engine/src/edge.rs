@@ -19,11 +19,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::config::{EdgeConfig, Peers, Service};
 use crate::drain::Readiness;
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     /// The page of metrics.
     page: Box<dyn Fn() -> String + Send + Sync>,
     readiness: Readiness,
+    /// True once no question is taken any more. Each connection has a receiver for as long as it lives.
+    closing: watch::Sender<bool>,
 }
 
 /// Who is answered over streams.
@@ -150,6 +154,9 @@ impl EdgeThread {
                     // A listener never ends by itself.
                     Some(_) = running.join_next() => panicked(),
                 }
+                drop(running);
+                for_listeners.closing.send_replace(true);
+                let _in_time = timeout(LAST_WORDS, for_listeners.closing.closed()).await;
             });
         })?;
         Ok(Self { shared, stop, thread, addresses })
@@ -172,7 +179,8 @@ impl EdgeThread {
         Ok(())
     }
 
-    /// Ends all connections and the thread.
+    /// Ends all connections, once they have written what the door has answered, and the thread. The door is gone by
+    /// then, so that nothing is answered later.
     pub(crate) fn stop(self) {
         // It is there: it ends by this alone.
         let _waits = self.stop.send(());
@@ -191,9 +199,20 @@ impl Shared {
         readiness: Readiness,
     ) -> Self {
         let peers = ArcSwap::from_pointee(callers);
-        Self { bell, counters, answers_bytes: Arc::default(), peers, certificates, page, readiness }
+        let closing = watch::Sender::new(false);
+        Self { bell, counters, answers_bytes: Arc::default(), peers, certificates, page, readiness, closing }
+    }
+
+    /// Waits until no question is taken any more: whatever is answered has been answered.
+    async fn closing(&self) {
+        let mut closing = self.closing.subscribe();
+        // It fails only when the sender is gone, which is in `self`.
+        let _closing = closing.wait_for(|closing| *closing).await;
     }
 }
+
+/// How long connections may take at the end to write their last answers.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -153,11 +153,11 @@ pub fn run(
                 }
             }
             Next::Drain => {
+                engine.drain();
                 tracing::info!(
                     limit_s = engine.config.drain_timeout.as_secs(),
                     "draining: no new call is taken"
                 );
-                engine.drain();
             }
             Next::End(why) => {
                 tracing::info!(why, "ending");
@@ -369,9 +369,6 @@ impl Engine {
     /// Ends all calls and threads.
     pub fn stop(self) {
         self.beat.stop();
-        if let Some(edge) = self.edge {
-            edge.stop();
-        }
         for worker in &self.workers {
             // A worker with a full mailbox takes mail until it is told to stop; one that is gone needs no telling.
             while let Err(driver::Undelivered::Full(_)) = worker.mail.send(WorkerMail::Stop) {
@@ -385,7 +382,11 @@ impl Engine {
         if let Some(recorder) = self.recorder {
             recorder.stop();
         }
+        // Whoever ended the last call is answered: the door last but one, and then those who write for it.
         self.door.stop();
+        if let Some(edge) = self.edge {
+            edge.stop();
+        }
     }
 }
 

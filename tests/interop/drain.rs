@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use load::ng::Client;
 use load::{Calls, Traffic};
 use serde_json::{Value, json};
-use tests::{Address, Engine, udp};
+use tests::party::{receive, sections, voice};
+use tests::{Address, Certificate, Engine, Line, Party, Tls, udp};
 
 fn offer(ng: &mut Client, at: Address, supports: bool) -> Value {
     let sdp =
@@ -53,6 +54,63 @@ fn live_calls_finish_while_new_ones_are_sent_elsewhere_and_the_last_one_ends_the
     calls.delete().expect("the calls are known to the last");
     engine.process.await_success();
     assert!(engine.process.said().contains("no call is left"), "{}", engine.process.said());
+}
+
+/// An engine that is asked over one connection from the first offer to the last delete, and drains in between.
+fn drains_over(listener: SocketAddr, flags: &[&str], open: impl Fn() -> Line) {
+    let at = Address::new();
+    let mut engine = Engine::start(at, &[&["--drain-timeout", "600"], flags].concat());
+    udp::await_listening(listener);
+    let mut line = open();
+    let [a, b] = [(); 2].map(|()| Party::new(at));
+    let signal = |command: &str, call_id: &str, party: &Party| json!({"command": command, "call-id": call_id, "from-tag": "a", "to-tag": "b", "sdp": party.sdp()});
+    let offer =
+        |call_id: &str| json!({"command": "offer", "call-id": call_id, "from-tag": "a", "sdp": a.sdp()});
+    assert_eq!(line.ask(&offer("live"))["result"], "ok");
+    let for_a = sections(&line.ask(&signal("answer", "live", &b)))[0];
+    engine.process.signal("TERM");
+    engine.process.await_line("drain", |line| line.contains("draining"));
+
+    let mut refused = offer("new");
+    assert_eq!(line.ask(&refused)["error-reason"], "Parallel session limit reached");
+    refused["supports"] = json!(["load limit"]);
+    assert_eq!(line.ask(&refused), json!({"result": "load limit", "message": "Draining"}));
+    // The call that is there goes on, may be changed and looked at, and is ended when its parties end it.
+    assert_eq!(line.ask(&signal("offer", "live", &a))["result"], "ok");
+    assert_eq!(sections(&line.ask(&signal("answer", "live", &b))), [for_a]);
+    a.rtp.send_to(&voice(1, 1), for_a).expect("sent");
+    assert_eq!(receive(&b.rtp).0, voice(1, 1));
+    assert_eq!(
+        open().ask(&json!({"command": "ping"})),
+        json!({"result": "pong"}),
+        "another connection is taken"
+    );
+    let query = line.ask(&json!({"command": "query", "call-id": "live"}));
+    assert_eq!(query["totals"]["RTP"]["packets"], 1, "{query}");
+    let end = line.ask(&json!({"command": "delete", "call-id": "live", "from-tag": "a", "delete-delay": 0}));
+    assert_eq!(end["result"], "ok", "whoever ends the last call is answered");
+    engine.process.await_success();
+    assert!(engine.process.said().contains("no call is left"), "{}", engine.process.said());
+}
+
+#[test]
+fn whoever_asks_over_a_stream_goes_on_while_the_engine_drains_and_is_answered_to_the_last() {
+    let at = Address::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let [server, client] = ["server", "client"].map(|name| Certificate::write(folder.path(), name, at));
+    for _again in 0..2 {
+        let (stream, http) = (at.socket(), at.socket());
+        drains_over(stream, &["--listen-tcp-ng", &stream.to_string()], || Line::tcp(stream));
+        let listen = http.to_string();
+        drains_over(http, &["--listen-http", &listen], || Line::websocket(http));
+        drains_over(http, &["--listen-http", &listen], || Line::http(http));
+        let [cert, key] = [&server.certificate, &server.key].map(|file| file.display().to_string());
+        let flags = ["--listen-tls-ng", &stream.to_string(), "--https-cert", &cert, "--https-key", &key];
+        let pin = client.pin();
+        drains_over(stream, &[&flags[..], &["--ng-pin", &pin]].concat(), || {
+            Line::stream(Tls::connect(stream, &server.certificate, Some(&client)))
+        });
+    }
 }
 
 #[test]

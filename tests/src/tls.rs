@@ -71,14 +71,30 @@ impl Tls {
     /// # Errors
     /// The connection was refused or has ended.
     pub fn ask(&mut self, question: &str, end: &str) -> io::Result<String> {
-        self.input.write_all(question.as_bytes())?;
+        self.write_all(question.as_bytes())?;
         let mut answer = Vec::new();
         let mut byte = [0];
         while !answer.ends_with(end.as_bytes()) {
-            self.output.read_exact(&mut byte)?;
+            self.read_exact(&mut byte)?;
             answer.push(byte[0]);
         }
         Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
+
+impl Read for Tls {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.output.read(buffer)
+    }
+}
+
+impl Write for Tls {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.input.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.input.flush()
     }
 }
 

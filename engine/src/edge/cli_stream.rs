@@ -19,7 +19,11 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     from: SocketAddr,
     mut socket: S,
 ) {
-    let reason = match timeout(LINE_TIMEOUT, read_line(&mut socket)).await {
+    let line = tokio::select! {
+        line = timeout(LINE_TIMEOUT, read_line(&mut socket)) => line,
+        () = shared.closing() => return,
+    };
+    let reason = match line {
         Err(_) => Some(Count::MessageTimeout),
         Ok(None) => Some(Count::Unframed),
         Ok(Some(line)) => answer(&shared, from, line, &mut socket).await,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +38,9 @@ pub(super) async fn serve<S>(shared: Arc<Shared>, caller: Caller, socket: S)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let edge = Arc::clone(&shared);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        let (shared, caller) = (Arc::clone(&shared), caller.clone());
+        let (shared, caller) = (Arc::clone(&edge), caller.clone());
         async move { Ok::<_, Infallible>(answer(&shared, &caller, request.map(Body::new)).await) }
     });
     let connection = http1::Builder::new()
@@ -47,7 +49,12 @@ where
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
+    let mut connection = pin!(connection);
     // How it ended is the client's business: it has been answered, or is gone.
+    tokio::select! {
+        _ended = connection.as_mut() => return,
+        () = shared.closing() => connection.as_mut().graceful_shutdown(),
+    }
     let _ended = connection.await;
 }
 

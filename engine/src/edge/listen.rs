@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -38,7 +38,11 @@ pub(super) async fn run(shared: Arc<Shared>, service: Service, listener: TcpList
         };
         // Answers are written whole: waiting to fill a segment only delays them.
         let _works_without = socket.set_nodelay(true);
-        let place = Arc::new(Place { _permit: permit, _open: shared.counters.open() });
+        let place = Arc::new(Place {
+            _permit: permit,
+            _open: shared.counters.open(),
+            _awaited: shared.closing.subscribe(),
+        });
         tokio::spawn(serve(Arc::clone(&shared), service, socket, Caller { from, right, _place: place }));
     }
 }
@@ -48,6 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>, service: Service, listener: TcpList
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
     _open: Open,
+    /// While it is there, the end of the thread waits for the connection.
+    _awaited: watch::Receiver<bool>,
 }
 
 async fn serve(shared: Arc<Shared>, service: Service, socket: TcpStream, mut caller: Caller) {

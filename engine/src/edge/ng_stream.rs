@@ -36,7 +36,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, from: 
     let _gone = timeout(GOODBYE, writer.shutdown()).await;
 }
 
-/// Reads until the stream ends (`None`) or breaks a rule.
+/// Reads until the stream or the engine ends (`None`), or it breaks a rule.
 async fn read<R: AsyncRead + Unpin>(
     shared: &Shared,
     from: SocketAddr,
@@ -51,7 +51,11 @@ async fn read<R: AsyncRead + Unpin>(
             Some(at) => (at, Count::MessageTimeout),
             None => (Instant::now() + IDLE, Count::Idle),
         };
-        let length = match timeout_at(deadline, reader.read(&mut buffer)).await {
+        let read = tokio::select! {
+            read = timeout_at(deadline, reader.read(&mut buffer)) => read,
+            () = shared.closing() => return None,
+        };
+        let length = match read {
             Err(_) => return Some(late),
             Ok(Err(_) | Ok(0)) => return None,
             Ok(Ok(length)) => length,

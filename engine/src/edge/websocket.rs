@@ -101,6 +101,7 @@ async fn serve(shared: &Shared, caller: &Caller, tongue: Tongue, mut socket: Web
                 let answer = answer?;
                 (Message::Binary(answer.bytes.to_vec().into()), Some(answer))
             }
+            () = shared.closing() => return last_words(answers, socket).await,
             _ = pings.tick() => {
                 unheard += 1;
                 if unheard > UNHEARD_MAX {
@@ -115,6 +116,15 @@ async fn serve(shared: &Shared, caller: &Caller, tongue: Tongue, mut socket: Web
             Err(_) => return Some(Count::SlowReader),
         }
     }
+}
+
+/// Writes what has been answered, and that this is the end.
+async fn last_words(mut answers: mpsc::Receiver<Answer>, mut socket: WebSocket) -> Option<Count> {
+    while let Ok(answer) = answers.try_recv() {
+        socket.send(Message::Binary(answer.bytes.to_vec().into())).await.ok()?;
+    }
+    socket.send(Message::Close(None)).await.ok()?;
+    None
 }
 
 /// How often a connection is asked whether it is still there.
