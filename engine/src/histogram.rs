@@ -1,4 +1,5 @@
-//! Histograms that whoever counts keeps in plain integers, and hands over whole from time to time.
+//! Histograms, and counters in fractions of a unit, that whoever counts keeps in plain integers and hands over whole from
+//! time to time.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,7 +58,8 @@ pub(crate) struct Histograms(Arc<Mutex<Vec<Family>>>);
 struct Family {
     name: &'static str,
     help: &'static str,
-    bounds: Vec<f64>,
+    /// None of a counter.
+    bounds: Option<Vec<f64>>,
     scale: f64,
     series: Vec<(String, Arc<Series>)>,
 }
@@ -95,14 +97,37 @@ impl Histograms {
         bounds: &[f64],
         scale: f64,
     ) -> Arc<Series> {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        self.add(name, help, label, Some(bounds), scale)
+    }
+
+    /// A series of the counter `name`, handed over as a sum in a unit that is `scale` of the counter's.
+    pub(crate) fn register_counter(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: (&'static str, &str),
+        scale: f64,
+    ) -> Arc<Series> {
+        self.add(name, help, label, None, scale)
+    }
+
+    fn add(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: (&'static str, &str),
+        bounds: Option<&[f64]>,
+        scale: f64,
+    ) -> Arc<Series> {
+        let counts = (0..=bounds.map_or(0, <[f64]>::len)).map(|_| AtomicU64::new(0)).collect();
         let series = Arc::new(Series { counts, sum: AtomicU64::new(0) });
         let labelled = (format!("{}=\"{}\"", label.0, label.1), Arc::clone(&series));
         let mut families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match families.iter_mut().find(|family| family.name == name) {
             Some(family) => family.series.push(labelled),
             None => {
-                families.push(Family { name, help, bounds: bounds.to_vec(), scale, series: vec![labelled] });
+                let bounds = bounds.map(<[f64]>::to_vec);
+                families.push(Family { name, help, bounds, scale, series: vec![labelled] });
             }
         }
         series
@@ -112,15 +137,20 @@ impl Histograms {
     pub(crate) fn render(&self, out: &mut String) {
         let families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for Family { name, help, bounds, scale, series } in families.iter() {
-            let _infallible = write!(out, "# HELP {name} {help}\n# TYPE {name} histogram\n");
+            let kind = if bounds.is_some() { "histogram" } else { "counter" };
+            let _infallible = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
             for (label, series) in series {
+                let sum = seconds(series.sum.load(Ordering::Relaxed), *scale);
+                let Some(bounds) = bounds else {
+                    let _infallible = writeln!(out, "{name}{{{label}}} {sum}");
+                    continue;
+                };
                 let mut total = 0;
                 let bounds = bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
                 for (bound, count) in bounds.zip(&series.counts) {
                     total += count.load(Ordering::Relaxed);
                     let _infallible = writeln!(out, "{name}_bucket{{{label},le=\"{bound}\"}} {total}");
                 }
-                let sum = seconds(series.sum.load(Ordering::Relaxed), *scale);
                 let _infallible =
                     writeln!(out, "{name}_sum{{{label}}} {sum}\n{name}_count{{{label}}} {total}");
             }

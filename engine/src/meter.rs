@@ -75,6 +75,7 @@ pub(crate) struct WorkerMeter {
     calls: Gauge,
     legs: Gauge,
     sockets: Gauge,
+    cpu: Arc<Series>,
     complaint: Complaint,
     next_ns: u64,
     worker: usize,
@@ -102,8 +103,6 @@ struct Last {
 pub(crate) struct WorkerCounters {
     /// Replies and events the door had no room for.
     pub(crate) door_full: u64,
-    /// Processor time of its thread, microseconds.
-    pub(crate) cpu_us: u64,
     /// Packets that should have been recorded and found no room on their way to the disk.
     pub(crate) recorded_lost: u64,
 }
@@ -121,19 +120,32 @@ impl WorkerMeter {
             .iter()
             .map(|count| match count.drop {
                 true => {
+                    metrics::describe_counter!("tollgate_engine_drops_total", count.help);
                     metrics::counter!("tollgate_engine_drops_total", "worker" => worker.clone(), "reason" => count.name)
                 }
                 false => {
-                    metrics::counter!(format!("tollgate_engine_{}_total", count.name), "worker" => worker.clone())
+                    let name = format!("tollgate_engine_{}_total", count.name);
+                    metrics::describe_counter!(name.clone(), count.help);
+                    metrics::counter!(name, "worker" => worker.clone())
                 }
             })
             .collect();
+        let gauge = |name: &'static str, help: &'static str| {
+            metrics::describe_gauge!(name, help);
+            metrics::gauge!(name, "worker" => worker.clone())
+        };
         Self {
             growth: Growth::new(handles),
             quality: QualityMeter::new(&worker, histograms),
-            calls: metrics::gauge!("tollgate_engine_calls", "worker" => worker.clone()),
-            legs: metrics::gauge!("tollgate_engine_legs", "worker" => worker.clone()),
-            sockets: metrics::gauge!("tollgate_engine_sockets", "worker" => worker.clone()),
+            calls: gauge("tollgate_engine_calls", "Calls now."),
+            legs: gauge("tollgate_engine_legs", "Parties of calls now."),
+            sockets: gauge("tollgate_engine_sockets", "Media sockets open or opening now."),
+            cpu: histograms.register_counter(
+                "tollgate_engine_cpu_seconds_total",
+                "Processor time of a worker's thread.",
+                ("worker", &worker),
+                1e-9,
+            ),
             series: [
                 histograms.register(
                     "tollgate_engine_batch_packets",
@@ -211,7 +223,8 @@ impl WorkerMeter {
         self.measure(now_ns, shard);
         self.series[0].set_powers(&self.batches);
         self.series[1].set_powers(&self.delays);
-        let counts = counts(shard, driver, WorkerCounters { cpu_us: self.last.cpu_ns / 1000, ..worker });
+        self.cpu.set(std::iter::empty(), self.last.cpu_ns);
+        let counts = counts(shard, driver, worker);
         self.growth.flush(counts.iter().map(|count| count.value));
         self.quality.flush(shard);
         set(&self.calls, shard.calls_live);
@@ -268,9 +281,11 @@ impl DoorMeter {
                 )
             })
             .collect();
-        let handles = DoorCounters::default()
-            .named()
-            .map(|(name, _)| metrics::counter!(format!("tollgate_ng_{name}_total")));
+        let handles = DoorCounters::default().named().map(|(name, help, _)| {
+            let name = format!("tollgate_ng_{name}_total");
+            metrics::describe_counter!(name.clone(), help);
+            metrics::counter!(name)
+        });
         let complaint = Complaint::new("ng".to_owned());
         Self { growth: Growth::new(handles.into()), durations, complaint, next_ns: 0 }
     }
@@ -284,7 +299,7 @@ impl DoorMeter {
         for (series, durations) in self.durations.iter().zip(tally.durations()) {
             series.set_powers(durations);
         }
-        self.growth.flush(counters.named().into_iter().map(|(_, count)| count));
+        self.growth.flush(counters.named().into_iter().map(|(.., count)| count));
         let troubles: Vec<_> = counters.troubles().collect();
         self.complaint.flush(now_ns, &troubles);
     }
@@ -300,10 +315,15 @@ pub(crate) struct EdgeMeter {
 impl EdgeMeter {
     /// A meter of these counters.
     pub(crate) fn new(counters: Arc<EdgeCounters>) -> Self {
+        metrics::describe_counter!(
+            "tollgate_edge_connections_total",
+            "Connections over which NG, the command line or metrics are asked for, by what became of them."
+        );
         let handles = counters
             .named()
             .map(|(name, _)| metrics::counter!("tollgate_edge_connections_total", "what" => name))
             .collect();
+        metrics::describe_gauge!("tollgate_edge_connections", "Connections open now.");
         Self { counters, handles, connections: metrics::gauge!("tollgate_edge_connections") }
     }
 
@@ -316,9 +336,10 @@ impl EdgeMeter {
     }
 }
 
-/// One count, its name, and whether it is a drop or refusal.
+/// One count, its name, what it is of, and whether it is a drop or refusal.
 struct Count {
     name: &'static str,
+    help: &'static str,
     value: u64,
     trouble: bool,
     /// It is a reason for which datagrams were dropped.
@@ -327,77 +348,137 @@ struct Count {
 
 /// Everything a worker counts that only grows.
 fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: WorkerCounters) -> Vec<Count> {
-    let fine = |name, value| Count { name, value, trouble: false, drop: false };
-    let trouble = |name, value| Count { name, value, trouble: true, drop: false };
+    let fine = |name, help, value| Count { name, help, value, trouble: false, drop: false };
+    let trouble = |name, help, value| Count { name, help, value, trouble: true, drop: false };
     let mut all = vec![
-        fine("packets_received", shard.packets_received),
-        fine("bytes_received", shard.bytes_received),
-        fine("packets_sent", shard.packets_sent),
-        fine("copies_sent", shard.copies_sent),
-        fine("copies_bytes", shard.copies_bytes),
-        trouble("copies_dropped", shard.copies_dropped),
-        fine("sinks_missed", shard.sinks_missed),
-        fine("bytes_sent", shard.bytes_sent),
-        fine("calls_begun", shard.calls_begun),
-        fine("calls_deleted", shard.calls_deleted),
-        fine("calls_timed_out", shard.calls_timed_out),
-        fine("leases_ended", shard.leases_ended),
-        fine("addresses_learned", shard.addresses_learned),
-        fine("recordings_begun", shard.recordings_begun),
-        trouble("recordings_refused", shard.recordings_refused),
-        trouble("recordings_failed", shard.recordings_failed),
-        fine("streams_taken", shard.streams_taken),
-        fine("streams_missed", shard.streams_missed),
-        trouble("calls_intruded", shard.calls_intruded),
-        fine("commands_refused", shard.commands_refused),
-        trouble("stale_epochs", shard.stale_epochs),
-        trouble("reports_lost", shard.reports_lost),
-        trouble("faults", shard.faults),
-        trouble("socket_errors", shard.socket_errors),
-        fine("cpu_microseconds", worker.cpu_us),
-        fine("calls_unheard", shard.ended.unheard),
-        fine("calls_one_way", shard.ended.one_way),
-        fine("waits", driver.waits),
-        fine("receive_starved", driver.receive_starved),
-        trouble("truncated", driver.truncated),
-        fine("late", driver.late),
-        trouble("send_full", driver.send_full),
-        trouble("send_failed", driver.send_failed),
-        trouble("send_unopened", driver.send_unopened),
-        trouble("copy_starved", driver.copy_starved),
-        trouble("door_full", worker.door_full),
-        trouble("recorded_lost", worker.recorded_lost),
+        fine("packets_received", "Datagrams that came in.", shard.packets_received),
+        fine("received_bytes", "Bytes of datagrams that came in.", shard.bytes_received),
+        fine("packets_sent", "Datagrams that were sent on, to however many.", shard.packets_sent),
+        fine(
+            "copies_sent",
+            "Packets sent besides those: for further hearers, and reports of our own.",
+            shard.copies_sent,
+        ),
+        fine("copied_bytes", "Bytes of packets sent besides those that were sent on.", shard.copies_bytes),
+        trouble(
+            "copies_dropped",
+            "Copies and packets of our own that found no room, or nobody to go to.",
+            shard.copies_dropped,
+        ),
+        fine("sinks_missed", "Hearers that did not get a datagram which others got.", shard.sinks_missed),
+        fine("sent_bytes", "Bytes of datagrams that were sent on.", shard.bytes_sent),
+        fine("calls_begun", "Calls begun.", shard.calls_begun),
+        fine("calls_deleted", "Calls ended by a delete.", shard.calls_deleted),
+        fine(
+            "calls_timed_out",
+            "Calls ended because nothing was heard, or for another time limit.",
+            shard.calls_timed_out,
+        ),
+        fine("leases_ended", "Calls ended because nobody renewed their lease.", shard.leases_ended),
+        fine("addresses_learned", "Addresses of parties learned from packets.", shard.addresses_learned),
+        fine("recordings_begun", "Recordings begun.", shard.recordings_begun),
+        trouble(
+            "recordings_refused",
+            "Recordings not begun because there were too many.",
+            shard.recordings_refused,
+        ),
+        trouble(
+            "recordings_failed",
+            "Recordings that ended because they could not be kept.",
+            shard.recordings_failed,
+        ),
+        fine(
+            "streams_taken",
+            "Streams from unknown addresses that were taken for a party's.",
+            shard.streams_taken,
+        ),
+        fine(
+            "streams_missed",
+            "Times that a party's stream was looked for and none was taken.",
+            shard.streams_missed,
+        ),
+        trouble("calls_intruded", "Calls to which somebody sent without leave.", shard.calls_intruded),
+        fine("commands_refused", "Commands refused.", shard.commands_refused),
+        trouble(
+            "stale_epochs",
+            "Commands refused because their owner has begun anew since.",
+            shard.stale_epochs,
+        ),
+        trouble(
+            "reports_lost",
+            "Final reports given up before anybody acknowledged them.",
+            shard.reports_lost,
+        ),
+        trouble("faults", "Calls ended by a fault of the engine.", shard.faults),
+        trouble("socket_errors", "Errors reported by sockets.", shard.socket_errors),
+        fine("calls_unheard", "Calls that ended and in which nobody had been heard.", shard.ended.unheard),
+        fine(
+            "calls_one_way",
+            "Calls that ended and in which one party alone had been heard.",
+            shard.ended.one_way,
+        ),
+        fine("waits", "Times that a worker was in the kernel to wait or to submit.", driver.waits),
+        fine(
+            "receive_starved",
+            "Times that receiving paused because no buffer was free.",
+            driver.receive_starved,
+        ),
+        trouble("truncated", "Datagrams longer than a buffer, dropped.", driver.truncated),
+        fine("late", "Datagrams for a socket that was closed while they were on their way.", driver.late),
+        trouble("send_full", "Sends that the kernel had no room for, dropped.", driver.send_full),
+        trouble("send_failed", "Sends that the kernel refused, dropped.", driver.send_failed),
+        trouble("send_unopened", "Sends from a socket that is not open, dropped.", driver.send_unopened),
+        trouble("copy_starved", "Copies for which no buffer was free, dropped.", driver.copy_starved),
+        trouble("door_full", "Replies and events for which the door had no room.", worker.door_full),
+        trouble(
+            "recorded_lost",
+            "Packets that should have been recorded and found no room.",
+            worker.recorded_lost,
+        ),
     ];
-    all.extend(Trouble::ALL.map(|trouble| fine(trouble_name(trouble), shard.troubles(trouble))));
-    all.extend(Refusal::ALL.map(|reason| trouble(refused(reason), shard.refusals(reason))));
+    all.extend(Trouble::ALL.map(|trouble| {
+        let (name, help) = trouble_name(trouble);
+        fine(name, help, shard.troubles(trouble))
+    }));
+    all.extend(Refusal::ALL.map(|reason| {
+        let (name, help) = refused(reason);
+        trouble(name, help, shard.refusals(reason))
+    }));
     all.extend(DropReason::ALL.map(|reason| {
         let (name, value) = (reason.as_str(), shard.drops(reason));
         // RTCP is consumed because a client asked for it.
-        Count { name, value, trouble: reason != DropReason::Consumed, drop: true }
+        let help = "Datagrams that came in and were not sent on, by reason.";
+        Count { name, help, value, trouble: reason != DropReason::Consumed, drop: true }
     }));
     all
 }
 
-/// Calls in which it began, as a metric.
-const fn trouble_name(trouble: Trouble) -> &'static str {
+/// How often it began, as a metric and in words.
+const fn trouble_name(trouble: Trouble) -> (&'static str, &'static str) {
     match trouble {
-        Trouble::NoMediaOneWay => "troubles_no_media_one_way",
-        Trouble::NoMedia => "troubles_no_media",
-        Trouble::Looped => "troubles_looped_media",
-        Trouble::SsrcCollision => "troubles_ssrc_collision",
-        Trouble::LateMedia => "troubles_late_media",
+        Trouble::NoMediaOneWay => {
+            ("troubles_no_media_one_way", "Times that one party of a call began to be missing.")
+        }
+        Trouble::NoMedia => ("troubles_no_media", "Times that both parties of a call began to be missing."),
+        Trouble::Looped => ("troubles_looped_media", "Times that media began to come back in a circle."),
+        Trouble::SsrcCollision => {
+            ("troubles_ssrc_collision", "Times that two sources began to share an SSRC.")
+        }
+        Trouble::LateMedia => ("troubles_late_media", "Times that media came long after the answer."),
     }
 }
 
-/// The metric's name of a reason to refuse a call.
-const fn refused(reason: Refusal) -> &'static str {
+/// The metric's name of a reason to refuse a call, and the reason in words.
+const fn refused(reason: Refusal) -> (&'static str, &'static str) {
     match reason {
-        Refusal::Sessions => "refused_sessions",
-        Refusal::Ports => "refused_ports",
-        Refusal::Load => "refused_load",
-        Refusal::Cpu => "refused_cpu",
-        Refusal::Bandwidth => "refused_bandwidth",
-        Refusal::Draining => "refused_draining",
+        Refusal::Sessions => {
+            ("refused_sessions", "New calls refused because there were as many as there may be.")
+        }
+        Refusal::Ports => ("refused_ports", "Offers and answers refused for want of ports."),
+        Refusal::Load => ("refused_load", "New calls refused because of the load average."),
+        Refusal::Cpu => ("refused_cpu", "New calls refused because the processors were busy."),
+        Refusal::Bandwidth => ("refused_bandwidth", "New calls refused because of the bandwidth."),
+        Refusal::Draining => ("refused_draining", "New calls refused because the engine was to end."),
     }
 }
 

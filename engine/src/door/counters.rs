@@ -32,27 +32,36 @@ pub(crate) struct DoorCounters {
 }
 
 impl DoorCounters {
-    /// Each count and its name.
-    pub(crate) fn named(&self) -> [(&'static str, u64); 13] {
+    /// Each count, its name, and what it is of.
+    pub(crate) fn named(&self) -> [(&'static str, &'static str, u64); 13] {
         [
-            ("requests", self.requests),
-            ("repeats", self.repeats),
-            ("errors", self.errors),
-            ("malformed", self.malformed),
-            ("not_allowed", self.not_allowed),
-            ("no_cookie", self.no_cookie),
-            ("cookie_too_long", self.cookie_too_long),
-            ("too_many_unanswered", self.too_many_unanswered),
-            ("stale_epochs", self.stale_epochs),
-            ("overloaded", self.overloaded),
-            ("mailbox_full", self.mailbox_full),
-            ("never_answered", self.never_answered),
-            ("sends_failed", self.sends_failed),
+            ("requests", "Requests that were new.", self.requests),
+            ("repeats", "Requests that had been seen before.", self.repeats),
+            ("errors", "Requests answered with an error.", self.errors),
+            ("malformed", "Documents that could not be read, answered with an error.", self.malformed),
+            ("not_allowed", "Datagrams from an address that is not answered, dropped.", self.not_allowed),
+            ("no_cookie", "Datagrams without a cookie, dropped.", self.no_cookie),
+            ("cookie_too_long", "Datagrams with a cookie that is too long, dropped.", self.cookie_too_long),
+            (
+                "too_many_unanswered",
+                "Datagrams of an address with too many requests unanswered, dropped.",
+                self.too_many_unanswered,
+            ),
+            ("stale_epochs", "Commands refused because their owner has begun anew since.", self.stale_epochs),
+            ("overloaded", "Requests refused because a worker's mailbox was full.", self.overloaded),
+            (
+                "mailbox_full",
+                "Datagrams dropped because too much was waiting for the door.",
+                self.mailbox_full,
+            ),
+            ("never_answered", "Requests that a worker never answered.", self.never_answered),
+            ("sends_failed", "Replies that the kernel would not send.", self.sends_failed),
         ]
     }
 
     /// The counts an operator should hear of: what was refused or dropped.
     pub(crate) fn troubles(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
-        self.named().into_iter().filter(|(name, _)| !["requests", "repeats", "errors"].contains(name))
+        let named = self.named().into_iter().map(|(name, _, count)| (name, count));
+        named.filter(|(name, _)| !["requests", "repeats", "errors"].contains(name))
     }
 }

@@ -53,6 +53,10 @@ impl Writer {
         workers: Vec<MailSender<WorkerMail>>,
         spare: Sender<Box<Chunk>>,
     ) -> Self {
+        let counter = |name: &'static str, help: &'static str| {
+            metrics::describe_counter!(name, help);
+            metrics::counter!(name)
+        };
         Self {
             config,
             workers,
@@ -60,9 +64,12 @@ impl Writer {
             recordings: HashMap::new(),
             untold: Vec::new(),
             scratch: Vec::with_capacity(4096),
-            packets: metrics::counter!("tollgate_recorder_packets_total"),
-            bytes: metrics::counter!("tollgate_recorder_bytes_total"),
-            errors: metrics::counter!("tollgate_recorder_errors_total"),
+            packets: counter("tollgate_recorder_packets_total", "Packets written to recordings."),
+            bytes: counter("tollgate_recorder_bytes_total", "Bytes written to recordings."),
+            errors: counter(
+                "tollgate_recorder_errors_total",
+                "Files of recordings that could not be written.",
+            ),
             complaints: Throttle::new(10),
         }
     }
