@@ -5,10 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ng::{Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Direction, Sdp};
 
-use super::{
-    OTHER_OWNER, REPORT_INTERVAL, Shard, detect, ending::CALL_ENDED, gate, is_foreign, learn,
-    opening::PairRequest, record, tos,
-};
+use super::{OTHER_OWNER, Shard, detect, gate, is_foreign, learn, opening::PairRequest, record, tos};
 use crate::{
     call::{Call, CallKey},
     media::{Media, Mux, Transport},
@@ -251,7 +248,6 @@ impl Shard {
         let written = rewrite::explained(sdp, signal, &outgoing, marker, identity, &mut reasons)
             .map_err(|_| "Error rewriting SDP");
 
-        call.keep_report |= signal.keep_report;
         if let ng::DeleteDelay::Seconds(seconds) = signal.delete_delay {
             call.delete_delay = Some(std::time::Duration::from_secs(seconds.into()));
         }
@@ -269,20 +265,7 @@ impl Shard {
             timers.set(&mut call.deadlines, key, Timer::Watch, Some(now + detect::INTERVAL));
         }
         paths.stock();
-        let lease_ms = signal.lease_ms;
-        // The check reckons the right deadline itself, from what is in force now.
-        self.on_activity_check(key);
-        // It was as long as a call may be: then it has not got an owner by what is refused.
-        let call = self.calls.get_mut(key).ok_or(CALL_ENDED)?;
-        if let Some(owner) = &signal.owner {
-            call.owner.get_or_insert_with(|| owner.clone());
-            if call.deadlines[Timer::Report as usize].is_none() {
-                self.timers.set(&mut call.deadlines, key, Timer::Report, Some(now + REPORT_INTERVAL));
-            }
-        }
-        if let Some(lease_ms) = lease_ms {
-            self.set_lease(key, lease_ms);
-        }
+        self.drive(key, signal)?;
         self.generate_rtcp(key);
         let written = written?;
         let explain = reasons.explain(sdp, &written);

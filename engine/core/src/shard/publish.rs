@@ -208,17 +208,10 @@ impl Shard {
             }
             rewrite::description(&answer, &signal, &outgoing, marker, &mut leg.identity)
         });
-        if let Some(owner) = &signal.owner {
-            call.owner.get_or_insert_with(|| owner.clone());
-        }
-        call.keep_report |= signal.keep_report;
         let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
         self.timers.set(&mut call.deadlines, key, crate::timer::Timer::Remove, removal);
         super::gate::apply(call, paths);
-        self.on_activity_check(key);
-        if let Some(lease_ms) = signal.lease_ms {
-            self.set_lease(key, lease_ms);
-        }
+        self.drive(key, &signal)?;
         let sdp = answer.map_err(|_| "Error rewriting SDP")?;
         let warning = self.record_signal(key, &signal, publisher, true, &sdp).map(str::to_owned);
         Ok(Reply::Signal(SignalReply { sdp, warning, ..SignalReply::default() }))

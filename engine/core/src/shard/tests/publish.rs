@@ -154,3 +154,30 @@ fn a_full_shard_takes_no_publication() {
     assert_eq!(publish(&mut rig, another).error(), "Parallel session limit reached");
     publish(&mut rig, publication(media("0", "")));
 }
+
+#[test]
+fn what_comes_too_late_for_its_call_is_refused_and_leaves_no_report() {
+    let late = |command: fn(Signal) -> Command| {
+        let mut rig =
+            Rig::with(|config| config.limits.final_timeout = Some(std::time::Duration::from_secs(5)));
+        rig.slow = true;
+        let owner = Some("me".to_owned());
+        let id = rig.ask(command(Signal { owner, keep_report: true, ..from_a(sdp(A, "")) }));
+        rig.now_ms += 6_000;
+        rig.grant_asked();
+        assert_eq!(rig.replies.remove(&id), Some(Reply::Error("The call ended meanwhile".into())));
+        assert_eq!(rig.query("c"), Reply::Error("Unknown call-id".into()));
+        rig.assert_clean();
+    };
+    late(|signal| Command::Offer(Box::new(signal)));
+    late(|signal| Command::Publish(Publish { signal: Box::new(signal), accept: Vec::new() }));
+}
+
+#[test]
+fn the_owner_of_a_publication_hears_its_counters() {
+    let mut rig = Rig::new();
+    let owned = Signal { owner: Some("me".into()), ..from_a(sdp(A, "")) };
+    publish(&mut rig, Publish { signal: Box::new(owned), accept: Vec::new() });
+    rig.pass(1_000);
+    assert!(rig.events.iter().any(|event| matches!(event.kind, ng::EventKind::CallReport { .. })));
+}
