@@ -93,6 +93,13 @@ impl<'a> Guide<'a> {
         paths[from.rtcp].latch.signal(self.now, Signalled { address: rtcp, ..common });
     }
 
+    /// The party refuses a section: nothing goes there, RTCP neither.
+    pub(super) fn nowhere(&self, media: &Media, paths: &mut Paths) {
+        for half in [media.rtp, media.rtcp] {
+            paths[half].latch.signal(self.now, Signalled { learn: true, ..Signalled::default() });
+        }
+    }
+
     /// The party of a section knows where to send.
     pub(super) fn open(&self, media: &Media, payload_types: u128, paths: &mut Paths) {
         paths[media.rtp].latch.open(self.now, payload_types, self.early);

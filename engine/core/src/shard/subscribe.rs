@@ -317,6 +317,7 @@ impl Shard {
             let Some(plan) = plans.get(index).filter(|plan| plan.endpoint.port() != 0) else {
                 media.refused = true;
                 media.direction = Direction::Inactive;
+                guide.nowhere(media, paths);
                 hold(media, paths);
                 continue;
             };

@@ -246,6 +246,10 @@ fn an_answer_without_an_offered_codec_is_refused_and_changes_nothing() {
     assert_eq!(answer(&mut rig, "rec", b"hello".to_vec()), Reply::Error("Failed to parse SDP".into()));
     assert_eq!(answer(&mut rig, "rec", only("m=audio 0 RTP/AVP 0\r\n")), OK);
     assert_eq!(hearers(&mut rig, A, toward_a), [B], "it does not want to hear");
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    rig.copies.clear();
+    assert!(rig.packet("198.51.100.1:4001", toward_a + 1, &report).is_some(), "B is told");
+    assert!(rig.copies.is_empty(), "RTCP goes to a refused section neither");
     assert_eq!(answer(&mut rig, "rec", sdp(REC, "a=inactive\r\n")), OK);
     assert_eq!(hearers(&mut rig, A, toward_a), [B], "nor now");
     assert_eq!(answer(&mut rig, "rec", sdp(REC, "")), OK);
