@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ng::{Command, Delete, Gate, GateAction, Lease, List, Ping, Query, Reply, ReportAck, Signal};
 
 use crate::hearing::Hearing;
+use crate::listening::Wanted;
 use crate::party::{self, Party, Told};
 use crate::rng::Rng;
 use crate::script::{Edit, Plan, Recording, Step, Timed};
@@ -22,6 +23,10 @@ pub(crate) struct Call {
     pub(crate) hearing: Hearing,
     pub(crate) calm: bool,
     wild: bool,
+    /// The client does not wait for answers.
+    hasty: bool,
+    /// The calls of both names are one.
+    pub(crate) merged: bool,
     /// Something went wrong that was meant to.
     pub(crate) disturbed: bool,
     owner: Option<usize>,
@@ -48,6 +53,11 @@ pub(crate) enum About {
     Signal(Box<Exchange>),
     Delete { parties: Vec<usize>, keep: bool },
     Gate { party: Option<usize>, action: GateAction, all: bool },
+    Subscribe { by: usize, wanted: Wanted, chosen: Option<String> },
+    SubscribeAnswer(Box<Exchange>),
+    Unsubscribe { by: usize },
+    Publish(Box<Exchange>),
+    Connect { from: usize, to: usize, both: bool },
     Record { what: Recording, party: Option<usize> },
     ReportAck,
     Other,
@@ -55,7 +65,8 @@ pub(crate) enum About {
 
 /// The number of a call.
 pub(crate) fn index(name: &str) -> usize {
-    name.strip_prefix("call-").and_then(|number| number.parse().ok()).expect("calls here are numbered")
+    let number = name.strip_prefix("call-").and_then(|rest| rest.split('.').next());
+    number.and_then(|number| number.parse().ok()).expect("calls here are numbered")
 }
 
 impl Call {
@@ -63,6 +74,7 @@ impl Call {
         let number = u16::try_from(index).expect("few calls");
         let [high, low] = number.to_be_bytes();
         let one_nat = rng.percent(10);
+        let first = plan.parties - plan.second;
         let make = |party: usize| {
             let host = 10 + u8::try_from(party).expect("few parties");
             let (ip, nat) = match rng.below(10) {
@@ -73,7 +85,9 @@ impl Call {
                 }
                 _ => (IpAddr::from([203, high, low, host]), None),
             };
-            Party::new(format!("tag{party}"), ip, nat, rng)
+            let mut made = Party::new(format!("tag{party}"), ip, nat, rng);
+            made.second = party >= first;
+            made
         };
         let parties: Vec<Party> = (0..plan.parties).map(make).collect();
         Self {
@@ -84,12 +98,33 @@ impl Call {
             hearing: Hearing::default(),
             calm: plan.calm,
             wild: plan.wild,
+            hasty: plan.hasty,
+            merged: false,
             disturbed: false,
             owner: plan.owned.then(|| rng.index(crate::world::OWNERS)),
             owned: None,
             keep: false,
             recorded: false,
             awaited: None,
+        }
+    }
+
+    /// The name of a party's call.
+    pub(crate) fn name_of(&self, party: usize) -> String {
+        let second = self.parties.get(party).is_some_and(|party| party.second);
+        if second { format!("{}.2", self.name) } else { self.name.clone() }
+    }
+
+    /// Whether two parties are not of one call: its client knows better than to let them offer and answer.
+    fn are_apart(&self, one: usize, other: usize) -> bool {
+        !self.merged && self.name_of(one) != self.name_of(other)
+    }
+
+    /// Whoever drives a call gets its report, if it wants that.
+    pub(crate) fn own(&mut self, exchange: &Exchange) {
+        if let Some(owner) = &exchange.owner {
+            self.owned.get_or_insert_with(|| owner.clone());
+            self.keep |= exchange.keep;
         }
     }
 }
@@ -100,6 +135,8 @@ impl World {
         let Some(Timed { step, .. }) = self.calls[call].steps.pop_front() else { return };
         let before = self.calls[call].awaited;
         match step {
+            Step::Offer { from, to: Some(to), .. } | Step::Answer { from, by: to, .. }
+                if self.calls[call].are_apart(from, to) => {}
             Step::Offer { from, to, branch, given, edit } => self.offer(call, from, to, branch, given, &edit),
             Step::Answer { from, by, branch, edit } => self.answer(call, from, by, branch, &edit),
             Step::Delete { from, to, branch, delay, keep } => {
@@ -107,7 +144,7 @@ impl World {
                 let tag =
                     |party: Option<usize>| party.map(|party| self.calls[call].parties[party].tag.clone());
                 let delete = Delete {
-                    call_id: self.calls[call].name.clone(),
+                    call_id: self.calls[call].name_of(from.unwrap_or_default()),
                     from_tag: tag(from),
                     to_tag: tag(to),
                     via_branch: branch.map(|branch| format!("branch{branch}")),
@@ -125,10 +162,10 @@ impl World {
             Step::Gate { party, action, all } => {
                 let tag = party.filter(|_| !all);
                 let gate = Gate {
-                    call_id: self.calls[call].name.clone(),
+                    call_id: self.calls[call].name_of(party.unwrap_or_default()),
                     action,
                     // Of somebody who is not there, now and then.
-                    from_tag: tag.map(|party| format!("tag{party}")),
+                    from_tag: tag.map(|party| self.tag(call, party)),
                     label: None,
                     address: None,
                     all,
@@ -145,9 +182,9 @@ impl World {
             }
             Step::Record { what, party } => {
                 let recording = Box::new(ng::Recording {
-                    call_id: self.calls[call].name.clone(),
+                    call_id: self.calls[call].name_of(party.unwrap_or_default()),
                     selector: ng::Selector {
-                        from_tag: party.map(|party| format!("tag{party}")),
+                        from_tag: party.map(|party| self.tag(call, party)),
                         directional: party.is_some(),
                         ..ng::Selector::default()
                     },
@@ -190,10 +227,18 @@ impl World {
                 }
             }
             Step::Rebind(party) => self.calls[call].parties[party].rebind(&mut self.rng),
-            Step::Check(one, other) => self.look_at_media(call, [one, other]),
+            Step::Subscribe { by, wanted } => self.subscribe(call, by, &wanted),
+            Step::SubscribeAnswer { by, edit } => self.subscribe_answer(call, by, &edit),
+            Step::Unsubscribe(by) => self.unsubscribe(call, by),
+            Step::Publish { by, edit } => self.publish(call, by, &edit),
+            Step::Connect { from, to, both } => self.connect(call, from, to, both),
+            Step::Again { from, to, key } => self.again(call, from, to, key),
+            Step::Check(one, other) => self.look_at_media(call, &[one, other]),
+            Step::Hears(party) => self.look_at_media(call, &[party]),
             Step::Rest => {}
         }
-        let waits = self.calls[call].awaited != before && (self.calls[call].calm || self.rng.percent(80));
+        let Call { awaited, calm, hasty, .. } = self.calls[call];
+        let waits = awaited != before && !hasty && (calm || self.rng.percent(80));
         if !waits {
             self.calls[call].awaited = None;
             self.next_step(call);
@@ -206,8 +251,15 @@ impl World {
         }
     }
 
+    /// A tag of a party, which need not be there.
+    fn tag(&mut self, call: usize, party: usize) -> String {
+        let Some(party) = self.calls[call].parties.get(party) else { return format!("tag{party}") };
+        let alias = party.alias.as_ref().filter(|_| self.rng.percent(50));
+        alias.unwrap_or(&party.tag).clone()
+    }
+
     /// Who drives a call, and in which incarnation.
-    fn owner(&mut self, call: usize) -> (Option<String>, Option<u64>) {
+    pub(crate) fn owner(&mut self, call: usize) -> (Option<String>, Option<u64>) {
         let Some(owner) = self.calls[call].owner else { return (None, None) };
         let stale = !self.calls[call].calm && self.rng.percent(4);
         // Somebody else tries, now and then.
@@ -216,7 +268,7 @@ impl World {
         (Some(format!("control-{named}")), Some(self.epochs[named] - u64::from(stale)))
     }
 
-    fn offer(
+    pub(crate) fn offer(
         &mut self,
         call: usize,
         from: usize,
@@ -236,6 +288,7 @@ impl World {
             via_branch: branch.map(|branch| format!("branch{branch}")),
             ..signal
         };
+        self.calls[call].parties[from].last = Some((signal.clone(), exchange.clone()));
         self.ask(call, About::Signal(Box::new(exchange)), Command::Offer(Box::new(signal)));
     }
 
@@ -250,17 +303,20 @@ impl World {
             signal::edit(answerer, &Edit::Same, &mut self.rng);
         }
         let (signal, exchange) = self.signal(call, by, vec![from], false, true);
+        let call_id = self.calls[call].name_of(from);
         let parties = &self.calls[call].parties;
         let signal = Signal {
+            call_id,
             from_tag: parties[from].tag.clone(),
             to_tag: Some(parties[by].tag.clone()),
             via_branch: branch.map(|branch| format!("branch{branch}")),
             ..signal
         };
+        self.calls[call].parties[by].last = Some((signal.clone(), exchange.clone()));
         self.ask(call, About::Signal(Box::new(exchange)), Command::Answer(Box::new(signal)));
     }
 
-    fn signal(
+    pub(crate) fn signal(
         &mut self,
         call: usize,
         sender: usize,
@@ -269,7 +325,8 @@ impl World {
         surely: bool,
     ) -> (Signal, Exchange) {
         let (owner, epoch) = self.owner(call);
-        let Call { parties, calm, name, .. } = &mut self.calls[call];
+        let name = self.calls[call].name_of(sender);
+        let Call { parties, calm, .. } = &mut self.calls[call];
         let receiver = given.first().copied().filter(|&receiver| receiver != sender);
         let (mut signal, said, source) = match receiver {
             Some(receiver) => {
@@ -278,7 +335,7 @@ impl World {
             }
             None => signal::signal(&mut parties[sender], None, !*calm, &mut self.rng),
         };
-        signal.call_id.clone_from(name);
+        signal.call_id = name;
         if owner.is_some() {
             signal.lease_ms = self.rng.percent(70).then(|| self.rng.between(2_000, 9_000));
             signal.keep_report = self.rng.percent(50);
@@ -293,11 +350,14 @@ impl World {
             }
         }
         let keep = signal.keep_report;
-        (signal, Exchange { offer, sender, given, surely, wild: false, said, source, owner, keep })
+        (
+            signal,
+            Exchange { offer, sender, given, surely, wild: false, again: false, said, source, owner, keep },
+        )
     }
 
     /// Sends a command; some come twice, some late.
-    fn ask(&mut self, call: usize, about: About, command: Command) {
+    pub(crate) fn ask(&mut self, call: usize, about: About, command: Command) {
         let Call { node, calm, .. } = self.calls[call];
         let times = 1 + u64::from(!calm && self.rng.percent(8));
         for time in 0..times {
@@ -316,8 +376,15 @@ impl World {
 
     /// What holds of a call ends with it.
     pub(crate) fn forget(&mut self, call: usize) {
+        let Call { name, node, .. } = &self.calls[call];
+        // One that waits for its first sockets may be recorded already.
+        let gone =
+            [name.clone(), format!("{name}.2")].iter().all(|name| !self.nodes[*node].shard.has_call(name));
         let call = &mut self.calls[call];
-        (call.hearing, call.recorded) = (Hearing::default(), false);
+        call.hearing = Hearing::default();
+        call.recorded &= !gone;
+        call.parties.iter_mut().for_each(|party| party.alias = None);
+        call.merged = false;
     }
 
     /// A command of a call was answered.
@@ -351,6 +418,28 @@ impl World {
                 (About::Record { party, .. }, Reply::Ok { .. }) => {
                     self.calls[index].recorded &= party.is_some();
                 }
+                (About::Subscribe { by, wanted, chosen }, Reply::Signal(signal)) => {
+                    self.subscribed(index, by, &wanted, chosen, &signal);
+                }
+                (About::SubscribeAnswer(exchange), Reply::Ok { .. }) => {
+                    let hearing = &mut self.calls[index].hearing;
+                    hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
+                }
+                (About::Unsubscribe { by }, Reply::Ok { .. }) => {
+                    let call = &mut self.calls[index];
+                    // Whoever talks is told that he is no subscriber, or is not there.
+                    if call.parties[by].listens {
+                        call.hearing.unsubscribed(by);
+                    }
+                }
+                (About::Publish(exchange), Reply::Signal(signal)) => {
+                    self.published(index, &exchange, &signal.sdp)
+                }
+                (About::Connect { from, to, both }, Reply::Ok { .. }) => {
+                    let call = &mut self.calls[index];
+                    call.merged |= call.name_of(from) != call.name_of(to);
+                    call.hearing.connected(from, to, both, call.calm);
+                }
                 (About::ReportAck | About::Other, _) => {}
                 (about, reply) => panic!("{about:?} was answered by {reply:?}"),
             }
@@ -364,24 +453,38 @@ impl World {
 
     /// An offer or answer is in force.
     fn committed(&mut self, index: usize, exchange: &Exchange, sdp: &[u8]) {
-        let shown = party::told(sdp);
         let call = &mut self.calls[index];
-        call.hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
-        if let Some(owner) = &exchange.owner {
-            call.owned.get_or_insert_with(|| owner.clone());
-            call.keep |= exchange.keep;
+        if exchange.again {
+            // Whoever is not there cannot come again: it is whom it says.
+            let (known, party) = (call.hearing.knows(exchange.sender), &mut call.parties[exchange.sender]);
+            let alias = format!("tag{}.2", exchange.sender);
+            if known {
+                party.alias = Some(alias);
+            } else {
+                party.tag = alias;
+            }
         }
+        call.hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
+        call.own(exchange);
         if exchange.wild {
             call.hearing.offers(exchange.sender);
         }
         for &party in &exchange.given {
             call.hearing.partners(exchange.sender, party, exchange.offer, exchange.surely);
-            call.parties[party].told.clone_from(&shown);
+        }
+        self.show(index, &exchange.given, sdp, exchange.surely);
+    }
+
+    /// Parties are given a description.
+    pub(crate) fn show(&mut self, index: usize, given: &[usize], sdp: &[u8], surely: bool) {
+        let shown = party::told(sdp);
+        for &party in given {
+            self.calls[index].parties[party].told.clone_from(&shown);
         }
         for (section, told) in shown.iter().enumerate().filter(|(_, told)| told.port != 0) {
             for local in self.locals(index, *told) {
-                for &party in &exchange.given {
-                    self.calls[index].hearing.shown(local, section, party, exchange.surely);
+                for &party in given {
+                    self.calls[index].hearing.shown(local, section, party, surely);
                 }
             }
         }
@@ -416,12 +519,12 @@ impl World {
     }
 
     /// In an undisturbed call of an undisturbed world two parties that talk hear each other.
-    fn look_at_media(&mut self, call: usize, parties: [usize; 2]) {
+    fn look_at_media(&mut self, call: usize, parties: &[usize]) {
         let Call { calm, disturbed, node, .. } = self.calls[call];
         let alive = self.nodes[node].kernel.serves(call);
         let troubled =
             self.temper.loss + self.temper.jumps + self.temper.faults + self.temper.openings_fail > 0;
-        for party in parties {
+        for &party in parties {
             let Call { parties, name, .. } = &mut self.calls[call];
             let heard = std::mem::take(&mut parties[party].heard);
             let due = calm && alive && !disturbed && !troubled;
@@ -436,7 +539,7 @@ impl World {
 }
 
 /// Every refusal that this world may provoke.
-const REFUSALS: [&str; 19] = [
+const REFUSALS: [&str; 30] = [
     Reply::UNKNOWN_CALL,
     Reply::DELETE_NOT_FOUND,
     Reply::STALE_EPOCH,
@@ -456,4 +559,15 @@ const REFUSALS: [&str; 19] = [
     "Too many recordings at once",
     "Too many commands for this call at once",
     "From-tag given, but no such tag exists",
+    "To-tag not found",
+    "To-tag belongs to a party that is no subscriber",
+    "No monologues matched",
+    "No call participant specified",
+    "The party to be heard has sent no description",
+    "Failed to process subscription answer",
+    "From-tag belongs to a party that does not publish",
+    "Tag belongs to a party that neither offers nor answers",
+    "Only parties that have offered or answered can be connected",
+    "The parties have no media of one kind",
+    "Both calls have a party of the same tag",
 ];

@@ -8,15 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::party::{Kind, Said};
+use crate::ways::{Place, Ways};
 
 /// Who may hear what in one call.
 #[derive(Debug, Default)]
 pub(crate) struct Hearing {
     parties: Vec<Known>,
-    /// Who was in an offer or answer with whom.
-    partners: BTreeSet<(usize, usize)>,
-    /// Who offered something to somebody without a tag, which may become anybody's.
-    offering: BTreeSet<usize>,
+    ways: Ways,
     /// Who was offered something by whom, and nobody else can be meant.
     offered: BTreeSet<(usize, usize)>,
     /// Somebody answered who was not offered anything himself: he may have been shown another's socket.
@@ -30,6 +28,8 @@ pub(crate) struct Hearing {
 #[derive(Debug, Default, Clone)]
 struct Known {
     sections: Vec<Section>,
+    /// Its last description had so many.
+    described: usize,
     /// Its last offer had so many; what it was offered beyond them is left out.
     offered: Option<usize>,
     gate: Gate,
@@ -97,6 +97,7 @@ impl Hearing {
     /// A description was committed.
     pub(crate) fn said(&mut self, sender: usize, said: &[Said], source: Source, offer: bool) {
         let known = self.party(sender);
+        known.described = said.len();
         known.deleted = false;
         known.sources.extend(source.sip);
         for (index, said) in said.iter().enumerate() {
@@ -133,7 +134,7 @@ impl Hearing {
 
     /// Two parties are in an offer and answer from now on.
     pub(crate) fn partners(&mut self, sender: usize, other: usize, offer: bool, surely: bool) {
-        self.partners.extend([(sender, other), (other, sender)]);
+        self.ways.partners(sender, other);
         if offer && surely {
             self.offered.insert((sender, other));
         }
@@ -142,20 +143,63 @@ impl Hearing {
 
     /// A party offered something, and nobody knows to whom.
     pub(crate) fn offers(&mut self, sender: usize) {
-        self.offering.insert(sender);
+        self.ways.offers(sender);
     }
 
-    fn are_partners(&self, one: usize, other: usize) -> bool {
-        let anybody = |party| self.offering.contains(&party);
-        one != other && (self.partners.contains(&(one, other)) || anybody(one) || anybody(other))
+    /// Whether a party is there, as far as its descriptions say.
+    pub(crate) fn knows(&self, party: usize) -> bool {
+        self.parties.get(party).is_some_and(|known| known.described > 0)
+    }
+
+    /// A party hears these from now on, all sections of the first one before those of the next.
+    pub(crate) fn subscribed(&mut self, subscriber: usize, to: &[usize]) {
+        let places = to.iter().flat_map(|&source| {
+            let sections = self.parties.get(source).map_or(0, |known| known.described);
+            (0..sections).map(move |section| (source, section))
+        });
+        let places: Vec<Place> = places.collect();
+        let known = self.party(subscriber);
+        // It is offered to receive, whatever it answered before.
+        known.sections.iter_mut().for_each(|section| section.receives = true);
+        self.ways.subscribed(subscriber, places);
+    }
+
+    /// A party hears nobody any more, and is nowhere.
+    pub(crate) fn unsubscribed(&mut self, subscriber: usize) {
+        *self.party(subscriber) = Known::default();
+        self.ways.subscribed(subscriber, Vec::new());
+    }
+
+    /// A party only sends.
+    pub(crate) fn publishes(&mut self, party: usize) {
+        self.ways.publishes(party);
+    }
+
+    /// Two parties were connected. `surely`: nobody else came between that could have changed what they hear.
+    pub(crate) fn connected(&mut self, from: usize, to: usize, both: bool, surely: bool) {
+        let kinds = |party: usize| -> Vec<Kind> {
+            let sections = self.parties.get(party).map(|known| &known.sections).into_iter().flatten();
+            sections.map(|section| section.kind).collect()
+        };
+        let (ours, theirs) = (kinds(from), kinds(to));
+        let plain = |kinds: &[Kind]| kinds == [Kind::Audio];
+        let surely = surely && plain(&ours) && plain(&theirs);
+        for (section, kind) in ours.iter().enumerate() {
+            for (other, _) in theirs.iter().enumerate().filter(|(_, other)| *other == kind) {
+                self.ways.connected((from, section), (to, other), both);
+                if surely {
+                    self.ways.cut((from, section), (to, other), both);
+                }
+            }
+        }
     }
 
     /// A party was deleted, at once or later, and maybe whoever had no other.
     pub(crate) fn deleted(&mut self, party: usize) {
-        let others = self.partners.iter().filter(|(one, _)| *one == party).map(|&(_, other)| other);
-        for party in others.chain([party]).collect::<Vec<_>>() {
+        for party in self.ways.of(party).into_iter().chain([party]) {
             self.party(party).deleted = true;
         }
+        self.ways.deleted();
     }
 
     /// A party was shown a socket.
@@ -232,25 +276,23 @@ impl Hearing {
         }
     }
 
-    /// The parties that a packet of `senders` reaches at `remote`; empty if they may not hear it.
+    /// The parties and sections that a packet of `senders` reaches at `remote`; empty if they may not hear it.
     pub(crate) fn hearers(
         &self,
         senders: &[usize],
         arrival: Arrival<'_>,
         from: SocketAddr,
         remote: SocketAddr,
-    ) -> Vec<usize> {
+    ) -> Vec<Place> {
         let section = self.section(arrival.local);
-        let hears = |&party: &usize| {
-            senders.iter().any(|&sender| self.are_partners(sender, party))
-                && self.parties[party]
-                    .sections
-                    .iter()
-                    .enumerate()
-                    .filter(|(index, _)| section.is_none_or(|section| section == *index))
-                    .any(|(_, section)| section.halves[parity(from)].is_at(remote))
-        };
-        (0..self.parties.len()).filter(hears).collect()
+        let places = self.parties.iter().enumerate().flat_map(|(party, known)| {
+            known.sections.iter().enumerate().map(move |(index, known)| ((party, index), known))
+        });
+        let hears = |place: Place| senders.iter().any(|&sender| self.ways.hears(sender, section, place));
+        places
+            .filter(|(place, section)| section.halves[parity(from)].is_at(remote) && hears(*place))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// Whether somebody is at `remote` who may be sent to from a socket.
@@ -261,11 +303,12 @@ impl Hearing {
     }
 
     /// Whether media of one of these may reach one of those, as far as directions say.
-    pub(crate) fn flows(&self, senders: &[usize], hearers: &[usize], arrival: Arrival<'_>) -> bool {
+    pub(crate) fn flows(&self, senders: &[usize], hearers: &[Place], arrival: Arrival<'_>) -> bool {
         let Some(section) = self.section(arrival.local) else { return true };
-        let of = |party: usize| self.parties.get(party).and_then(|party| party.sections.get(section));
-        senders.iter().any(|&party| of(party).is_none_or(|section| section.sends))
-            && hearers.iter().any(|&party| of(party).is_none_or(|section| section.receives))
+        let of =
+            |(party, section): Place| self.parties.get(party).and_then(|party| party.sections.get(section));
+        senders.iter().any(|&party| of((party, section)).is_none_or(|section| section.sends))
+            && hearers.iter().any(|&place| of(place).is_none_or(|section| section.receives))
     }
 
     /// What is forbidden whoever of these sent: each of them, and any of them.
@@ -289,7 +332,9 @@ impl Hearing {
     /// Whether a section is one-way for anybody.
     pub(crate) fn is_anybody_held(&self, arrival: Arrival<'_>) -> bool {
         let section = self.section(arrival.local);
-        self.parties.iter().any(|party| {
+        self.parties.iter().enumerate().any(|(index, party)| {
+            // The sections of a subscriber are numbered by themselves.
+            let section = section.filter(|_| self.ways.talks(index));
             let left_out =
                 party.offered.is_some_and(|offered| section.is_none_or(|section| section >= offered));
             let sections = party.sections.iter().enumerate();
@@ -304,7 +349,9 @@ impl Hearing {
     pub(crate) fn is_rtp(&self, local: SocketAddr) -> bool {
         let Some(section) = self.section(local) else { return false };
         let of = |party: usize| self.parties.get(party).and_then(|party| party.sections.get(section));
+        let own = self.own(local);
         (0..self.parties.len())
+            .filter(|&party| own.map_or_else(|| self.ways.talks(party), |own| own == party))
             .filter_map(of)
             .all(|section| matches!(section.kind, Kind::Audio | Kind::Video))
     }
@@ -320,10 +367,17 @@ impl Hearing {
         self.shown.get(&local).map(|shown| shown.section)
     }
 
+    /// The one who alone has a socket, for he talks to nobody.
+    fn own(&self, local: SocketAddr) -> Option<usize> {
+        let shown = self.shown.get(&local)?;
+        shown.to.first().copied().filter(|&party| shown.to.len() == 1 && !self.ways.talks(party))
+    }
+
     /// Whom a socket was shown. One that was shown to nobody may be anybody's, and so may one that
     /// was shown to somebody who has not got a tag yet.
     fn shown_to(&self, local: SocketAddr) -> impl Iterator<Item = usize> {
-        let shown = self.shown.get(&local).filter(|shown| shown.to == shown.surely && !self.forked);
+        let own = self.own(local).is_some();
+        let shown = self.shown.get(&local).filter(|shown| own || shown.to == shown.surely && !self.forked);
         (0..self.parties.len()).filter(move |party| shown.is_none_or(|shown| shown.to.contains(party)))
     }
 

@@ -12,6 +12,7 @@ mod coverage;
 mod hearing;
 mod hostile;
 mod kernel;
+mod listening;
 mod network;
 mod party;
 mod recorder;
@@ -19,6 +20,7 @@ mod rng;
 mod script;
 mod signal;
 mod trace;
+mod ways;
 mod world;
 
 pub use coverage::Coverage;

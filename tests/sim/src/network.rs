@@ -17,7 +17,7 @@ pub(crate) fn talk(world: &mut World, call: usize, party: usize) {
     let mut packets = Vec::new();
     let (rng, talker) = (&mut world.rng, &mut world.calls[call].parties[party]);
     // A phone on hold may send all the same.
-    let stubborn = rng.percent(20);
+    let stubborn = talker.listens || rng.percent(20);
     for (index, told) in talker.told.iter().enumerate() {
         let Some(section) = talker.sections.get(index).filter(|section| section.port != 0) else { continue };
         let silent = matches!(section.direction, Direction::RecvOnly | Direction::Inactive) && !stubborn;

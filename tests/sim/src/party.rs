@@ -3,12 +3,21 @@
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use ng::Signal;
+
 use crate::rng::Rng;
+use crate::signal::Exchange;
 
 /// Somebody with a tag.
 #[derive(Debug)]
 pub(crate) struct Party {
     pub(crate) tag: String,
+    /// Another tag by which it is known.
+    pub(crate) alias: Option<String>,
+    /// It subscribes, and sends something all the same, to be found behind a NAT.
+    pub(crate) listens: bool,
+    /// It is in the call of the second name.
+    pub(crate) second: bool,
     pub(crate) ip: IpAddr,
     pub(crate) nat: Option<Nat>,
     /// What it says of itself now.
@@ -22,6 +31,8 @@ pub(crate) struct Party {
     pub(crate) talks_until: u64,
     /// RTP that reached it since somebody looked.
     pub(crate) heard: u64,
+    /// Its last description, and what came with it.
+    pub(crate) last: Option<(Signal, Exchange)>,
 }
 
 /// A box between a party and the world: another address, another port for each.
@@ -74,6 +85,8 @@ pub(crate) struct Said {
 /// What a description that went out says of a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
+    pub(crate) kind: Kind,
+    pub(crate) mux: bool,
     pub(crate) port: u16,
     /// `None` where nothing is to be sent.
     pub(crate) rtp: Option<SocketAddr>,
@@ -84,6 +97,9 @@ impl Party {
     pub(crate) fn new(tag: String, ip: IpAddr, nat: Option<IpAddr>, rng: &mut Rng) -> Self {
         Self {
             tag,
+            alias: None,
+            listens: false,
+            second: false,
             ip,
             nat: nat.map(|public| Nat { public, salt: rng.u16(0, u16::MAX) }),
             sections: Vec::new(),
@@ -93,7 +109,13 @@ impl Party {
             sequence: rng.u16(0, u16::MAX),
             talks_until: 0,
             heard: 0,
+            last: None,
         }
+    }
+
+    /// Whether it is known by this tag.
+    pub(crate) fn is_tagged(&self, tag: &str) -> bool {
+        self.tag == tag || self.alias.as_deref() == Some(tag)
     }
 
     /// From where a packet of a local port comes, as the world sees it.
@@ -228,35 +250,50 @@ impl Section {
     }
 }
 
+/// A section as it is read.
+struct Read {
+    kind: Kind,
+    port: u16,
+    ip: Option<IpAddr>,
+    rtcp: Option<u16>,
+    mux: bool,
+}
+
 /// Reads what a description shows, with no help of the parser that wrote it.
 pub(crate) fn told(sdp: &[u8]) -> Vec<Told> {
     let text = std::str::from_utf8(sdp).expect("descriptions are text here");
-    let mut all: Vec<(u16, Option<IpAddr>, Option<u16>, bool)> = Vec::new();
+    let mut all: Vec<Read> = Vec::new();
     let mut session = None;
     for line in text.lines() {
         let word = |index| line.split(' ').nth(index);
         if line.starts_with("m=") {
             let port = word(1).and_then(|port| port.parse().ok()).expect("an m= line has a port");
-            all.push((port, None, None, false));
+            let kind = match word(0) {
+                Some("m=audio") => Kind::Audio,
+                Some("m=video") => Kind::Video,
+                Some("m=image") => Kind::Image,
+                _ => Kind::Message,
+            };
+            all.push(Read { kind, port, ip: None, rtcp: None, mux: false });
         } else if line.starts_with("c=") {
             let ip = word(2).and_then(|ip| ip.parse().ok()).expect("a c= line has an address");
             match all.last_mut() {
-                Some(section) => section.1 = Some(ip),
+                Some(section) => section.ip = Some(ip),
                 None => session = Some(ip),
             }
         } else if let Some(section) = all.last_mut() {
             if let Some(rest) = line.strip_prefix("a=rtcp:") {
-                section.2 = rest.split(' ').next().and_then(|port| port.parse().ok());
+                section.rtcp = rest.split(' ').next().and_then(|port| port.parse().ok());
             }
-            section.3 |= line == "a=rtcp-mux";
+            section.mux |= line == "a=rtcp-mux";
         }
     }
     let nowhere = |ip: IpAddr| ip.is_unspecified();
-    let tell = |(port, ip, rtcp, mux): (u16, Option<IpAddr>, Option<u16>, bool)| {
+    let tell = |Read { kind, port, ip, rtcp, mux }: Read| {
         let ip = ip.or(session).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let at = |port| (port != 0 && !nowhere(ip)).then(|| SocketAddr::new(ip, port));
         let rtcp = if mux { port } else { rtcp.unwrap_or_else(|| port.saturating_add(1)) };
-        Told { port, rtp: at(port), rtcp: at(rtcp).filter(|_| port != 0) }
+        Told { kind, mux, port, rtp: at(port), rtcp: at(rtcp).filter(|_| port != 0) }
     };
     all.into_iter().map(tell).collect()
 }

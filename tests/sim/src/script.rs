@@ -1,7 +1,10 @@
 //! What the client of a call does, step by step, as a seed decides.
 
-use ng::{DeleteDelay, GateAction};
+mod listening;
 
+use ng::{AliasKey, DeleteDelay, GateAction};
+
+use crate::listening::Wanted;
 use crate::party::Kind;
 use crate::rng::Rng;
 
@@ -61,6 +64,33 @@ pub(crate) enum Step {
     },
     /// The NAT of a party forgets its ports.
     Rebind(usize),
+    /// Ask to hear others; say where; hear nobody any more.
+    Subscribe {
+        by: usize,
+        wanted: Wanted,
+    },
+    SubscribeAnswer {
+        by: usize,
+        edit: Edit,
+    },
+    Unsubscribe(usize),
+    Publish {
+        by: usize,
+        edit: Edit,
+    },
+    Connect {
+        from: usize,
+        to: usize,
+        both: bool,
+    },
+    /// The same offer under another tag.
+    Again {
+        from: usize,
+        to: usize,
+        key: AliasKey,
+    },
+    /// In an undisturbed call this party has heard somebody by now.
+    Hears(usize),
     /// In an undisturbed call both parties have heard each other by now.
     Check(usize, usize),
     /// Nothing.
@@ -101,11 +131,15 @@ pub(crate) enum Edit {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     pub(crate) parties: usize,
+    /// So many of them, the last ones, are in a call of another name.
+    pub(crate) second: usize,
     pub(crate) steps: Vec<Timed>,
     /// It has an owner, which leases it.
     pub(crate) owned: bool,
     /// In no order that a client would keep.
     pub(crate) wild: bool,
+    /// Without waiting for answers.
+    pub(crate) hasty: bool,
     /// Nothing is lost, sent again or out of order.
     pub(crate) calm: bool,
 }
@@ -140,16 +174,20 @@ impl Plan {
 pub(crate) fn plan(rng: &mut Rng) -> Plan {
     let mut plan = Plan { parties: 2, owned: rng.percent(30), calm: rng.percent(40), ..Plan::default() };
     match rng.below(100) {
-        0..=24 => simple(&mut plan, rng),
-        25..=39 => re_offers(&mut plan, rng),
-        40..=51 => branches(&mut plan, rng),
-        52..=60 => forks(&mut plan, rng),
-        61..=66 => late(&mut plan, rng),
-        67..=72 => unanswered(&mut plan, rng),
-        73..=80 => gates(&mut plan, rng),
-        81..=86 => revived(&mut plan, rng),
-        87..=89 => moving(&mut plan, rng),
-        90..=92 => shrinking(&mut plan, rng),
+        0..=17 => simple(&mut plan, rng),
+        18..=29 => re_offers(&mut plan, rng),
+        30..=39 => branches(&mut plan, rng),
+        40..=46 => forks(&mut plan, rng),
+        47..=51 => late(&mut plan, rng),
+        52..=56 => unanswered(&mut plan, rng),
+        57..=63 => gates(&mut plan, rng),
+        64..=68 => revived(&mut plan, rng),
+        69..=71 => moving(&mut plan, rng),
+        72..=73 => shrinking(&mut plan, rng),
+        74..=80 => listening::subscribed(&mut plan, rng),
+        81..=84 => listening::published(&mut plan, rng),
+        85..=89 => listening::connected(&mut plan, rng),
+        90..=92 => listening::aliased(&mut plan, rng),
         _ => mess(&mut plan, rng),
     }
     plan
@@ -393,7 +431,8 @@ fn shrinking(plan: &mut Plan, rng: &mut Rng) {
 /// Any command about anybody, in any order, some before the one before is answered.
 fn mess(plan: &mut Plan, rng: &mut Rng) {
     (plan.calm, plan.wild) = (false, true);
-    plan.parties = 6;
+    // Two of them subscribe, one publishes.
+    plan.parties = 9;
     for _ in 0..rng.between(10, 40) {
         let after = rng.below(700);
         let (one, other) = (rng.index(6), rng.index(6));
@@ -405,7 +444,7 @@ fn mess(plan: &mut Plan, rng: &mut Rng) {
             3 => Edit::Drop,
             _ => Edit::Same,
         };
-        let step = match rng.below(14) {
+        let step = match rng.below(22) {
             0..=3 => Step::Offer {
                 from: one,
                 to: rng.percent(60).then_some(other),
@@ -424,7 +463,12 @@ fn mess(plan: &mut Plan, rng: &mut Rng) {
             10 => Step::Query(Some(one)),
             11 => Step::Lease { ms: rng.below(6_000) },
             12 => Step::Ping,
-            _ => Step::Talk { party: one, ms: rng.below(3_000) },
+            13 | 14 => Step::Subscribe { by: 6 + one % 2, wanted: listening::anybody(rng) },
+            15 | 16 => Step::SubscribeAnswer { by: 6 + one % 2, edit: Edit::Same },
+            17 => Step::Unsubscribe(rng.pick(&[6, 7, one])),
+            18 => Step::Publish { by: 8, edit },
+            19 => Step::Connect { from: one, to: other, both: rng.percent(50) },
+            _ => Step::Talk { party: rng.index(9), ms: rng.below(3_000) },
         };
         plan.then(after, step);
     }

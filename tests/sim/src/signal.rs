@@ -21,6 +21,8 @@ pub(crate) struct Exchange {
     pub(crate) surely: bool,
     /// Who is meant is a matter of what came before.
     pub(crate) wild: bool,
+    /// Under another tag than before.
+    pub(crate) again: bool,
     pub(crate) said: Vec<Said>,
     pub(crate) source: Source,
     pub(crate) owner: Option<String>,

@@ -68,6 +68,7 @@ pub(crate) fn alias(call: &mut Call, signal: &Signal, key: AliasKey, first: Opti
             && same(leg)
     };
     let found = call.parties().find(|&(index, leg)| fits(index, leg)).map(|(index, _)| index);
+    sim::seen(if found.is_some() { Way::AliasFound } else { Way::AliasNobody });
     if let Some(index) = found {
         call.leg_mut(index).aliases.push(signal.from_tag.clone());
     }
@@ -175,6 +176,7 @@ pub(crate) fn add_bereft_subscribers(call: &Call, gone: &mut Vec<usize>) {
         |leg: &Leg| leg.role == Role::Subscriber && leg.hears.iter().all(|source| gone.contains(source));
     let subscribers = call.parties().filter(|(index, leg)| !gone.contains(index) && bereft(leg));
     let subscribers: Vec<usize> = subscribers.map(|(index, _)| index).collect();
+    subscribers.iter().for_each(|_| sim::seen(Way::SubscriberBereft));
     gone.extend(subscribers);
 }
 

@@ -18,6 +18,7 @@ use crate::{
     negotiate::codec,
     path::PathId,
     recording::Wish,
+    sim::{self, Way},
     timer::Timer,
 };
 
@@ -30,6 +31,7 @@ impl Shard {
         for key in [key, other] {
             let call = self.calls.get_mut(key).expect("a name leads to a call");
             if call.pending.is_some() {
+                sim::seen(Way::ConnectWaited);
                 return self.wait(key, id, ng::Command::Connect(connect));
             }
         }
@@ -69,6 +71,7 @@ impl Shard {
             return Err("Too many subscribers of one party".to_owned());
         }
         let to = if key == other { to } else { self.merge(key, other, to)? };
+        sim::seen(if connect.bidirectional { Way::ConnectedBothWays } else { Way::ConnectedOneWay });
         let paths = &mut self.paths;
         for (speaker, listener) in ways {
             paths.hear_nobody(listener);
@@ -111,6 +114,7 @@ impl Shard {
         }
         let recorded = [key, other].map(|key| self.calls.get_mut(key).and_then(name_recorded));
         if recorded == [Some(()); 2] {
+            sim::seen(Way::RecordingsMerged);
             // One recording for one call: the other one's ends here, and its parties go into this one.
             let wishes = |call: &Call| call.parties().map(|(index, leg)| (index, leg.recorded)).collect();
             let wished: Vec<(usize, Wish)> = self.calls.get(other).map(wishes).unwrap_or_default();
@@ -118,6 +122,7 @@ impl Shard {
             let call = self.calls.get_mut(other).expect("it is still there");
             wished.into_iter().for_each(|(index, wish)| call.leg_mut(index).recorded = wish);
         }
+        sim::seen(Way::CallsMerged);
         let mut gone = self.calls.absorb(key, other);
         let before = gone.deadlines;
         self.timers.clear(&mut gone.deadlines, other);
@@ -163,6 +168,7 @@ impl Shard {
         }
         self.generate_rtcp(key);
         // They came behind the connection, and mean the call that theirs is a part of now.
+        gone.waiting.iter().for_each(|_| sim::seen(Way::OrphansOfMerge));
         self.orphans.extend(gone.waiting);
         moved(to).ok_or_else(|| "To-tag not found".to_owned())
     }

@@ -21,6 +21,7 @@ use crate::{
     media::{Media, Transport},
     negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, rewrite},
     pending::{Pending, Work},
+    sim::{self, Way},
     socket::PairId,
 };
 
@@ -96,6 +97,7 @@ impl Shard {
         if known.is_none() && call.parties().count() >= limits.legs_max {
             return Err("Too many parties in this call");
         }
+        sim::seen(if known.is_some() { Way::PublisherKnown } else { Way::PublisherNew });
         let publisher =
             known.unwrap_or_else(|| dialogue::insert(call, self.wall_ms, Some(&signal.from_tag), None));
         let leg = call.leg_mut(publisher);

@@ -25,6 +25,7 @@ use crate::{
     media::{Media, Transport},
     negotiate::{Kind, codec, dialogue, own, refuse, rewrite},
     pending::{Pending, Work},
+    sim::{self, Way},
     socket::PairId,
 };
 
@@ -138,6 +139,10 @@ impl Shard {
         }
         if known.is_none() && call.parties().count() >= limits.legs_max {
             return Err("Too many parties in this call");
+        }
+        sim::seen(if known.is_some() { Way::SubscriberKnown } else { Way::SubscriberNew });
+        if sources.len() > 1 {
+            sim::seen(Way::SubscribedToSeveral);
         }
         let subscriber = known.unwrap_or_else(|| dialogue::insert(call, self.wall_ms, Some(tag), None));
         let leg = call.leg_mut(subscriber);
@@ -313,8 +318,10 @@ impl Shard {
         if let Some(text) = refused(&offered, &sdp, answer.allow_transcoding) {
             return self.refuse(id, &text);
         }
+        sim::seen(Way::SubscriptionAnswered);
         for (index, media) in leg.medias.iter_mut().enumerate() {
             let Some(plan) = plans.get(index).filter(|plan| plan.endpoint.port() != 0) else {
+                sim::seen(Way::SubscribedSectionRefused);
                 media.refused = true;
                 media.direction = Direction::Inactive;
                 guide.nowhere(media, paths);
@@ -345,12 +352,16 @@ impl Shard {
         let call = self.calls.get(key).expect("a name leads to a call");
         let warning = match call.by_tag(&unsubscribe.to_tag) {
             Some(index) if call.leg(index).role == Role::Subscriber => {
+                sim::seen(Way::SubscriberRemoved);
                 self.remove_leg(key, index);
                 None
             }
             Some(_) => return self.refuse(id, NO_SUBSCRIBER),
             // The end of what is not there is no failure; as in rtpengine 10.5.
-            None => Some("To-tag not found".to_owned()),
+            None => {
+                sim::seen(Way::SubscriberUnknown);
+                Some("To-tag not found".to_owned())
+            }
         };
         self.reply(id, Reply::Ok { warning });
     }

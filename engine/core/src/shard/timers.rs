@@ -10,7 +10,7 @@ use crate::{
     io::Output,
     leg::{Leg, Role},
     media::Media,
-    sim::{self, Fault},
+    sim::{self, Fault, Way},
     timer::Timer,
 };
 
@@ -26,14 +26,30 @@ impl Shard {
             sim::trip(Fault::Deadline);
             match timer {
                 Timer::Lease => {
+                    sim::seen(Way::TimerLease);
                     self.counters.leases_ended += 1;
                     self.end_call(key, EndReason::LeaseEnded);
                 }
-                Timer::Remove => self.remove_due(key),
-                Timer::Activity => self.on_activity_check(key),
-                Timer::Report => self.on_report_due(key),
-                Timer::Watch => self.on_watch_due(key),
-                Timer::Rtcp => self.on_rtcp_due(key),
+                Timer::Remove => {
+                    sim::seen(Way::TimerRemove);
+                    self.remove_due(key);
+                }
+                Timer::Activity => {
+                    sim::seen(Way::TimerActivity);
+                    self.on_activity_check(key);
+                }
+                Timer::Report => {
+                    sim::seen(Way::TimerReport);
+                    self.on_report_due(key);
+                }
+                Timer::Watch => {
+                    sim::seen(Way::TimerWatch);
+                    self.on_watch_due(key);
+                }
+                Timer::Rtcp => {
+                    sim::seen(Way::TimerRtcp);
+                    self.on_rtcp_due(key);
+                }
             }
         }
         self.timed = None;
