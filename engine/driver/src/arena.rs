@@ -75,14 +75,23 @@ impl Lent {
 /// The memory of all slots of one driver.
 pub(crate) struct Arena {
     id: u16,
-    slots: Box<[UnsafeCell<[u8; SLOT_BYTES]>]>,
+    slots: Box<[Place]>,
+}
+
+/// Where one slot lies. A cache line longer than the slot: slots that began a power of two apart
+/// would all claim the same few places of every cache.
+#[repr(align(64))]
+struct Place {
+    bytes: UnsafeCell<[u8; SLOT_BYTES]>,
+    _line: [u8; 64],
 }
 
 impl Arena {
     /// An arena of `count` slots, and the slots.
     pub(crate) fn new(count: u16) -> (Self, Vec<Slot>) {
         let id = NEXT_ARENA.fetch_add(1, Ordering::Relaxed);
-        let slots = (0..count).map(|_| UnsafeCell::new([0; SLOT_BYTES])).collect();
+        let slots =
+            (0..count).map(|_| Place { bytes: UnsafeCell::new([0; SLOT_BYTES]), _line: [0; 64] }).collect();
         let held = (0..count).map(|index| Slot { index, arena: id, length: 0 }).collect();
         (Self { id, slots }, held)
     }
@@ -152,7 +161,7 @@ impl Arena {
     /// The memory of `slot`.
     fn cell(&self, slot: &Slot) -> &UnsafeCell<[u8; SLOT_BYTES]> {
         assert_eq!(slot.arena, self.id, "a slot goes back to the driver it came from");
-        &self.slots[usize::from(slot.index)]
+        &self.slots[usize::from(slot.index)].bytes
     }
 }
 

@@ -40,8 +40,14 @@ pub struct Uring {
     lent: Box<[Option<Loan>]>,
     /// Free slots that are no part of the buffer ring, for copies.
     copies: Vec<Slot>,
-    /// Slots up to here belong to the buffer ring.
+    /// Slots up to here are for receiving.
     receive_slots: u16,
+    /// Those of them that are neither offered to the kernel nor in use, the one used last on top.
+    spare: Vec<Slot>,
+    /// How many are offered at once: few, so that their memory stays in the cache, and more after they were not enough.
+    offered: u16,
+    /// They were not enough since the last wait.
+    starved: bool,
     sockets: Vec<Option<OpenSocket>>,
     generations: Vec<u32>,
     /// Sockets whose receive has ended and is to be started again.
@@ -96,18 +102,13 @@ impl Uring {
         ring.submitter()
             .register_files_sparse(options.sockets_max)
             .map_err(|error| refused("a table of fixed files", &error))?;
-        let mut buffers = BufferRing::register(&ring.submitter(), options.slots)
+        let buffers = BufferRing::register(&ring.submitter(), options.slots)
             .map_err(|error| refused("a provided-buffer ring", &error))?;
 
         let total = options.slots.saturating_add(options.copy_slots);
         let (arena, mut slots) = Arena::new(total);
         let copies = slots.split_off(usize::from(options.slots));
-        let mut lent: Box<[Option<Loan>]> = (0..arena.count()).map(|_| None).collect();
-        for slot in slots {
-            let index = usize::from(slot.index());
-            lent[index] = Some(Loan { lent: buffers.put(&arena, slot), sending: None });
-        }
-        buffers.publish();
+        let lent = (0..arena.count()).map(|_| None).collect();
 
         // SAFETY: a msghdr is plain integers and pointers, for which all zeroes is an empty message.
         let mut layout: Box<libc::msghdr> = Box::new(unsafe { mem::zeroed() });
@@ -122,6 +123,9 @@ impl Uring {
             lent,
             copies,
             receive_slots: options.slots,
+            spare: slots,
+            starved: false,
+            offered: OFFERED_MIN.min(options.slots),
             sockets: (0..sockets_max).map(|_| None).collect(),
             generations: vec![0; sockets_max],
             rearm: Vec::new(),
@@ -134,6 +138,7 @@ impl Uring {
             in_flight: 0,
             counters: Counters::default(),
         };
+        driver.offer();
         driver.arm_wake();
         driver.submit().map_err(|error| refused("the first submission", &error))?;
         Ok(driver)
@@ -186,8 +191,8 @@ impl Uring {
     pub(crate) fn wait(&mut self, timeout: Duration, batch: &mut Vec<Arrival>) -> io::Result<()> {
         self.counters.waits += 1;
         self.push_deferred();
+        self.offer();
         self.rearm_receives();
-        self.buffers.publish();
         if self.ring.completion().is_empty() {
             // The completions of queued sends come at once and are not worth waking up for; the first
             // packet is: to wait for more cost more (`adr/0002-a-wait-ends-with-the-first-packet.md`).
@@ -255,8 +260,20 @@ impl Uring {
             self.copies.push(slot);
             return;
         }
-        let index = usize::from(slot.index());
-        self.lent[index] = Some(Loan { lent: self.buffers.put(&self.arena, slot), sending: None });
+        self.spare.push(slot);
+    }
+
+    /// Offers the kernel as many slots to receive into as it is to have, those used last first.
+    fn offer(&mut self) {
+        if mem::take(&mut self.starved) {
+            self.offered = self.offered.saturating_mul(2).min(self.receive_slots);
+        }
+        while self.buffers.available() < self.offered {
+            let Some(slot) = self.spare.pop() else { break };
+            let index = usize::from(slot.index());
+            self.lent[index] = Some(Loan { lent: self.buffers.put(&self.arena, slot), sending: None });
+        }
+        self.buffers.publish();
     }
 
     /// What was counted.
@@ -312,7 +329,10 @@ impl Uring {
             return;
         }
         match -result {
-            libc::ENOBUFS => self.counters.receive_starved += 1,
+            libc::ENOBUFS => {
+                self.counters.receive_starved += 1;
+                self.starved = true;
+            }
             libc::ECANCELED => {}
             error if error > 0 && current => {
                 self.counters.socket_errors += 1;
@@ -358,7 +378,7 @@ impl Uring {
 
     /// Starts the receives that have ended, if there are slots for them.
     fn rearm_receives(&mut self) {
-        if self.rearm.is_empty() || !self.buffers.has_slots() {
+        if self.rearm.is_empty() || self.buffers.available() == 0 {
             return;
         }
         let mut ended = mem::take(&mut self.rearm);
@@ -518,6 +538,9 @@ const HEADER_BYTES: usize = 16;
 
 /// Room for the sender's address, up to where the packet begins.
 const NAME_ROOM: usize = PACKET_OFFSET - HEADER_BYTES;
+
+/// Slots offered to the kernel at first: what a busy worker receives between two waits, many times over.
+const OFFERED_MIN: u16 = 128;
 
 /// Entries of the submission queue; when it is full it is submitted early.
 const SUBMISSIONS: u32 = 512;

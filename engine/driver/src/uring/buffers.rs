@@ -84,9 +84,9 @@ impl BufferRing {
         self.available -= 1;
     }
 
-    /// Whether the kernel finds a slot to receive into.
-    pub(crate) fn has_slots(&self) -> bool {
-        self.available > 0
+    /// Slots the kernel finds to receive into.
+    pub(crate) fn available(&self) -> u16 {
+        self.available
     }
 }
 
