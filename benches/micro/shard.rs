@@ -1,21 +1,39 @@
 //! The engine's core without its kernel: one packet relayed, one offer read, negotiated and rewritten.
 
-mod one_call;
+mod calls;
 
 use std::hint::black_box;
 
+use calls::{Calls, SDP, packet};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use one_call::{OneCall, SDP, packet};
 use rtp::sdp::Sdp;
+
+/// Calls at once, as in the relay bench.
+const CALLS: usize = 500;
+const STEP: usize = 211;
 
 fn relay(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("shard");
     group.throughput(Throughput::Elements(1));
-    let (mut call, mut packet) = (OneCall::new(), packet());
-    group.bench_function("relay one packet", |bencher| bencher.iter(|| call.relay(black_box(&mut packet))));
+    let (mut call, mut packet) = (Calls::new(1), packet());
+    group
+        .bench_function("relay one packet", |bencher| bencher.iter(|| call.relay(0, black_box(&mut packet))));
     assert_eq!(call.counters().drops_total(), 0, "what is timed is a relayed packet");
-    let mut call = OneCall::new();
-    group.bench_function("offer again", |bencher| bencher.iter(|| call.signal(black_box("offer"))));
+    let mut call = Calls::new(1);
+    call.record();
+    group.bench_function("relay and record one packet", |bencher| {
+        bencher.iter(|| call.relay(0, black_box(&mut packet)));
+    });
+    let mut call = Calls::new(1);
+    group.bench_function("offer again", |bencher| bencher.iter(|| call.signal(0, black_box("offer"))));
+    let (mut calls, mut next) = (Calls::new(CALLS), 0);
+    group.bench_function("relay one packet of many calls", |bencher| {
+        bencher.iter(|| {
+            // A step without a common factor: neighbours in memory are not neighbours in time.
+            next = (next + STEP) % CALLS;
+            calls.relay(next, black_box(&mut packet))
+        });
+    });
     group.finish();
 }
 

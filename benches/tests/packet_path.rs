@@ -1,12 +1,12 @@
 //! After a call is set up, its packets cost no allocation.
 
-#[path = "../micro/one_call.rs"]
-mod one_call;
+#[path = "../micro/calls.rs"]
+mod calls;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use one_call::{OneCall, packet};
+use calls::{Calls, packet};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
@@ -46,25 +46,38 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_relayed_packet_allocates_nothing() {
     let before = count();
-    let mut call = OneCall::new();
+    let mut call = Calls::new(1);
     assert!(count() > before, "the set-up allocates, and is counted");
     let mut packet = packet();
     let before = count();
     for _ in 0..1000 {
-        assert_eq!(call.relay(&mut packet), 172);
+        assert_eq!(call.relay(0, &mut packet), (172, 0));
     }
     assert_eq!(count(), before, "allocations in a thousand packets");
     assert_eq!(call.counters().drops_total(), 0);
 }
 
 #[test]
+fn a_recorded_packet_allocates_nothing() {
+    let mut call = Calls::new(1);
+    call.record();
+    let mut packet = packet();
+    assert_eq!(call.relay(0, &mut packet), (172, 172), "the first one makes room");
+    let before = count();
+    for _ in 0..1000 {
+        assert_eq!(call.relay(0, &mut packet), (172, 172));
+    }
+    assert_eq!(count(), before, "allocations in a thousand packets");
+}
+
+#[test]
 fn a_source_that_nobody_announced_allocates_nothing() {
-    let mut call = OneCall::new();
+    let mut call = Calls::new(1);
     let mut packet = packet();
     let before = count();
     for source in 0..1000_u32 {
         packet[8..12].copy_from_slice(&source.to_be_bytes());
-        assert_eq!(call.relay(&mut packet), 172);
+        assert_eq!(call.relay(0, &mut packet), (172, 0));
     }
     assert_eq!(count(), before, "allocations for a thousand sources");
 }

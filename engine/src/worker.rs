@@ -302,8 +302,8 @@ impl Worker {
                 }
                 Output::CloseSocket { socket } => self.driver.close(socket.0),
                 Output::Reply { id: NOBODY, .. } => {}
-                Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply }),
-                Output::Event(event) => self.tell(DoorMail::Event(event)),
+                Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply: *reply }),
+                Output::Event(event) => self.tell(DoorMail::Event(*event)),
             }
         }
         slot

@@ -168,7 +168,7 @@ impl NgPeer for BareShard {
                                 Input::SocketOpened { socket, result: Ok(()) },
                             );
                         }
-                        Output::Reply { reply, .. } => replies.push(reply),
+                        Output::Reply { reply, .. } => replies.push(*reply),
                         _ => {}
                     }
                 }

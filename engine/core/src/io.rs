@@ -150,8 +150,19 @@ pub enum Output {
         /// Of [`Input::Command`].
         id: u64,
         /// The answer.
-        reply: ng::Reply,
+        reply: Box<ng::Reply>,
     },
     /// Something happened to a call, or to one that was refused. Its sequence number is 0: the engine's log gives it one.
-    Event(ng::Event),
+    Event(Box<ng::Event>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_packet_leads_to_is_small() {
+        assert!(size_of::<Output>() <= 80, "{} bytes are moved twice for every packet", size_of::<Output>());
+        assert!(size_of::<Input<'_>>() <= 80, "{} bytes are moved for every packet", size_of::<Input<'_>>());
+    }
 }

@@ -215,10 +215,10 @@ impl Latch {
     }
 
     /// Where packets for this party go.
-    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+    pub(crate) fn destination(&self) -> Option<&SocketAddr> {
         // Hold with the unspecified address keeps the confirmed one for admission, not for sending.
-        let signalled = self.signalled()?;
-        if self.asymmetric { Some(signalled) } else { Some(self.confirmed.unwrap_or(signalled)) }
+        let signalled = self.signalled.as_ref().filter(|_| !self.nowhere)?;
+        Some(self.confirmed.as_ref().filter(|_| !self.asymmetric).unwrap_or(signalled))
     }
 
     pub(crate) fn confirmed(&self) -> Option<SocketAddr> {
@@ -375,7 +375,7 @@ mod tests {
         }
 
         fn goes_to(&self, to: &str) {
-            assert_eq!(self.latch.destination(), Some(at(to)));
+            assert_eq!(self.latch.destination(), Some(&at(to)));
         }
     }
 

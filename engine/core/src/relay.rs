@@ -79,7 +79,7 @@ impl Road<'_> {
 
     /// Sends a packet of our own to the party at `path`; false, and counted, if it cannot be sent.
     pub(crate) fn originate(&mut self, path: PathId, packet: &[u8]) -> bool {
-        let Ok((socket, remote)) = destination(self.paths, path) else {
+        let Ok((socket, &remote)) = destination(self.paths, path) else {
             self.counters.copies_dropped += 1;
             return false;
         };
@@ -170,8 +170,8 @@ impl Road<'_> {
                         refused = reason;
                     }
                 }
-                Ok(to) if first.is_none() => first = Some((sink.path, to, silenced)),
-                Ok((socket, remote)) => {
+                Ok(_) if first.is_none() => first = Some((sink.path, silenced)),
+                Ok((socket, &remote)) => {
                     let made = self.copy(sink.path, socket, remote, packet);
                     if let Some(made) = made.filter(|_| silenced) {
                         silence::silence(self.made.bytes_mut(&made));
@@ -179,7 +179,7 @@ impl Road<'_> {
                 }
             }
         }
-        let Some((path, (socket, remote), silenced)) = first else { return Err(refused) };
+        let Some((path, silenced)) = first else { return Err(refused) };
         self.counters.sinks_missed += missed;
         if silenced {
             silence::silence(packet);
@@ -189,7 +189,8 @@ impl Road<'_> {
         sink.sent.bytes += u64::from(length);
         self.counters.packets_sent += 1;
         self.counters.bytes_sent += u64::from(length);
-        self.outputs.push_back(Output::Transmit { socket, remote, range: 0..length });
+        let (socket, remote) = destination(self.paths, path)?;
+        self.outputs.push_back(Output::Transmit { socket, remote: *remote, range: 0..length });
         Ok(())
     }
 
@@ -234,13 +235,16 @@ fn open(paths: &Paths, half: &Path, sink: &Sink) -> Result<(), DropReason> {
     if half.sends && receives { Ok(()) } else { Err(DropReason::Held) }
 }
 
-/// From which socket, and to where, the party at `path` is sent to.
-fn destination(paths: &Paths, path: PathId) -> Result<(SocketId, SocketAddr), DropReason> {
+/// From which socket, and to where, the party at `path` is sent to. The address stays where it lies: moved about
+/// by value it cost more than all counting together.
+fn destination(paths: &Paths, path: PathId) -> Result<(SocketId, &SocketAddr), DropReason> {
     let sink = paths.get(path).ok_or(DropReason::NoSink)?;
     let carrier = match sink.carrier {
         None => sink,
         Some(carrier) => paths.get(carrier).ok_or(DropReason::NoSink)?,
     };
-    let remote = carrier.latch.destination().filter(|remote| remote.is_ipv4() == carrier.local_is_ipv4);
-    carrier.local.zip(remote).ok_or(DropReason::NoDestination)
+    match (carrier.local, carrier.latch.destination()) {
+        (Some(local), Some(remote)) if remote.is_ipv4() == carrier.local_is_ipv4 => Ok((local, remote)),
+        _ => Err(DropReason::NoDestination),
+    }
 }

@@ -170,7 +170,7 @@ fn stream_status(
     }
     StreamStatus {
         local,
-        endpoint: path.latch.destination().filter(|_| !media.refused).or(described),
+        endpoint: path.latch.destination().copied().filter(|_| !media.refused).or(described),
         advertised_endpoint: signalled,
         last_packet_s: path.last_packet.map_or(created_s, |_| path.last_packet_wall_ms / 1000),
         flags,

@@ -372,7 +372,7 @@ impl Shard {
 
     fn reply(&mut self, id: u64, reply: Reply) {
         self.current = None;
-        self.outputs.push_back(Output::Reply { id, reply });
+        self.outputs.push_back(Output::Reply { id, reply: Box::new(reply) });
     }
 
     fn refuse(&mut self, id: u64, text: &str) {

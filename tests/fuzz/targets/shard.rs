@@ -316,7 +316,7 @@ impl Bench {
                 }
                 Output::Reply { id, reply } => {
                     let call = self.running.remove(&id).expect("a command is answered once");
-                    if let (Reply::Signal(signal), Some(call)) = (reply, call) {
+                    if let (Reply::Signal(signal), Some(call)) = (*reply, call) {
                         self.show(call, &signal.sdp);
                     }
                 }

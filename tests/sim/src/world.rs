@@ -372,7 +372,9 @@ impl World {
         let outputs: Vec<Output> = std::iter::from_fn(|| shard.poll_output()).collect();
         for output in &outputs {
             trace.note(self.now, format_args!("#{node}   > {output:?}"));
-            if let Output::Reply { reply: Reply::Signal(signal), .. } = output {
+            if let Output::Reply { reply, .. } = output
+                && let Reply::Signal(signal) = &**reply
+            {
                 trace.say(|| text(&signal.sdp));
             }
         }
@@ -405,10 +407,10 @@ impl World {
                     }
                 }
                 Output::Reply { id, reply } => {
-                    let of = self.replied(node, id, reply);
+                    let of = self.replied(node, id, *reply);
                     call = call.or(of);
                 }
-                Output::Event(event) => self.event(node, event, &asked),
+                Output::Event(event) => self.event(node, *event, &asked),
                 Output::Transmit { range, .. } => {
                     seen.transmits += 1;
                     seen.transmit_bytes += u64::from(range.end - range.start);
@@ -440,7 +442,7 @@ impl World {
     fn foresee(&self, outputs: &[Output]) -> BTreeSet<usize> {
         let of = |output: &Output| {
             let Output::Reply { id, reply } = output else { return None };
-            let obeyed = match reply {
+            let obeyed = match &**reply {
                 Reply::Report(_) | Reply::Ok { warning: None } => true,
                 // It was obeyed as far as that.
                 Reply::Error(_) => self.struck == Some(Fault::Report),

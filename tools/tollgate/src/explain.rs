@@ -100,7 +100,7 @@ impl Engine {
                     Output::OpenSocket { socket, .. } => {
                         inputs.push(Input::SocketOpened { socket, result: Ok(()) });
                     }
-                    Output::Reply { reply, .. } => answer = reply,
+                    Output::Reply { reply, .. } => answer = *reply,
                     _ => {}
                 }
             }

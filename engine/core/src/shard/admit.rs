@@ -64,12 +64,12 @@ impl Shard {
         }
         admission.quiet_until = Some(self.now + TOLD_EVERY);
         let calls = std::mem::take(&mut admission.untold);
-        self.outputs.push_back(Output::Event(Event {
+        self.outputs.push_back(Output::Event(Box::new(Event {
             sequence: 0,
             call_id: call_id.to_owned(),
             owner: None,
             wall_ms: self.wall_ms,
             kind: EventKind::Refused { reason, calls },
-        }));
+        })));
     }
 }

@@ -66,7 +66,7 @@ impl Shard {
             if !trouble.recovered {
                 counters.troubled(trouble.trouble);
             }
-            outputs.push_back(Output::Event(event::media_trouble(call, wall_ms, trouble)));
+            outputs.push_back(Output::Event(Box::new(event::media_trouble(call, wall_ms, trouble))));
         };
         look(call, paths, now, &mut tell);
     }

@@ -56,13 +56,13 @@ impl Shard {
             self.counters.reports_lost += self.kept.keep(self.now, &call.name, report);
         }
         if call.owner.is_some() {
-            self.outputs.push_back(Output::Event(event::ended(
+            self.outputs.push_back(Output::Event(Box::new(event::ended(
                 call,
                 &self.paths,
                 self.now,
                 self.wall_ms,
                 ended,
-            )));
+            ))));
         }
         for index in 0..call.legs.len() {
             self.remove_leg(key, index);

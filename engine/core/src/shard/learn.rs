@@ -167,7 +167,7 @@ impl Shard {
         };
         if call.lessons_told < LESSONS_MAX {
             call.lessons_told += 1;
-            self.outputs.push_back(Output::Event(event::of(call, self.wall_ms, kind)));
+            self.outputs.push_back(Output::Event(Box::new(event::of(call, self.wall_ms, kind))));
         }
     }
 
@@ -186,7 +186,7 @@ impl Shard {
         }
         let Some(call) = self.calls.get(key) else { return };
         if call.offenders.is_some() {
-            self.outputs.push_back(Output::Event(event::strangers(call, self.wall_ms, true)));
+            self.outputs.push_back(Output::Event(Box::new(event::strangers(call, self.wall_ms, true))));
         }
     }
 
@@ -203,7 +203,7 @@ impl Shard {
         call.offenders.get_or_insert_default().note(self.now, self.wall_ms, remote, packets);
         if first {
             self.counters.calls_intruded += 1;
-            self.outputs.push_back(Output::Event(event::strangers(call, self.wall_ms, false)));
+            self.outputs.push_back(Output::Event(Box::new(event::strangers(call, self.wall_ms, false))));
         }
     }
 }

@@ -61,13 +61,13 @@ impl Shard {
         let Some(key) = self.recordings.call(recording) else { return };
         self.counters.recordings_failed += 1;
         if let Some(call) = self.calls.get(key).filter(|call| call.owner.is_some()) {
-            self.outputs.push_back(Output::Event(ng::Event {
+            self.outputs.push_back(Output::Event(Box::new(ng::Event {
                 sequence: 0,
                 call_id: call.name.clone(),
                 owner: call.owner.clone(),
                 wall_ms: self.wall_ms,
                 kind: ng::EventKind::RecordingFailed,
-            }));
+            })));
         }
         self.end_recording(key, false, false);
     }

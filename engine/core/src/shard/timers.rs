@@ -57,7 +57,12 @@ impl Shard {
 
     pub(super) fn on_report_due(&mut self, key: CallKey) {
         let Some(call) = self.calls.get_mut(key) else { return };
-        self.outputs.push_back(Output::Event(event::call_report(call, &self.paths, self.now, self.wall_ms)));
+        self.outputs.push_back(Output::Event(Box::new(event::call_report(
+            call,
+            &self.paths,
+            self.now,
+            self.wall_ms,
+        ))));
         // From now, not from when it was due: after a pause one report is enough.
         let next = self.now + REPORT_INTERVAL;
         self.timers.set(&mut call.deadlines, key, Timer::Report, Some(next));

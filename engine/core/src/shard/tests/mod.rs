@@ -110,9 +110,9 @@ impl Rig {
                     assert!(self.open.remove(&socket).is_some(), "{socket:?} is closed twice");
                 }
                 Output::Reply { id, reply } => {
-                    assert!(self.replies.insert(id, reply).is_none(), "{id} is answered twice");
+                    assert!(self.replies.insert(id, *reply).is_none(), "{id} is answered twice");
                 }
-                Output::Event(event) => self.events.push(event),
+                Output::Event(event) => self.events.push(*event),
                 Output::Recording { recording, note } => self.notes.push((recording, note)),
                 Output::TransmitCopy { socket, remote, made } => {
                     self.copies.push((self.open[&socket], remote, self.shard.made(&made).to_vec()));

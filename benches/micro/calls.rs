@@ -1,4 +1,4 @@
-//! One call in a shard without sockets, both of its ends known.
+//! Answered calls in a shard without sockets, both of their ends known.
 
 use std::net::SocketAddr;
 
@@ -18,39 +18,56 @@ const CALLER: &str = "192.0.2.10:40000";
 
 const WALL_MS: u64 = 1_700_000_000_000;
 
-/// A shard with one answered call.
-pub(crate) struct OneCall {
+/// A shard with answered calls.
+pub(crate) struct Calls {
     shard: Shard,
     now_ns: u64,
     open: Vec<(SocketId, SocketAddr)>,
-    /// The socket that the caller sends to.
-    socket: SocketId,
+    /// By call: the socket that the caller sends to.
+    sockets: Vec<SocketId>,
     remote: SocketAddr,
 }
 
-impl OneCall {
-    /// Sets the call up.
-    pub(crate) fn new() -> OneCall {
+impl Calls {
+    /// Sets `count` calls up.
+    pub(crate) fn new(count: usize) -> Calls {
         let interface: Interface = "127.0.0.1".parse().expect("an interface");
         let interfaces = Interfaces::new(vec![interface]).expect("one interface");
-        let config = ShardConfig::new(interfaces, PortRange::whole(20_000, 20_999, 5));
-        let mut call = OneCall {
+        let mut config = ShardConfig::new(interfaces, PortRange::whole(20_000, 29_999, 5));
+        config.limits.recordings_max = 1;
+        let mut calls = Calls {
             shard: Shard::new(config, 1),
             now_ns: 1_000_000_000,
             open: Vec::new(),
-            socket: SocketId(0),
+            sockets: Vec::new(),
             remote: CALLER.parse().expect("an address"),
         };
-        call.signal("offer");
-        let for_caller = call.signal("answer");
-        let bound = call.open.iter().find(|(_, local)| local.port() == for_caller);
-        call.socket = bound.expect("the port that was named is open").0;
-        call
+        for call in 0..count {
+            calls.signal(call, "offer");
+            let for_caller = calls.signal(call, "answer");
+            let bound = calls.open.iter().find(|(_, local)| local.port() == for_caller);
+            calls.sockets.push(bound.expect("the port that was named is open").0);
+        }
+        calls
+    }
+
+    /// Has the first call recorded.
+    pub(crate) fn record(&mut self) {
+        let request = json!({"command": "start recording", "call-id": "0"});
+        let command = ng::read_document(request.to_string().as_bytes()).1.expect("a request").command;
+        let now = Instant::from_nanos(self.now_ns);
+        self.shard.handle_input(now, WALL_MS, Input::Command { id: 1, command });
+        let outputs = std::iter::from_fn(|| self.shard.poll_output());
+        let replies = outputs.filter_map(|output| match output {
+            Output::Reply { reply, .. } => Some(*reply),
+            _ => None,
+        });
+        assert!(replies.eq([Reply::Ok { warning: None }]));
     }
 
     /// Hands in an offer or answer and returns the port that the reply names.
-    pub(crate) fn signal(&mut self, command: &str) -> u16 {
-        let request = json!({"command": command, "call-id": "1", "from-tag": "a", "to-tag": "b", "sdp": SDP});
+    pub(crate) fn signal(&mut self, call: usize, command: &str) -> u16 {
+        let request = json!({"command": command, "call-id": call.to_string(), "from-tag": "a", "to-tag": "b", "sdp": SDP});
         let command = ng::read_document(request.to_string().as_bytes()).1.expect("a request").command;
         self.now_ns += 20_000_000;
         let now = Instant::from_nanos(self.now_ns);
@@ -63,7 +80,8 @@ impl OneCall {
                     let opened = Input::SocketOpened { socket, result: Ok(()) };
                     self.shard.handle_input(now, WALL_MS, opened);
                 }
-                Output::Reply { reply: Reply::Signal(signal), .. } => {
+                Output::Reply { reply, .. } => {
+                    let Reply::Signal(signal) = *reply else { panic!("{reply:?}") };
                     let text = String::from_utf8(signal.sdp).expect("UTF-8 went in");
                     let line = text.lines().find_map(|line| line.strip_prefix("m=audio "));
                     named = line.and_then(|rest| rest.split(' ').next()?.parse().ok());
@@ -74,17 +92,20 @@ impl OneCall {
         named.expect("the reply names a port")
     }
 
-    /// Relays a packet of the caller; how many bytes go to the callee.
-    pub(crate) fn relay(&mut self, packet: &mut [u8]) -> usize {
+    /// Relays a packet of the caller; how many bytes go to the callee, and into a recording.
+    pub(crate) fn relay(&mut self, call: usize, packet: &mut [u8]) -> (usize, usize) {
         self.now_ns += 20_000_000;
-        let input = Input::Datagram { socket: self.socket, remote: self.remote, packet };
+        let input = Input::Datagram { socket: self.sockets[call], remote: self.remote, packet };
         self.shard.handle_input(Instant::from_nanos(self.now_ns), WALL_MS, input);
-        let sent = match self.shard.poll_output() {
-            Some(Output::Transmit { range, .. }) => range.len(),
-            _ => 0,
-        };
-        assert!(self.shard.poll_output().is_none(), "one packet in, at most one out");
-        sent
+        let (mut sent, mut recorded) = (0, 0);
+        while let Some(output) = self.shard.poll_output() {
+            match output {
+                Output::Transmit { range, .. } => sent += range.len(),
+                Output::Record { made, .. } => recorded += made.len(),
+                other => panic!("{other:?}"),
+            }
+        }
+        (sent, recorded)
     }
 
     /// What the shard counted.
