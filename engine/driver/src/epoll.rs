@@ -6,7 +6,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::Socket;
@@ -33,6 +33,8 @@ pub struct Epoll {
     sockets: Vec<Option<Socket>>,
     queue: Vec<Queued>,
     ready: Vec<u64>,
+    /// Sockets that are looked at no longer, of which the worker hears with the next wait.
+    quiet: Vec<u32>,
     waker: Waker,
     batch_max: usize,
     receive_buffer_bytes: usize,
@@ -69,6 +71,7 @@ impl Epoll {
             sockets: (0..sockets_max).map(|_| None).collect(),
             queue: Vec::with_capacity(usize::from(options.slots)),
             ready: Vec::with_capacity(options.batch_max),
+            quiet: Vec::new(),
             waker,
             batch_max: options.batch_max,
             receive_buffer_bytes: options.receive_buffer_bytes,
@@ -78,13 +81,14 @@ impl Epoll {
 
     /// Opens a socket as `key`.
     pub(crate) fn open(&mut self, key: u32, opening: &Opening) -> io::Result<()> {
-        let index = usize::try_from(key).map_err(io::Error::other)?;
-        match self.sockets.get(index) {
-            None => return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the socket table is full")),
-            Some(Some(_)) => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-            Some(None) => {}
-        }
+        socket::place(&self.sockets, key)?;
         let socket = socket::open(opening, self.receive_buffer_bytes)?;
+        self.adopt(key, socket)
+    }
+
+    /// Receives on a socket that is open already, as `key`.
+    pub(crate) fn adopt(&mut self, key: u32, socket: Socket) -> io::Result<()> {
+        let index = socket::place(&self.sockets, key)?;
         self.poll.watch(socket.as_raw_fd(), u64::from(key))?;
         self.sockets[index] = Some(socket);
         Ok(())
@@ -98,22 +102,45 @@ impl Epoll {
         socket::set_tos(socket, socket.domain()?, tos)
     }
 
+    /// Whether `key` can be used.
+    pub(crate) fn has_place(&self, key: u32) -> bool {
+        socket::place(&self.sockets, key).is_ok()
+    }
+
     /// Closes the socket `key` once what is queued has been sent.
     pub(crate) fn close(&mut self, key: u32) {
-        let Ok(index) = usize::try_from(key) else { return };
-        if self.sockets.get(index).is_some_and(Option::is_some) {
-            // The batch these errors would go to is not at hand; the counters have them.
-            let mut unheard = Vec::new();
-            self.flush(&mut unheard);
-            // Closing takes the descriptor out of the epoll instance as well.
-            self.sockets[index] = None;
+        let _closed_when_dropped = self.detach(key);
+    }
+
+    /// Looks at the socket `key` no longer.
+    pub(crate) fn quiet(&mut self, key: u32) {
+        let socket = usize::try_from(key).ok().and_then(|index| self.sockets.get(index)?.as_ref());
+        if let Some(socket) = socket
+            && !self.quiet.contains(&key)
+        {
+            self.poll.forget(socket.as_raw_fd());
+            self.quiet.push(key);
         }
+    }
+
+    /// Takes the socket `key` out once what is queued has been sent.
+    pub(crate) fn detach(&mut self, key: u32) -> Option<OwnedFd> {
+        let index = usize::try_from(key).ok()?;
+        self.sockets.get(index)?.as_ref()?;
+        // The batch these errors would go to is not at hand; the counters have them.
+        let mut unheard = Vec::new();
+        self.flush(&mut unheard);
+        let socket = self.sockets[index].take()?;
+        self.poll.forget(socket.as_raw_fd());
+        self.quiet.retain(|&leaving| leaving != key);
+        Some(socket.into())
     }
 
     /// Sends what is queued, waits up to `timeout` for something to happen, and adds it to `batch`.
     pub(crate) fn wait(&mut self, timeout: Duration, batch: &mut Vec<Arrival>) -> io::Result<()> {
         self.counters.waits += 1;
         self.flush(batch);
+        batch.extend(self.quiet.drain(..).map(|key| Arrival::Quiet { key }));
         // Rounded up, so that a deadline has passed when the wait is over.
         let timeout_ms = if batch.is_empty() { timeout.as_micros().div_ceil(1000) } else { 0 };
         let mut ready = mem::take(&mut self.ready);

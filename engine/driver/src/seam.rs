@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -118,6 +119,11 @@ pub enum Arrival {
         /// The error, such as a refused connection.
         error: io::Error,
     },
+    /// No further datagram will arrive on this socket, which [`Driver::quiet`] was asked for.
+    Quiet {
+        /// The socket.
+        key: u32,
+    },
     /// There may be mail.
     Woken,
 }
@@ -191,6 +197,44 @@ impl Driver {
         match self {
             Self::Uring(driver) => driver.close(key),
             Self::Epoll(driver) => driver.close(key),
+        }
+    }
+
+    /// Receives no more on a socket: what the kernel has handed over already still arrives, then [`Arrival::Quiet`],
+    /// and what comes later waits in the socket. It goes on sending, and can be closed.
+    pub fn quiet(&mut self, key: u32) {
+        match self {
+            Self::Uring(driver) => driver.quiet(key),
+            Self::Epoll(driver) => driver.quiet(key),
+        }
+    }
+
+    /// Gives a socket away, open and bound, with whatever waits in it. What was queued on it is sent first. `key` may be
+    /// used again at once. Nothing is lost if [`Arrival::Quiet`] has come; else what the kernel had handed over is
+    /// dropped and counted.
+    pub fn detach(&mut self, key: u32) -> Option<OwnedFd> {
+        match self {
+            Self::Uring(driver) => driver.detach(key),
+            Self::Epoll(driver) => driver.detach(key),
+        }
+    }
+
+    /// Whether `key` is below [`Options::sockets_max`] and not in use.
+    pub fn has_place(&self, key: u32) -> bool {
+        match self {
+            Self::Uring(driver) => driver.has_place(key),
+            Self::Epoll(driver) => driver.has_place(key),
+        }
+    }
+
+    /// Takes a socket over that another driver has given away, under a `key` as for [`open`](Self::open).
+    ///
+    /// # Errors
+    /// The kernel's, or a key in use or beyond the table; the socket is closed then.
+    pub fn adopt(&mut self, key: u32, socket: OwnedFd) -> io::Result<()> {
+        match self {
+            Self::Uring(driver) => driver.adopt(key, socket.into()),
+            Self::Epoll(driver) => driver.adopt(key, socket.into()),
         }
     }
 

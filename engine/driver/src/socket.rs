@@ -48,6 +48,16 @@ impl OpenFailure {
     }
 }
 
+/// The place of a key in a table of sockets, if it has one and nobody is there.
+pub(crate) fn place<T>(sockets: &[Option<T>], key: u32) -> io::Result<usize> {
+    let index = usize::try_from(key).map_err(io::Error::other)?;
+    match sockets.get(index) {
+        None => Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the socket table is full")),
+        Some(Some(_)) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+        Some(None) => Ok(index),
+    }
+}
+
 /// Opens, sets up and binds a socket.
 ///
 /// No address or port is shared with another socket, and an IPv6 socket is

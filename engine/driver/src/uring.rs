@@ -9,7 +9,7 @@ use std::io;
 use std::mem::{self, ManuallyDrop};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
@@ -52,6 +52,8 @@ pub struct Uring {
     generations: Vec<u32>,
     /// Sockets whose receive has ended and is to be started again.
     rearm: Vec<(u32, u32)>,
+    /// Sockets on which nothing more arrives, of which the worker hears with the next wait.
+    quiet: Vec<u32>,
     /// Submissions the kernel had no room for; no more than slots and sockets.
     deferred: VecDeque<squeue::Entry>,
     waker: Waker,
@@ -78,6 +80,8 @@ struct OpenSocket {
     socket: Socket,
     /// A receive is armed, or queued to be.
     armed: bool,
+    /// Once its receive has ended none is armed again.
+    quieting: bool,
 }
 
 impl Uring {
@@ -129,6 +133,7 @@ impl Uring {
             sockets: (0..sockets_max).map(|_| None).collect(),
             generations: vec![0; sockets_max],
             rearm: Vec::new(),
+            quiet: Vec::new(),
             deferred: VecDeque::new(),
             waker,
             completions: Vec::with_capacity(options.batch_max * 2),
@@ -146,17 +151,18 @@ impl Uring {
 
     /// Opens a socket as `key`.
     pub(crate) fn open(&mut self, key: u32, opening: &Opening) -> io::Result<()> {
-        let index = usize::try_from(key).map_err(io::Error::other)?;
-        match self.sockets.get(index) {
-            None => return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "the socket table is full")),
-            Some(Some(_)) => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-            Some(None) => {}
-        }
+        self.place(key)?;
         let socket = socket::open(opening, self.receive_buffer_bytes)?;
+        self.adopt(key, socket)
+    }
+
+    /// Receives on a socket that is open already, as `key`.
+    pub(crate) fn adopt(&mut self, key: u32, socket: Socket) -> io::Result<()> {
+        let index = self.place(key)?;
         self.ring.submitter().register_files_update(key, &[socket.as_raw_fd()])?;
         let generation = (self.generations[index] + 1) % GENERATIONS;
         self.generations[index] = generation;
-        self.sockets[index] = Some(OpenSocket { socket, armed: false });
+        self.sockets[index] = Some(OpenSocket { socket, armed: false, quieting: false });
         self.arm_receive(key, generation);
         Ok(())
     }
@@ -169,14 +175,42 @@ impl Uring {
         socket::set_tos(&open.socket, open.socket.domain()?, tos)
     }
 
+    /// Whether `key` can be used.
+    pub(crate) fn has_place(&self, key: u32) -> bool {
+        self.place(key).is_ok()
+    }
+
+    /// The place of a key that is not in use.
+    fn place(&self, key: u32) -> io::Result<usize> {
+        socket::place(&self.sockets, key)
+    }
+
     /// Closes the socket `key` once what is queued on it has been sent; its port is free afterwards.
     pub(crate) fn close(&mut self, key: u32) {
+        let _closed_when_dropped = self.detach(key);
+    }
+
+    /// Ends the receive of the socket `key`.
+    pub(crate) fn quiet(&mut self, key: u32) {
         let Ok(index) = usize::try_from(key) else { return };
-        let Some(closing) = self.sockets.get_mut(index).and_then(Option::take) else { return };
-        if closing.armed {
-            let target = Token::Receive { key, generation: self.generations[index] }.encode();
-            let cancel = opcode::AsyncCancel2::new(CancelBuilder::user_data(target)).build();
-            self.push(cancel.user_data(Token::Cancel.encode()));
+        let Some(Some(socket)) = self.sockets.get_mut(index) else { return };
+        if mem::replace(&mut socket.quieting, true) {
+            return;
+        }
+        if socket.armed {
+            self.cancel_receive(key, index);
+        } else {
+            self.quiet.push(key);
+        }
+    }
+
+    /// Takes the socket `key` out of the ring once what is queued on it has been sent.
+    pub(crate) fn detach(&mut self, key: u32) -> Option<OwnedFd> {
+        let index = usize::try_from(key).ok()?;
+        let leaving = self.sockets.get_mut(index)?.take()?;
+        self.quiet.retain(|&leaving| leaving != key);
+        if leaving.armed && !leaving.quieting {
+            self.cancel_receive(key, index);
         }
         // Queued sends name the socket by its place in the file table, so they go out before the
         // place is emptied; the completions are left for the next wait.
@@ -185,6 +219,14 @@ impl Uring {
         if entered.is_err() || emptied.is_err() {
             self.counters.socket_errors += 1;
         }
+        Some(leaving.socket.into())
+    }
+
+    /// Queues the end of a multishot receive.
+    fn cancel_receive(&mut self, key: u32, index: usize) {
+        let target = Token::Receive { key, generation: self.generations[index] }.encode();
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::user_data(target)).build();
+        self.push(cancel.user_data(Token::Cancel.encode()));
     }
 
     /// Submits what is queued, waits up to `timeout` for something to happen, and adds it to `batch`.
@@ -193,6 +235,8 @@ impl Uring {
         self.push_deferred();
         self.offer();
         self.rearm_receives();
+        let timeout = if self.quiet.is_empty() { timeout } else { Duration::ZERO };
+        batch.extend(self.quiet.drain(..).map(|key| Arrival::Quiet { key }));
         if self.ring.completion().is_empty() {
             // The completions of queued sends come at once and are not worth waking up for; the first
             // packet is: to wait for more cost more (`adr/0002-a-wait-ends-with-the-first-packet.md`).
@@ -303,12 +347,16 @@ impl Uring {
     /// A receive brought a packet, an error, or its end.
     fn received(&mut self, key: u32, generation: u32, result: i32, flags: u32, batch: &mut Vec<Arrival>) {
         let index = usize::try_from(key).expect("a key of the table");
-        let current = self.generations[index] == generation && self.sockets[index].is_some();
-        if current && !cqueue::more(flags) {
-            if let Some(socket) = &mut self.sockets[index] {
-                socket.armed = false;
+        let open = self.sockets[index].as_mut().filter(|_| self.generations[index] == generation);
+        let current = open.is_some();
+        if let Some(socket) = open.filter(|_| !cqueue::more(flags)) {
+            socket.armed = false;
+            if socket.quieting {
+                // Behind the datagram that this completion may have brought: the next wait tells it.
+                self.quiet.push(key);
+            } else {
+                self.rearm.push((key, generation));
             }
-            self.rearm.push((key, generation));
         }
         if let Some(slot) = cqueue::buffer_select(flags) {
             let loan = self.lent[usize::from(slot)].take().expect("the kernel fills slots it was lent");
@@ -395,7 +443,7 @@ impl Uring {
     fn arm_receive(&mut self, key: u32, generation: u32) {
         let index = usize::try_from(key).expect("a key of the table");
         let Some(socket) = &mut self.sockets[index] else { return };
-        if mem::replace(&mut socket.armed, true) {
+        if socket.quieting || mem::replace(&mut socket.armed, true) {
             return;
         }
         let layout: *const libc::msghdr = &**self.layout;

@@ -41,6 +41,9 @@ on_both!(
     copies_run_out_and_come_back,
     an_empty_datagram_arrives,
     more_sends_than_the_queue_holds_all_go_out,
+    a_socket_that_moves_between_drivers_loses_nothing_and_keeps_order,
+    a_quiet_socket_sends_and_can_be_closed,
+    a_socket_that_finds_no_place_is_closed,
 );
 
 /// A driver with sizes a test can see the ends of.
@@ -446,6 +449,111 @@ fn more_sends_than_the_queue_holds_all_go_out(rig: Rig) {
             rig.settle();
         }
     }
+}
+
+fn a_socket_that_moves_between_drivers_loses_nothing_and_keeps_order(rig: Rig) {
+    const COUNT: u32 = 4_000;
+    let choice = if rig.driver.kind() == Kind::Uring { Choice::Uring } else { Choice::Epoll };
+    let other = Rig::with(choice, &Options { slots: 4, ..OPTIONS }).expect("it could be made before");
+    let mut rigs = [rig, other];
+    let local = rigs[0].open(3);
+    let sender = thread::spawn(move || {
+        let near = peer();
+        let mut bytes = [0; 8];
+        for number in 0..COUNT {
+            near.send_to(&number.to_be_bytes(), local).expect("sent");
+            // The socket moves while packets arrive, as the sender is up to 60 ahead.
+            if number % 30 == 29 && number > 30 {
+                near.recv_from(&mut bytes).expect("the receiver asks for more");
+            }
+        }
+    });
+    let (mut expected, mut moves) = (0_u32, 0);
+    let mut keys = [3, 9];
+    while expected < COUNT {
+        // The one that has the socket receives some, then gives it away.
+        let until = (expected + 17 + moves % 40).min(COUNT);
+        let key = keys[0];
+        let mut asked = false;
+        rigs[0].until(|driver, arrival| match arrival {
+            Arrival::Datagram { key: at, remote, mut slot } => {
+                assert_eq!((at, &*driver.packet_mut(&mut slot)), (key, &expected.to_be_bytes()[..]));
+                expected += 1;
+                if expected.is_multiple_of(30) {
+                    driver.send(key, remote, slot, 0..4);
+                } else {
+                    driver.release(slot);
+                }
+                if !asked && expected >= until {
+                    asked = true;
+                    driver.quiet(key);
+                    driver.quiet(key);
+                }
+                false
+            }
+            Arrival::Quiet { key: at } => {
+                assert_eq!((at, asked), (key, true), "told once, and not before it was asked for");
+                true
+            }
+            _ => false,
+        });
+        let socket = rigs[0].driver.detach(key).expect("it is open");
+        assert!(rigs[0].driver.has_place(key) && rigs[0].driver.detach(key).is_none());
+        rigs.swap(0, 1);
+        keys.swap(0, 1);
+        rigs[0].driver.adopt(keys[0], socket).expect("there is room");
+        moves += 1;
+    }
+    sender.join().expect("the sender was asked for everything");
+    assert!(moves > 30, "{moves} moves");
+    let received: u64 = rigs.iter().map(|rig| rig.driver.counters().packets_received).sum();
+    assert_eq!(received, u64::from(COUNT));
+    assert!(rigs.iter().all(|rig| rig.driver.counters().late == 0));
+}
+
+fn a_quiet_socket_sends_and_can_be_closed(mut rig: Rig) {
+    let local = rig.open(1);
+    let near = peer();
+    for _round in 0..20 {
+        rig.driver.quiet(1);
+        rig.until(|_, arrival| matches!(arrival, Arrival::Quiet { key: 1 }));
+        near.send_to(b"nobody listens", local).expect("sent");
+        assert!(rig.driver.send_copy(1, near.local_addr().expect("bound"), b"out"));
+        rig.settle();
+        assert_eq!(near.recv_from(&mut [0; 8]).expect("received"), (3, local));
+        rig.driver.close(1);
+        rig.driver.open(1, &Opening::at(local, 0)).expect("the port is free again");
+        near.send_to(b"somebody does", local).expect("sent");
+        let (key, _, mut slot) = rig.datagram();
+        assert_eq!((key, &*rig.driver.packet_mut(&mut slot)), (1, &b"somebody does"[..]));
+        rig.driver.release(slot);
+    }
+    // Closed before it was told: whoever has the number next is not taken for it.
+    rig.driver.quiet(1);
+    rig.driver.close(1);
+    rig.driver.open(1, &Opening::at(local, 0)).expect("the port is free again");
+    near.send_to(b"still", local).expect("sent");
+    rig.until(|driver, arrival| match arrival {
+        Arrival::Datagram { slot, .. } => {
+            driver.release(slot);
+            true
+        }
+        Arrival::Quiet { .. } => panic!("nobody asked this one"),
+        _ => false,
+    });
+}
+
+fn a_socket_that_finds_no_place_is_closed(mut rig: Rig) {
+    let local = rig.open(0);
+    rig.open(1);
+    assert!(rig.driver.has_place(2) && !rig.driver.has_place(1) && !rig.driver.has_place(16));
+    for key in [1, 16] {
+        let socket = rig.driver.detach(0).expect("it is open");
+        assert!(rig.driver.adopt(key, socket).is_err());
+        rig.settle();
+        rig.driver.open(0, &Opening::at(local, 0)).expect("its port is free again");
+    }
+    assert!(rig.driver.detach(16).is_none() && rig.driver.detach(7).is_none());
 }
 
 #[test]

@@ -40,6 +40,19 @@ impl Poll {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
+    /// Watches a descriptor no longer; one that is not watched is left alone.
+    pub(crate) fn forget(&self, descriptor: RawFd) {
+        // SAFETY: removing takes no event; a descriptor that is not watched is refused without effect.
+        let _not_watched = unsafe {
+            libc::epoll_ctl(
+                self.descriptor.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                descriptor,
+                ptr::null_mut::<libc::epoll_event>(),
+            )
+        };
+    }
+
     /// Waits up to `timeout_ms` and adds the tokens of what is ready to `ready`.
     pub(crate) fn wait(&mut self, timeout_ms: i32, ready: &mut Vec<u64>) -> io::Result<()> {
         let room = i32::try_from(self.events.len()).unwrap_or(i32::MAX);
