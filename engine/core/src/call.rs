@@ -116,11 +116,23 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn insert(&mut self, call: Call) -> CallKey {
-        self.last += 1;
-        let key = CallKey(self.last);
-        self.names.insert(call.name.clone(), key);
-        self.calls.insert(key, call);
+        let key = self.next_key();
+        self.put(key, call);
         key
+    }
+
+    /// A key that no call had.
+    pub(crate) fn next_key(&mut self) -> CallKey {
+        self.last += 1;
+        CallKey(self.last)
+    }
+
+    /// Lets every name of a call lead to it.
+    pub(crate) fn put(&mut self, key: CallKey, call: Call) {
+        for name in std::iter::once(&call.name).chain(&call.aliases) {
+            self.names.insert(name.clone(), key);
+        }
+        self.calls.insert(key, call);
     }
 
     pub(crate) fn remove(&mut self, key: CallKey) -> Option<Call> {

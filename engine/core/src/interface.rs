@@ -96,6 +96,12 @@ impl Interfaces {
         &self.all[index]
     }
 
+    /// The index of an interface: of one that calls are given, else of one that was here before.
+    pub(crate) fn index_of(&self, interface: &Interface) -> Option<usize> {
+        let same = |index: &usize| self.all[*index] == *interface;
+        self.order.iter().copied().find(same).or_else(|| (0..self.all.len()).find(same))
+    }
+
     /// Whether calls are given it still.
     pub(crate) fn is_current(&self, index: usize) -> bool {
         self.order.contains(&index)

@@ -8,7 +8,7 @@ use crate::{config::LiveConfig, recording::RecordingNote};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(pub u32);
 
-/// A recording of a shard: never the same for two.
+/// A recording of an engine: never the same for two, whichever of its shards they began in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordingId(pub u64);
 

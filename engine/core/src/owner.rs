@@ -46,6 +46,25 @@ impl Owners {
         Ok(())
     }
 
+    /// The epoch of an owner that was seen; else 0.
+    pub(crate) fn epoch(&self, owner: &str) -> u64 {
+        self.epochs.get(owner).copied().unwrap_or(0)
+    }
+
+    /// Takes over what another shard knows of an owner. What is known here and newer stays.
+    ///
+    /// # Errors
+    /// There are too many owners.
+    pub(crate) fn learn(
+        &mut self,
+        owner: &str,
+        epoch: u64,
+        in_use: impl Fn(&str) -> bool,
+    ) -> Result<(), &'static str> {
+        let epoch = epoch.max(self.epoch(owner));
+        self.admit(owner, Some(epoch), in_use)
+    }
+
     #[cfg(feature = "sim")]
     pub(crate) fn len(&self) -> usize {
         self.epochs.len()

@@ -158,6 +158,22 @@ impl Path {
         &self.sources
     }
 
+    /// Takes over what its neighbours and its socket are called now. What is not there any more is forgotten.
+    pub(crate) fn renumber(
+        &mut self,
+        half: impl Fn(PathId) -> Option<PathId>,
+        socket: impl Fn(SocketId) -> Option<SocketId>,
+    ) {
+        self.local = self.local.and_then(socket);
+        for neighbour in [&mut self.rtcp, &mut self.carrier, &mut self.rtp, &mut self.sibling] {
+            *neighbour = neighbour.and_then(&half);
+        }
+        let sink = |sink: Sink| Some(Sink { path: half(sink.path)?, ..sink });
+        self.sink = self.sink.and_then(sink);
+        self.further = std::mem::take(&mut self.further).into_iter().filter_map(sink).collect();
+        self.sources = self.sources.iter().copied().filter_map(&half).collect();
+    }
+
     /// Its sinks, to change what is forbidden on the way.
     pub(crate) fn sinks_mut(&mut self) -> impl Iterator<Item = &mut Sink> {
         self.sink.iter_mut().chain(&mut self.further)
@@ -261,6 +277,13 @@ impl Paths {
         if let Some(sink) = self.get_mut(to) {
             sink.sources.retain(|source| *source != from);
         }
+    }
+
+    /// Takes a path out as it is, with those it names.
+    pub(crate) fn take(&mut self, id: PathId) -> Option<Path> {
+        let path = self.slots.get_mut(id.0 as usize)?.take()?;
+        self.free.push(id.0);
+        Some(path)
     }
 
     /// Removes a path: nobody hears it, and it hears nobody, any more.

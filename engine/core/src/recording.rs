@@ -62,13 +62,18 @@ pub(crate) enum Wish {
 }
 
 /// The recordings of a shard that are not over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recordings {
     live: HashMap<RecordingId, CallKey>,
     last: u64,
 }
 
 impl Recordings {
+    /// Of this shard of an engine, whose recordings keep their numbers wherever they go.
+    pub(crate) fn of_shard(shard: u16) -> Self {
+        Self { live: HashMap::new(), last: u64::from(shard) << 48 }
+    }
+
     /// A number no recording had.
     pub(crate) fn begin(&mut self, call: CallKey) -> RecordingId {
         self.last += 1;
@@ -82,6 +87,11 @@ impl Recordings {
         if let Some(owner) = self.live.get_mut(&id) {
             *owner = call;
         }
+    }
+
+    /// Takes over a recording that began in another shard.
+    pub(crate) fn adopt(&mut self, id: RecordingId, call: CallKey) {
+        self.live.insert(id, call);
     }
 
     pub(crate) fn end(&mut self, id: RecordingId) {

@@ -241,7 +241,12 @@ impl Kept {
     }
 
     pub(crate) fn acknowledge(&mut self, call: &str) -> bool {
-        self.reports.remove(call).is_some()
+        self.take(call).is_some()
+    }
+
+    /// Keeps a report no longer.
+    pub(crate) fn take(&mut self, call: &str) -> Option<CallReport> {
+        self.reports.remove(call).map(|(_, report)| report)
     }
 
     pub(crate) fn get(&self, call: &str) -> Option<&CallReport> {

@@ -11,6 +11,7 @@ mod gate;
 mod generate;
 mod learn;
 mod lease;
+mod moving;
 mod opening;
 mod publish;
 mod query;
@@ -108,7 +109,7 @@ impl Shard {
             timers: Timers::default(),
             owners: Owners::new(limits.owners_max),
             kept: Kept::new(limits.reports_max, limits.report_lifetime),
-            recordings: Recordings::default(),
+            recordings: Recordings::of_shard(ports.shard),
             outputs: VecDeque::with_capacity(64),
             made: Made::new(),
             counters: Counters::default(),
@@ -333,11 +334,7 @@ impl Shard {
             _ => (None, None),
         };
         if let Some(owner) = owner {
-            let (calls, kept) = (&self.calls, &self.kept);
-            let in_use = |name: &str| {
-                calls.iter().any(|(_, call)| call.owner.as_deref() == Some(name))
-                    || kept.of_owner(name).next().is_some()
-            };
+            let in_use = in_use(&self.calls, &self.kept);
             if let Err(text) = self.owners.admit(owner, epoch, in_use) {
                 self.counters.stale_epochs += u64::from(text == Reply::STALE_EPOCH);
                 return self.refuse(id, text);
@@ -384,6 +381,14 @@ impl Shard {
 /// Whether a call is driven by another owner than this one. A client that names none may do all.
 fn is_foreign(call: &Call, owner: Option<&str>) -> bool {
     matches!((call.owner.as_deref(), owner), (Some(own), Some(other)) if own != other)
+}
+
+/// Whether an owner has calls or kept reports.
+fn in_use(calls: &Calls, kept: &Kept) -> impl Fn(&str) -> bool {
+    |name| {
+        calls.iter().any(|(_, call)| call.owner.as_deref() == Some(name))
+            || kept.of_owner(name).next().is_some()
+    }
 }
 
 const OTHER_OWNER: &str = "Call has another owner";

@@ -8,8 +8,9 @@ use std::{
 
 use crate::{
     call::CallKey,
-    interface::Interfaces,
+    interface::{Interface, Interfaces},
     io::{Output, SocketId},
+    moved::FreePort,
     path::PathId,
     ports::{PortRange, Ports},
     shard::PortUse,
@@ -66,6 +67,32 @@ struct Pair {
     released: bool,
 }
 
+/// A pair that was taken out, under the numbers that it had.
+#[derive(Debug)]
+pub(crate) struct MovedPair {
+    id: PairId,
+    interface: Interface,
+    port: u16,
+    /// What leaves them bears this.
+    tos: u8,
+    /// With whose datagrams arrive there.
+    sockets: [(SocketId, Option<PathId>); 2],
+}
+
+impl MovedPair {
+    pub(crate) fn id(&self) -> PairId {
+        self.id
+    }
+
+    pub(crate) fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    pub(crate) fn sockets(&self) -> [SocketId; 2] {
+        self.sockets.map(|(id, _)| id)
+    }
+}
+
 impl Sockets {
     pub(crate) fn new(interfaces: Interfaces, range: &PortRange) -> Self {
         let mut sockets = Self {
@@ -115,13 +142,7 @@ impl Sockets {
         outputs: &mut VecDeque<Output>,
     ) -> Option<PairId> {
         let port = self.ports[self.shared[interface]].1.take()?;
-        let pair = match self.free_pairs.pop() {
-            Some(index) => PairId(index),
-            None => {
-                self.pairs.push(None);
-                PairId(u32::try_from(self.pairs.len() - 1).expect("there are fewer ports than 2^32"))
-            }
-        };
+        let pair = self.free_pair();
         let sockets = [port, port + 1].map(|port| {
             let id = self.insert(pair);
             let local = SocketAddr::new(self.interfaces.get(interface).address, port);
@@ -172,6 +193,75 @@ impl Sockets {
         }
     }
 
+    /// Takes an open pair out without closing it. Its port goes with it.
+    pub(crate) fn take_out(&mut self, pair: PairId) -> Option<MovedPair> {
+        if !self.is_open(pair) {
+            return None;
+        }
+        let Pair { interface, port, tos, sockets, .. } = self.pairs[pair.0 as usize].take()?;
+        let sockets = sockets.map(|id| {
+            let socket = &mut self.sockets[id.0 as usize];
+            socket.state = State::Free;
+            self.free_sockets.push(id.0);
+            (id, socket.path.take())
+        });
+        self.live -= 2;
+        self.free_pairs.push(pair.0);
+        let interface = self.interfaces.get(interface).clone();
+        Some(MovedPair { id: pair, interface, port, tos, sockets })
+    }
+
+    /// Takes in an open pair of a call; what it, its interface and its sockets are called from now on.
+    pub(crate) fn put_in(
+        &mut self,
+        moved: MovedPair,
+        call: CallKey,
+        path: impl Fn(PathId) -> Option<PathId>,
+    ) -> (PairId, usize, [SocketId; 2]) {
+        let interface = self.interface_of(&moved).expect("it was looked for before");
+        let pair = self.free_pair();
+        let sockets = moved.sockets.map(|(_, bound)| {
+            let id = self.insert(pair);
+            let socket = &mut self.sockets[id.0 as usize];
+            (socket.state, socket.path) = (State::Open, bound.and_then(&path));
+            id
+        });
+        let MovedPair { port, tos, .. } = moved;
+        self.pairs[pair.0 as usize] =
+            Some(Pair { call, interface, port, tos, sockets, live: 2, released: false });
+        (pair, interface, sockets)
+    }
+
+    /// The interface here that is the one of a pair from elsewhere.
+    pub(crate) fn interface_of(&self, moved: &MovedPair) -> Option<usize> {
+        self.interfaces.index_of(&moved.interface)
+    }
+
+    /// As many free ports as these pairs have, of the same addresses; `None` if there are not so many.
+    pub(crate) fn swap(&mut self, moved: &[MovedPair]) -> Option<Vec<FreePort>> {
+        let mut given = Vec::with_capacity(moved.len());
+        for pair in moved {
+            let port = self.interface_of(pair).and_then(|index| self.ports[self.shared[index]].1.take());
+            match port {
+                Some(rtp_port) => given.push(FreePort { address: pair.interface.address, rtp_port }),
+                None => {
+                    self.take_ports(&given);
+                    return None;
+                }
+            }
+        }
+        Some(given)
+    }
+
+    /// Takes over free ports. Those of an address that went go with it.
+    pub(crate) fn take_ports(&mut self, ports: &[FreePort]) {
+        for FreePort { address, rtp_port } in ports {
+            if let Some((_, free)) = self.ports.iter_mut().find(|(known, _)| known == address) {
+                free.give_back(*rtp_port);
+            }
+        }
+    }
+
     /// Lets a pair belong to another call.
     pub(crate) fn move_to(&mut self, pair: PairId, call: CallKey) {
         if let Some(owner) = self.pairs.get_mut(pair.0 as usize).and_then(Option::as_mut) {
@@ -205,6 +295,13 @@ impl Sockets {
             }
         }
         self.forget_if_done(pair);
+    }
+
+    /// Closes every pair of a call.
+    pub(crate) fn release_all(&mut self, call: CallKey, outputs: &mut VecDeque<Output>) {
+        let of_call = |(_, pair): &(u32, &Option<Pair>)| pair.as_ref().is_some_and(|pair| pair.call == call);
+        let pairs: Vec<PairId> = (0..).zip(&self.pairs).filter(of_call).map(|(id, _)| PairId(id)).collect();
+        pairs.into_iter().for_each(|pair| self.release(pair, outputs));
     }
 
     /// Whose datagrams arrive on a socket.
@@ -257,6 +354,15 @@ impl Sockets {
         self.pairs.len() - self.free_pairs.len()
     }
 
+    /// Takes any free port.
+    #[cfg(test)]
+    pub(crate) fn any_port(&mut self) -> Option<FreePort> {
+        let taken = |(address, ports): &mut (IpAddr, Ports)| {
+            Some(FreePort { address: *address, rtp_port: ports.take()? })
+        };
+        self.ports.iter_mut().find_map(taken)
+    }
+
     /// Free pairs, over all addresses that calls are given.
     pub(crate) fn free_pairs(&self) -> usize {
         let current = |address: IpAddr| self.interfaces.iter().any(|interface| interface.address == address);
@@ -289,6 +395,15 @@ impl Sockets {
 
     fn state(&self, id: SocketId) -> State {
         self.sockets[id.0 as usize].state
+    }
+
+    /// A number for a pair.
+    fn free_pair(&mut self) -> PairId {
+        if let Some(index) = self.free_pairs.pop() {
+            return PairId(index);
+        }
+        self.pairs.push(None);
+        PairId(u32::try_from(self.pairs.len() - 1).expect("there are fewer ports than 2^32"))
     }
 
     fn insert(&mut self, pair: PairId) -> SocketId {

@@ -24,7 +24,10 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    pub(crate) const COUNT: usize = 6;
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Lease, Self::Remove, Self::Activity, Self::Report, Self::Watch, Self::Rtcp];
+
+    pub(crate) const COUNT: usize = Self::ALL.len();
 }
 
 /// When each deadline of one call is due; kept by the call, in step with [`Timers`].
@@ -57,9 +60,15 @@ impl Timers {
 
     /// Takes away every deadline of a call.
     pub(crate) fn clear(&mut self, deadlines: &mut Deadlines, call: CallKey) {
-        for timer in [Timer::Lease, Timer::Remove, Timer::Activity, Timer::Report, Timer::Watch, Timer::Rtcp]
-        {
+        for timer in Timer::ALL {
             self.set(deadlines, call, timer, None);
+        }
+    }
+
+    /// Takes over the deadlines that a call had elsewhere.
+    pub(crate) fn restore(&mut self, deadlines: &mut Deadlines, call: CallKey, before: &Deadlines) {
+        for timer in Timer::ALL {
+            self.set(deadlines, call, timer, before[timer as usize]);
         }
     }
 

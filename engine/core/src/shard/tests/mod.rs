@@ -11,6 +11,7 @@ mod generate;
 mod live;
 mod media;
 mod merge;
+mod moving;
 mod nat;
 mod owner;
 mod property;
