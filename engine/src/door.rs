@@ -9,6 +9,8 @@ mod counters;
 mod epochs;
 mod gate;
 mod log;
+mod moving;
+mod places;
 mod settings;
 mod tally;
 mod udp;
@@ -23,13 +25,14 @@ use driver::Now;
 use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply, Templates};
 
 use crate::statistics::{self, Whole, WorkerState};
-use crate::worker::WorkerMail;
+use crate::worker::{MoveMail, WorkerMail};
 use cache::{Known, ReplyCache, RequestKey};
 use cli::{Line, View};
 pub(crate) use counters::DoorCounters;
 use epochs::Epochs;
 pub(crate) use gate::Gate;
 use log::EventLog;
+use moving::{Held, Moves};
 pub(crate) use settings::{Live, Settings};
 pub(crate) use tally::{COMMANDS, CommandIndex, Durations, Tally};
 pub(crate) use udp::{DoorMail, DoorThread, Hatch, hatch};
@@ -58,6 +61,7 @@ pub(crate) struct Door {
     tally: Tally,
     settings: Settings,
     ports: (u16, u16),
+    moves: Moves,
     /// Calls that an operator ended.
     terminated: u64,
     /// When the last thing happened, and the first.
@@ -92,6 +96,13 @@ pub(crate) enum DoorOutput {
         id: u64,
         /// What is asked.
         mail: WorkerMail,
+    },
+    /// Give this to a shard; what becomes of it [`Door::moved`] hears, [`Door::sent_back`], or [`Door::not_sent`].
+    Move {
+        /// Which.
+        shard: usize,
+        /// What is to be done.
+        mail: MoveMail,
     },
     /// Let these settings hold from now on.
     Live(Live),
@@ -214,6 +225,7 @@ impl Door {
             tally: Tally::new(),
             settings: Settings::new(Live::default(), Vec::new()),
             ports: (0, 0),
+            moves: Moves::default(),
             terminated: 0,
             now: Now { monotonic_ns: 0, wall_ms: 0 },
             began_ns: None,
@@ -416,10 +428,15 @@ impl Door {
 
     /// A shard's mailbox was full: the asker is told, and may try again with the same cookie.
     pub(crate) fn overloaded(&mut self, id: u64) {
-        let Some(running) = self.running.remove(&id) else { return };
+        if let Some(running) = self.running.remove(&id) {
+            self.refuse_for_now(running.asker);
+        }
+    }
+
+    fn refuse_for_now(&mut self, asker: Asker) {
         self.counters.overloaded += 1;
-        let key = running.asker.key.clone();
-        self.finish(running.asker, &Reply::Error(Reply::PARALLEL_SESSION_LIMIT.to_owned()));
+        let key = asker.key.clone();
+        self.finish(asker, &Reply::Error(Reply::PARALLEL_SESSION_LIMIT.to_owned()));
         key.inspect(|key| self.cache.forget(key));
     }
 
@@ -436,6 +453,7 @@ impl Door {
     /// Answers the polls that need wait no longer, and forgets old replies. After every handful of inputs.
     pub(crate) fn settle(&mut self, now_ns: u64) {
         self.cache.forget_old(now_ns);
+        self.settle_moves(now_ns);
         while let Some(oldest) = self.running.first_entry()
             && oldest.get().until_ns <= now_ns
         {
@@ -456,7 +474,7 @@ impl Door {
 
     /// When [`settle`](Self::settle) is due at the latest.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.polls.iter().map(|poll| poll.until_ns).min()
+        self.polls.iter().map(|poll| poll.until_ns).chain(self.moves_due_ns()).min()
     }
 
     /// The next thing to do.
@@ -476,6 +494,9 @@ impl Door {
 
     /// Sends a command where it is answered.
     fn command(&mut self, now_ns: u64, asker: Asker, command: Command) {
+        if self.is_moving() && !matches!(command, Command::Ping(_) | Command::Events(_)) {
+            return self.hold(asker, Held::Command(command));
+        }
         if !self.epochs.admit(&command) {
             self.counters.stale_epochs += 1;
             return self.finish(asker, &Reply::Error(Reply::STALE_EPOCH.to_owned()));
@@ -504,20 +525,18 @@ impl Door {
                     });
                 }
             }
-            command => {
-                let shard = self.shard_of(command.call_id().unwrap_or_default());
-                if let Command::Connect(connect) = &command
-                    && connect.to_call_id.as_deref().is_some_and(|other| self.shard_of(other) != shard)
-                {
-                    return self.finish(asker, &Reply::Error(APART.to_owned()));
-                }
-                self.pass(now_ns, asker, command, Then::Pass);
+            Command::Connect(connect) if self.are_apart(&connect) => {
+                self.bring_together(now_ns, asker, connect);
             }
+            command => self.pass(now_ns, asker, command, Then::Pass),
         }
     }
 
     /// A line of the command line.
     fn line(&mut self, now_ns: u64, asker: Asker, line: &str) {
+        if self.is_moving() {
+            return self.hold(asker, Held::Line(line.to_owned()));
+        }
         match Line::read(line, &self.settings) {
             Line::Say(text) => self.finish(asker, &Reply::Cli(text)),
             Line::Show(view) => self.show(now_ns, asker, view),
@@ -575,7 +594,12 @@ impl Door {
 
     /// Gives a command to the shard of its call.
     fn pass(&mut self, now_ns: u64, asker: Asker, command: Command, then: Then) {
-        let shard = self.shard_of(command.call_id().unwrap_or_default());
+        let call_id = command.call_id().unwrap_or_default();
+        let shard = self.shard_of(call_id);
+        self.moves.places.touch(call_id, self.next_id);
+        if let Command::Connect(connect) = &command {
+            self.moves.places.touch(connect.to_call_id.as_deref().unwrap_or_default(), self.next_id);
+        }
         let id = self.start(now_ns, asker, then);
         self.outputs.push_back(DoorOutput::Mail { shard, id, mail: WorkerMail::Command { id, command } });
     }
@@ -668,18 +692,24 @@ impl Door {
         }
     }
 
+    /// Whether two calls that are to be connected lie on different shards.
+    fn are_apart(&self, connect: &ng::Connect) -> bool {
+        let shard = self.shard_of(&connect.signal.call_id);
+        connect.to_call_id.as_deref().is_some_and(|other| self.shard_of(other) != shard)
+    }
+
     /// The shard of a call.
-    // Engine ADR 2: a keyed hash places a call, and a table of exceptions comes with the first command that moves one.
     fn shard_of(&self, call_id: &str) -> usize {
+        self.moves.places.of(call_id).unwrap_or_else(|| self.home_of(call_id))
+    }
+
+    /// The shard of a call that has not moved (engine ADR 2).
+    fn home_of(&self, call_id: &str) -> usize {
         let hash = self.placement.hash_one(call_id);
         let shards = u64::try_from(self.shards).expect("shards are few");
         usize::try_from(hash % shards).expect("below the number of shards")
     }
 }
-
-/// Why two calls are not connected (`adr/0010-calls-of-different-workers-are-not-connected.md`).
-const APART: &str = "Not supported: the two calls lie on different workers, and calls do not move between workers; \
-                     start the engine with --workers 1 to connect any two";
 
 /// Requests of one address that are not answered at most; more are dropped, and come again.
 const UNANSWERED_MAX: usize = 4096;

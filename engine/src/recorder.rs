@@ -57,20 +57,13 @@ impl FromStr for RecordingFormat {
     }
 }
 
-/// A recording of some worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    worker: usize,
-    recording: RecordingId,
-}
-
 /// What the writing thread is told.
 #[derive(Debug)]
 enum RecorderMail {
-    /// Packets of some recordings of a worker.
+    /// Packets of some recordings.
     Chunk(Box<Chunk>),
     /// Something about one recording.
-    Note { key: Key, at: Now, note: RecordingNote },
+    Note { recording: RecordingId, at: Now, note: RecordingNote },
     /// Close what is open and end.
     Stop,
 }
@@ -78,7 +71,6 @@ enum RecorderMail {
 /// Packets on their way to the disk. Never grows.
 #[derive(Debug)]
 struct Chunk {
-    worker: usize,
     records: Vec<Record>,
     bytes: Vec<u8>,
 }
@@ -96,7 +88,7 @@ struct Record {
 impl Chunk {
     fn new() -> Box<Self> {
         let (records, bytes) = (Vec::with_capacity(RECORDS_MAX), Vec::with_capacity(BYTES_MAX));
-        Box::new(Self { worker: 0, records, bytes })
+        Box::new(Self { records, bytes })
     }
 
     fn fits(&self, packet: &[u8]) -> bool {
@@ -112,7 +104,6 @@ impl Chunk {
 /// A worker's side: what it has for the writing thread.
 #[derive(Debug)]
 pub(crate) struct Tape {
-    worker: usize,
     mail: Sender<RecorderMail>,
     spare: Receiver<Box<Chunk>>,
     current: Option<Box<Chunk>>,
@@ -137,8 +128,7 @@ impl Tape {
         let chunk = match &mut self.current {
             Some(chunk) => chunk,
             None => {
-                let Ok(mut chunk) = self.spare.try_recv() else { return false };
-                chunk.worker = self.worker;
+                let Ok(chunk) = self.spare.try_recv() else { return false };
                 self.due_ns = self.due_ns.min(at.monotonic_ns.saturating_add(AGE_MAX_NS));
                 self.current.insert(chunk)
             }
@@ -163,10 +153,15 @@ impl Tape {
         if let Some(chunk) = self.current.take() {
             self.late.push_back(RecorderMail::Chunk(chunk));
         }
-        let key = Key { worker: self.worker, recording };
-        self.late.push_back(RecorderMail::Note { key, at, note });
+        self.late.push_back(RecorderMail::Note { recording, at, note });
         self.hand_over(at.monotonic_ns);
         true
+    }
+
+    /// Hands over what there is; false if some of it found no room, and would come behind what another worker hands over.
+    pub(crate) fn flush_all(&mut self, now_ns: u64) -> bool {
+        self.flush(now_ns);
+        self.current.is_none() && self.late.is_empty()
     }
 
     /// When [`flush`](Self::flush) is due.
@@ -234,10 +229,9 @@ impl Recorder {
         Ok(Self { config: config.clone(), sender, mail, spare })
     }
 
-    /// The side of worker number `worker`.
-    pub(crate) fn tape(&self, worker: usize) -> Tape {
+    /// The side of a worker.
+    pub(crate) fn tape(&self) -> Tape {
         Tape {
-            worker,
             mail: self.sender.clone(),
             spare: self.spare.1.clone(),
             current: None,
@@ -315,7 +309,7 @@ mod tests {
     #[test]
     fn a_packet_that_finds_no_room_is_lost_and_nobody_waits() {
         let (_directory, recorder) = recorder();
-        let mut tape = recorder.tape(0);
+        let mut tape = recorder.tape();
         let [remote, local] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let packet = [0; 1200];
         let taken =
@@ -331,7 +325,7 @@ mod tests {
     #[test]
     fn notes_stay_behind_the_packets_before_them_and_an_end_is_never_lost() {
         let (_directory, recorder) = recorder();
-        let mut tape = recorder.tape(0);
+        let mut tape = recorder.tape();
         let at = SocketAddr::from(([127, 0, 0, 1], 1));
         let note = || RecordingNote::Metadata(String::new());
         let given = (0..10_000).take_while(|_| tape.note(AT, RecordingId(1), note())).count();

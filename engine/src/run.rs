@@ -229,7 +229,7 @@ impl Engine {
                 options: Options { sockets_max, ..Options::default() },
                 shard: shard_config(config, index, port_seed, &instance),
                 seed: seed()?,
-                tape: recorder.as_ref().map(|recorder| recorder.tape(usize::from(index))),
+                tape: recorder.as_ref().map(Recorder::tape),
                 page: page.clone(),
             };
             let (worker, kind) = plan.start(hatch.clone(), ended.clone())?;
@@ -369,6 +369,8 @@ impl Engine {
     /// Ends all calls and threads.
     pub fn stop(self) {
         self.beat.stop();
+        // A call ends where it is, with its report and event.
+        self.door.end_moves();
         for worker in &self.workers {
             // A worker with a full mailbox takes mail until it is told to stop; one that is gone needs no telling.
             while let Err(driver::Undelivered::Full(_)) = worker.mail.send(WorkerMail::Stop) {

@@ -1,6 +1,8 @@
 //! The loop of one core: what arrives goes into the shard, what comes out goes to the driver
 //! (`adr/0007-core-and-driver-meet-in-the-worker.md`).
 
+mod moving;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +12,8 @@ use driver::{Arrival, Driver, MailReceiver, Now, OpenFailure, Opening, Slot};
 use engine_core::{Input, Instant, LiveConfig, OpenError, Output, RecordingId, Shard, SocketId};
 use ng::{Command, Delete, DeleteDelay, Refusal};
 
+use self::moving::Moves;
+pub(crate) use self::moving::{MoveMail, MoveNews, Parcel};
 use crate::door::{DoorMail, Hatch};
 use crate::drain::Farewell;
 use crate::load::Gauge;
@@ -57,6 +61,8 @@ pub(crate) enum WorkerMail {
         /// While every party is on hold.
         silent_timeout: Duration,
     },
+    /// A call is to move.
+    Move(MoveMail),
     /// End the calls and the loop.
     Stop,
 }
@@ -79,6 +85,7 @@ pub(crate) struct Worker {
     events_lost: bool,
     open_errors: Throttle,
     watch: Option<(Gauge, Farewell)>,
+    moves: Moves,
     /// Calls that an operator ended, since the door was told.
     terminated: u64,
 }
@@ -106,6 +113,7 @@ impl Worker {
             events_lost: false,
             open_errors: Throttle::new(10),
             watch: None,
+            moves: Moves::new(),
             terminated: 0,
         }
     }
@@ -136,6 +144,7 @@ impl Worker {
                     Arrival::Failed { key, .. } => {
                         self.input(now, Input::SocketError { socket: SocketId(key) });
                     }
+                    Arrival::Quiet { key } => self.moves.quiet(SocketId(key)),
                     Arrival::Woken => woken = true,
                 }
             }
@@ -155,6 +164,7 @@ impl Worker {
             if self.shard.next_deadline().is_some_and(|at| at <= instant(now)) {
                 self.input(now, Input::Tick);
             }
+            self.go_on_moving(now);
             if let Some(tape) = self.tape.as_mut().filter(|tape| tape.due_ns() <= now.monotonic_ns) {
                 tape.flush(now.monotonic_ns);
             }
@@ -163,7 +173,7 @@ impl Worker {
             }
             if let Some((gauge, farewell)) = &mut self.watch {
                 gauge.look(now.monotonic_ns, self.shard.counters().bytes_received);
-                farewell.tell(self.shard.calls_live());
+                farewell.tell(self.shard.calls_live() + self.moves.away());
             }
             self.meter.flush(now.monotonic_ns, &self.shard, self.driver.counters(), self.counters);
         }
@@ -173,7 +183,7 @@ impl Worker {
     fn deadline(&self) -> u64 {
         let shard = self.shard.next_deadline().map_or(u64::MAX, nanoseconds);
         let tape = self.tape.as_ref().map_or(u64::MAX, Tape::due_ns);
-        shard.min(self.meter.next_ns()).min(tape)
+        shard.min(self.meter.next_ns()).min(tape).min(self.moves.due_ns)
     }
 
     /// Hands in a bounded number of commands.
@@ -195,7 +205,12 @@ impl Worker {
                         farewell.ask();
                     }
                 }
-                Some(WorkerMail::Live(live)) => self.input(now, Input::Live(live)),
+                Some(WorkerMail::Live(live)) => {
+                    if let Some(live) = self.moves.defer(live) {
+                        self.input(now, Input::Live(live));
+                    }
+                }
+                Some(WorkerMail::Move(mail)) => self.on_move(now, mail),
                 Some(WorkerMail::State { id, sessions_max }) => self.tell_state(id, sessions_max),
                 Some(WorkerMail::EndAll { id }) => {
                     self.end_all(now);
@@ -300,7 +315,10 @@ impl Worker {
                         tracing::warn!(tos, %error, unsaid, "the TOS of a media socket could not be changed");
                     }
                 }
-                Output::CloseSocket { socket } => self.driver.close(socket.0),
+                Output::CloseSocket { socket } => {
+                    self.driver.close(socket.0);
+                    self.moves.quiet(socket);
+                }
                 Output::Reply { id: NOBODY, .. } => {}
                 Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply: *reply }),
                 Output::Event(event) => self.tell(DoorMail::Event(*event)),

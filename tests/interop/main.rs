@@ -3,6 +3,7 @@
 
 mod books;
 mod certificates;
+mod connect;
 mod crash;
 mod crash_lease;
 mod drain;

@@ -27,13 +27,17 @@ pub(crate) struct DoorCounters {
     pub(crate) mailbox_full: u64,
     /// Requests whose answer never came from the shard.
     pub(crate) never_answered: u64,
+    /// Calls that moved to another worker, to be connected there.
+    pub(crate) calls_moved: u64,
+    /// Calls that found no room there and went back.
+    pub(crate) calls_sent_back: u64,
     /// Replies the kernel would not send.
     pub(crate) sends_failed: u64,
 }
 
 impl DoorCounters {
     /// Each count, its name, and what it is of.
-    pub(crate) fn named(&self) -> [(&'static str, &'static str, u64); 13] {
+    pub(crate) fn named(&self) -> [(&'static str, &'static str, u64); 15] {
         [
             ("requests", "Requests that were new.", self.requests),
             ("repeats", "Requests that had been seen before.", self.repeats),
@@ -55,6 +59,12 @@ impl DoorCounters {
                 self.mailbox_full,
             ),
             ("never_answered", "Requests that a worker never answered.", self.never_answered),
+            ("calls_moved", "Calls that moved to another worker, to be connected there.", self.calls_moved),
+            (
+                "calls_sent_back",
+                "Calls that found no room on another worker and went back.",
+                self.calls_sent_back,
+            ),
             ("sends_failed", "Replies that the kernel would not send.", self.sends_failed),
         ]
     }
@@ -62,6 +72,6 @@ impl DoorCounters {
     /// The counts an operator should hear of: what was refused or dropped.
     pub(crate) fn troubles(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
         let named = self.named().into_iter().map(|(name, _, count)| (name, count));
-        named.filter(|(name, _)| !["requests", "repeats", "errors"].contains(name))
+        named.filter(|(name, _)| !["requests", "repeats", "errors", "calls_moved"].contains(name))
     }
 }

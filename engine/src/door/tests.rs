@@ -1,5 +1,7 @@
 //! The door alone: bytes in, bytes and commands out.
 
+mod moving;
+
 use ng::{EndReason, Ended, EventKind, Ping};
 
 use super::*;
@@ -9,11 +11,13 @@ const ASKER: &str = "127.0.0.1:9000";
 struct Rig {
     door: Door,
     now_ns: u64,
+    /// What was to be done about calls that move, and where.
+    moves: Vec<(usize, MoveMail)>,
 }
 
 impl Rig {
     fn new(shards: usize) -> Self {
-        Self { door: Door::new(shards, "cafe".to_owned()), now_ns: 0 }
+        Self { door: Door::new(shards, "cafe".to_owned()), now_ns: 0, moves: Vec::new() }
     }
 
     fn ask(&mut self, datagram: &str) {
@@ -39,6 +43,7 @@ impl Rig {
                     sent.push(String::from_utf8_lossy(&bytes).into_owned())
                 }
                 DoorOutput::Mail { shard, id, .. } => commands.push((shard, id)),
+                DoorOutput::Move { shard, mail } => self.moves.push((shard, mail)),
                 DoorOutput::Live(_) => {}
             }
         }
@@ -66,25 +71,6 @@ fn a_ping_is_answered_at_once_and_bare() {
     assert_eq!(rig.sent(), ["7 d6:result4:ponge"]);
     rig.ask(r#"8 {"command":"ping"}"#);
     assert_eq!(rig.sent(), [r#"8 {"result":"pong"}"#]);
-}
-
-#[test]
-fn calls_of_one_worker_are_connected_and_others_are_told_why_not() {
-    for (shards, apart) in [(1, false), (4, true)] {
-        let mut rig = Rig::new(shards);
-        let mut refused = 0;
-        for number in 0..64 {
-            let to = format!("other-{number}");
-            rig.ask(&format!(
-                r#"{number} {{"command":"connect","call-id":"c","from-tag":"f","to-tag":"t","to-call-id":"{to}"}}"#
-            ));
-            let (sent, commands) = rig.outputs();
-            assert_eq!(sent.len() + commands.len(), 1);
-            assert!(sent.iter().all(|text| text.contains("--workers 1")), "{sent:?}");
-            refused += sent.len();
-        }
-        assert_eq!((8..64).contains(&refused), apart, "{refused} of 64");
-    }
 }
 
 #[test]

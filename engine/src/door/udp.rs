@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
-use driver::{Clock, MailSender};
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender, TrySendError};
+use driver::{Clock, MailSender, Undelivered};
 use ng::{Event, Reply, Templates};
 
 use super::{Door, DoorOutput, Gate, Live, Question, Settings, WayBack};
 use crate::config::{Peers, SetLog};
 use crate::meter::DoorMeter;
 use crate::statistics::WorkerState;
-use crate::worker::WorkerMail;
+use crate::worker::{MoveMail, MoveNews, WorkerMail};
 
 /// What the door's thread is told.
 #[derive(Debug)]
@@ -60,12 +60,16 @@ pub(crate) enum DoorMail {
     },
     /// Something happened to a call.
     Event(Event),
+    /// Something about a call that moves.
+    Moved(MoveNews),
     /// One or more events before this were lost.
     EventsLost,
     /// Messages may name other presets.
     Templates(Templates),
     /// Settings that were read again.
     Settings(Box<Settings>),
+    /// Let no call move from now on, and say when none is on its way.
+    EndMoves(Sender<()>),
     /// Answer what can be answered and end.
     Stop,
 }
@@ -81,7 +85,12 @@ impl Hatch {
     /// is asked for again with the same cookie and then gone; of lost
     /// events the worker tells the door as soon as it can. It counts both.
     pub(crate) fn put(&self, mail: DoorMail) -> bool {
-        self.sender.try_send(mail).is_ok()
+        self.offer(mail).is_none()
+    }
+
+    /// Hands mail over, or gives it back if the door does not keep up.
+    pub(crate) fn offer(&self, mail: DoorMail) -> Option<DoorMail> {
+        self.sender.try_send(mail).err().map(TrySendError::into_inner)
     }
 }
 
@@ -134,7 +143,7 @@ impl DoorThread {
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
         let of_all = Arc::clone(&gate);
-        let mouth = Mouth { door, sockets, receiver, shards, gate, meter, set_log };
+        let mouth = Mouth { door, sockets, receiver, shards, gate, meter, set_log, moves_end: None };
         let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
                 panicked();
@@ -154,6 +163,15 @@ impl DoorThread {
         let _gone = self.sender.send(DoorMail::Settings(Box::new(settings)));
         // The thread takes mail until it is told to stop; it is gone only after a panic, which has been logged.
         let _gone = self.sender.send(DoorMail::Templates(templates));
+    }
+
+    /// Lets no call move from now on, and waits until none is on its way; not for long, if a worker does not answer.
+    pub(crate) fn end_moves(&self) {
+        let (done, is_done) = channel::bounded(1);
+        // Without the thread nothing moves.
+        if self.sender.send(DoorMail::EndMoves(done)).is_ok() {
+            let _in_time = is_done.recv_timeout(MOVES_PATIENCE);
+        }
     }
 
     /// Ends the threads, after everything in the mailbox was handled.
@@ -204,6 +222,8 @@ struct Mouth {
     gate: Arc<Gate>,
     meter: DoorMeter,
     set_log: Option<SetLog>,
+    /// Who waits for the last call that moves.
+    moves_end: Option<Sender<()>>,
 }
 
 impl Mouth {
@@ -226,6 +246,10 @@ impl Mouth {
             self.act();
             self.door.settle(now_ns);
             self.act();
+            if let Some(done) = self.moves_end.take_if(|_| !self.door.is_moving()) {
+                // Nobody waits only if it took too long.
+                let _gone = done.send(());
+            }
             self.door.counters_mut().mailbox_full = self.gate.full();
             self.door.counters_mut().not_allowed = self.gate.not_allowed();
             let (counters, tally) = self.door.counted();
@@ -251,6 +275,14 @@ impl Mouth {
             DoorMail::State { id, terminated, state } => {
                 self.door.at(Clock::now());
                 self.door.state(id, terminated, *state);
+            }
+            DoorMail::Moved(news) => {
+                self.door.at(Clock::now());
+                self.door.moved(news);
+            }
+            DoorMail::EndMoves(done) => {
+                self.door.end_moves();
+                self.moves_end = Some(done);
             }
             DoorMail::Event(event) => self.door.event(event),
             DoorMail::EventsLost => self.door.event_lost(),
@@ -278,6 +310,19 @@ impl Mouth {
                 DoorOutput::Mail { shard, id, mail } => {
                     if self.shards[shard].send(mail).is_err() {
                         self.door.overloaded(id);
+                    }
+                }
+                DoorOutput::Move { shard, mail } => {
+                    let goes_back = matches!(mail, MoveMail::PutBack(_));
+                    match self.shards[shard].send(WorkerMail::Move(mail)) {
+                        Ok(()) if goes_back => self.door.sent_back(),
+                        Err(
+                            Undelivered::Full(WorkerMail::Move(mail))
+                            | Undelivered::Gone(WorkerMail::Move(mail)),
+                        ) => {
+                            self.door.not_sent(shard, mail);
+                        }
+                        _ => {}
                     }
                 }
                 DoorOutput::Live(live) => self.change(&live),
@@ -313,6 +358,9 @@ const MAIL_AT_ONCE: usize = 256;
 
 /// How long a listener takes to notice that it is to end.
 const LISTEN_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How long the end waits for a call that moves.
+const MOVES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often counters are looked at when nothing else happens.
 const METER_NS: u64 = 1_000_000_000;

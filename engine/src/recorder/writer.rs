@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use driver::{Clock, MailSender, Now, Undelivered};
-use engine_core::{RecordingBegun, RecordingNote};
+use engine_core::{RecordingBegun, RecordingId, RecordingNote};
 use metrics::Counter;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
 use super::name::{self, Names};
-use super::{Chunk, Key, RecorderMail, RecordingConfig, pcap, sheet};
+use super::{Chunk, RecorderMail, RecordingConfig, pcap, sheet};
 use crate::throttle::Throttle;
 use crate::worker::WorkerMail;
 
@@ -23,9 +23,9 @@ pub(super) struct Writer {
     config: RecordingConfig,
     workers: Vec<MailSender<WorkerMail>>,
     spare: Sender<Box<Chunk>>,
-    recordings: HashMap<Key, Recording>,
-    /// Failures of which their workers do not know yet.
-    untold: Vec<Key>,
+    recordings: HashMap<RecordingId, Recording>,
+    /// Failures, and workers that do not know of them yet: the call may be at any.
+    untold: Vec<(usize, RecordingId)>,
     /// One packet as it is written.
     scratch: Vec<u8>,
     packets: Counter,
@@ -80,7 +80,7 @@ impl Writer {
         loop {
             match mail.recv_timeout(FLUSH) {
                 Ok(RecorderMail::Chunk(chunk)) => self.chunk(chunk),
-                Ok(RecorderMail::Note { key, at, note }) => self.note(key, at, note),
+                Ok(RecorderMail::Note { recording, at, note }) => self.note(recording, at, note),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(RecorderMail::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -90,7 +90,7 @@ impl Writer {
                 self.flush();
             }
         }
-        let open: Vec<Key> = self.recordings.keys().copied().collect();
+        let open: Vec<RecordingId> = self.recordings.keys().copied().collect();
         for key in open {
             self.end(key, Clock::now(), false, false);
         }
@@ -98,7 +98,7 @@ impl Writer {
 
     fn chunk(&mut self, mut chunk: Box<Chunk>) {
         for record in &chunk.records {
-            let key = Key { worker: chunk.worker, recording: record.recording };
+            let key = record.recording;
             // One that failed or could not begin: its worker has been told.
             let Some(recording) = self.recordings.get_mut(&key) else { continue };
             let since_us = record.monotonic_ns.saturating_sub(recording.began.monotonic_ns) / 1000;
@@ -119,7 +119,7 @@ impl Writer {
         let _full = self.spare.try_send(chunk);
     }
 
-    fn note(&mut self, key: Key, at: Now, note: RecordingNote) {
+    fn note(&mut self, key: RecordingId, at: Now, note: RecordingNote) {
         let result = match note {
             RecordingNote::Begun(begun) => self.begin(key, at, *begun),
             RecordingNote::Described { offer, sdp } => match self.recordings.get_mut(&key) {
@@ -144,7 +144,7 @@ impl Writer {
         }
     }
 
-    fn begin(&mut self, key: Key, at: Now, begun: RecordingBegun) -> io::Result<()> {
+    fn begin(&mut self, key: RecordingId, at: Now, begun: RecordingBegun) -> io::Result<()> {
         let random = SysRng.try_next_u64().map_err(io::Error::other)?;
         let names = Names::of(&begun, at.wall_ms, random);
         let directory = &self.config.directory;
@@ -174,7 +174,7 @@ impl Writer {
     }
 
     /// Closes the files of a recording, or throws them away.
-    fn end(&mut self, key: Key, at: Now, discard: bool, with_call: bool) {
+    fn end(&mut self, key: RecordingId, at: Now, discard: bool, with_call: bool) {
         let Some(recording) = self.recordings.remove(&key) else { return };
         let Recording { mut pcap, path, mut sheet, unfinished, finished, call_created_ms, metadata, .. } =
             recording;
@@ -194,31 +194,29 @@ impl Writer {
         }
     }
 
-    /// Gives a recording up: what is there stays, and its worker is told.
-    fn fail(&mut self, key: Key, error: &io::Error) {
+    /// Gives a recording up: what is there stays, and the workers are told.
+    fn fail(&mut self, key: RecordingId, error: &io::Error) {
         self.complain(error);
         if let Some(recording) = self.recordings.remove(&key) {
             // What the disk did not take will not be tried again.
             let (_file, _unwritten) = recording.pcap.into_parts();
         }
-        self.untold.push(key);
+        self.untold.extend((0..self.workers.len()).map(|worker| (worker, key)));
         self.tell();
     }
 
     /// Tells workers of failures. One with a full mailbox is told later.
     fn tell(&mut self) {
         let workers = &self.workers;
-        self.untold.retain(|key| {
-            let mail = WorkerMail::RecordingFailed { recording: key.recording };
-            workers
-                .get(key.worker)
-                .is_some_and(|worker| matches!(worker.send(mail), Err(Undelivered::Full(_))))
+        self.untold.retain(|&(worker, recording)| {
+            let mail = WorkerMail::RecordingFailed { recording };
+            matches!(workers[worker].send(mail), Err(Undelivered::Full(_)))
         });
     }
 
     fn flush(&mut self) {
         self.tell();
-        let flush = |(key, recording): (&Key, &mut Recording)| {
+        let flush = |(key, recording): (&RecordingId, &mut Recording)| {
             recording.pcap.flush().err().map(|error| (*key, error))
         };
         let failed: Vec<_> = self.recordings.iter_mut().filter_map(flush).collect();
