@@ -295,6 +295,8 @@ const LATE_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use driver::{Waker, mailbox};
+
     use super::*;
 
     const AT: Now = Now { monotonic_ns: 1, wall_ms: 2 };
@@ -348,5 +350,23 @@ mod tests {
         }
         let text: String = order.into_iter().collect();
         assert_eq!(text, "n".repeat(given) + "ce");
+    }
+
+    #[test]
+    fn whoever_has_a_recording_that_is_not_kept_is_told() {
+        let (_directory, recorder) = recorder();
+        let mut tape = recorder.tape();
+        let at = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert!(tape.record(AT, RecordingId(7), at, at, b"after it failed"));
+        assert!(tape.record(AT, RecordingId(7), at, at, b"and once more"));
+        assert!(tape.flush_all(AT.monotonic_ns));
+        let workers: Vec<_> = (0..3).map(|_| mailbox(Waker::new().expect("a descriptor"), 8)).collect();
+        let running =
+            recorder.start(workers.iter().map(|(sender, _)| sender.clone()).collect()).expect("a thread");
+        running.stop();
+        for (_, mail) in &workers {
+            assert!(matches!(mail.take(), Some(WorkerMail::RecordingFailed { recording: RecordingId(7) })));
+            assert!(mail.take().is_none(), "once is enough");
+        }
     }
 }

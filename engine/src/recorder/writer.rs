@@ -99,8 +99,11 @@ impl Writer {
     fn chunk(&mut self, mut chunk: Box<Chunk>) {
         for record in &chunk.records {
             let key = record.recording;
-            // One that failed or could not begin: its worker has been told.
-            let Some(recording) = self.recordings.get_mut(&key) else { continue };
+            let Some(recording) = self.recordings.get_mut(&key) else {
+                // One that failed or could not begin; its call was between two workers when these were told.
+                self.tell_of(key);
+                continue;
+            };
             let since_us = record.monotonic_ns.saturating_sub(recording.began.monotonic_ns) / 1000;
             let at_us = recording.began.wall_ms.saturating_mul(1000).saturating_add(since_us);
             self.scratch.clear();
@@ -114,6 +117,7 @@ impl Writer {
                 self.fail(key, &error);
             }
         }
+        self.tell();
         chunk.clear();
         // There is room for every chunk there is.
         let _full = self.spare.try_send(chunk);
@@ -201,8 +205,17 @@ impl Writer {
             // What the disk did not take will not be tried again.
             let (_file, _unwritten) = recording.pcap.into_parts();
         }
-        self.untold.extend((0..self.workers.len()).map(|worker| (worker, key)));
+        self.tell_of(key);
         self.tell();
+    }
+
+    /// Notes that every worker is to be told of a failure.
+    fn tell_of(&mut self, key: RecordingId) {
+        for worker in 0..self.workers.len() {
+            if !self.untold.contains(&(worker, key)) {
+                self.untold.push((worker, key));
+            }
+        }
     }
 
     /// Tells workers of failures. One with a full mailbox is told later.
