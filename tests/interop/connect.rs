@@ -1,7 +1,7 @@
 //! Calls of different workers that are connected: one of them moves, and no packet of either is lost.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::process::Command;
+mod rig;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -9,103 +9,13 @@ use std::time::Duration;
 use load::ng::Client;
 use load::{Relay, Traffic};
 use serde_json::{Value, json};
-use tests::process::{await_some, tollgate};
-use tests::{Address, Process, udp};
+use tests::process::await_some;
+
+use self::rig::{Ends, Rig, Until, packets, sdp, tags, voice};
+use crate::recording::files;
 
 /// Pairs of calls. That the hash puts both calls of every pair on one of three workers happens once in 3^16.
 const PAIRS: usize = 16;
-
-struct Rig {
-    engine: Process,
-    at: Address,
-    ng: SocketAddr,
-    http: SocketAddr,
-    client: Client,
-}
-
-impl Rig {
-    fn start(flags: &[&str]) -> Rig {
-        let at = Address::new();
-        let (ng, http) = (at.socket(), at.socket());
-        let mut command = Command::new(tollgate());
-        command
-            .args(["engine", "--port-min", "20000", "--port-max", "31999"])
-            .args([format!("--interface={at}"), format!("--listen-ng={ng}"), format!("--listen-http={http}")])
-            .args(flags);
-        let engine = Process::start("tollgate engine", &mut command);
-        udp::await_bound(ng);
-        udp::await_listening(http);
-        Rig { engine, at, ng, http, client: Client::new(ng).expect("a client") }
-    }
-
-    fn ask(&mut self, request: Value) -> Value {
-        self.client.answer(&request).expect("an answer")
-    }
-
-    /// Sets a call up between a caller and a callee; where each of them sends to, or why not.
-    fn call(&mut self, call_id: &str, ends: [SocketAddr; 2], tags: [&str; 2]) -> Result<Relay, Value> {
-        let about = |command: &str, sdp: String| {
-            let mut request =
-                json!({"command": command, "call-id": call_id, "from-tag": tags[0], "sdp": sdp});
-            if command == "answer" {
-                request["to-tag"] = json!(tags[1]);
-            }
-            request
-        };
-        let [for_callee, for_caller] = [("offer", ends[0]), ("answer", ends[1])].map(|(command, end)| {
-            let answer = self.ask(about(command, sdp(end)));
-            media(&answer).map(|port| SocketAddr::new(self.at.ip(), port)).ok_or(answer)
-        });
-        Ok(Relay { for_callee: for_callee?, for_caller: for_caller? })
-    }
-
-    fn query(&mut self, call_id: &str) -> Value {
-        self.ask(json!({"command": "query", "call-id": call_id}))
-    }
-
-    fn connect(&mut self, one: &str, from_tag: &str, other: &str, to_tag: &str) -> Value {
-        self.ask(json!({"command": "connect", "call-id": one, "from-tag": from_tag, "to-call-id": other,
-            "to-tag": to_tag}))
-    }
-
-    /// The sum of a counter over all workers, once the page has been written anew.
-    fn counted(&self, name: &str) -> u64 {
-        let output = Command::new("curl")
-            .args(["--silent", "--fail", &format!("http://{}/metrics", self.http)])
-            .output();
-        let output = output.expect("curl starts; tests/run installs it");
-        let page = String::from_utf8(output.stdout).expect("text");
-        let lines = page.lines().filter(|line| line.starts_with(name));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-    }
-}
-
-/// Says so when it is over, however that comes.
-struct Until<'a>(&'a AtomicBool);
-
-impl Drop for Until<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn sdp(at: SocketAddr) -> String {
-    let (ip, port) = (at.ip(), at.port());
-    format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n")
-}
-
-/// The port of the section of a description.
-fn media(answer: &Value) -> Option<u16> {
-    let line = answer["sdp"].as_str()?.lines().find_map(|line| line.strip_prefix("m=audio "))?;
-    line.split(' ').next()?.parse().ok()
-}
-
-fn tags(report: &Value) -> Vec<&str> {
-    let mut tags: Vec<&str> =
-        report["tags"].as_object().into_iter().flatten().map(|(tag, _)| &**tag).collect();
-    tags.sort_unstable();
-    tags
-}
 
 /// Calls `p` (A and B) and `q` (C and D), of which A and D are connected while both send. Whom they are connected to
 /// listens where whom they talked to did, so that every packet has to arrive, before, during and after.
@@ -159,10 +69,7 @@ fn calls_of_any_workers_are_connected(driver: &str) {
     assert!(answers >= PAIRS);
     let each = 2 * 50 * 4 * u64::try_from(PAIRS).expect("few");
     assert_eq!((tally.sent, tally.intact, tally.broken), (each, each, 0), "{tally:?}");
-    let moved = await_some("a page that tells of moves", || {
-        Some(rig.counted("tollgate_ng_calls_moved_total")).filter(|moved| *moved > 0)
-    });
-    assert!(moved <= u64::try_from(PAIRS).expect("few"));
+    assert!(rig.moved() <= u64::try_from(PAIRS).expect("few"));
     for nothing in
         ["tollgate_engine_late_total", "tollgate_engine_drops_total", "tollgate_ng_calls_sent_back_total"]
     {
@@ -182,7 +89,7 @@ fn calls_of_any_workers_are_connected(driver: &str) {
     for pair in 0..PAIRS {
         let [one, other] =
             if pair % 2 == 0 { ["p", "q"] } else { ["q", "p"] }.map(|call| format!("{call}-{pair}"));
-        let deleted = rig.ask(json!({"command": "delete", "call-id": one, "delete-delay": 0}));
+        let deleted = rig.delete(&one);
         assert_eq!(deleted["result"], "ok", "{deleted}");
         if pair + 1 < PAIRS {
             assert_eq!(rig.query(&other)["error-reason"], "Unknown call-id");
@@ -206,31 +113,16 @@ fn calls_of_any_workers_are_connected_on_epoll() {
 fn a_call_that_finds_no_room_stays_where_it_was_and_talks_on() {
     // One call for each worker.
     let mut rig = Rig::start(&["--workers", "2", "--max-sessions", "2"]);
-    let ends = [(); 2].map(|()| UdpSocket::bind((rig.at.ip(), 0)).expect("a port"));
-    for end in &ends {
-        end.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    }
-    let addresses = ends.each_ref().map(|end| end.local_addr().expect("it is bound"));
+    let ends = Ends::new(rig.at);
+    let addresses = ends.addresses();
     let p = rig.call("p", addresses, ["A", "B"]).expect("the first call");
     let (q, relay) = (0..)
         .map(|number| format!("q-{number}"))
         .find_map(|name| Some((name.clone(), rig.call(&name, addresses, ["C", "D"]).ok()?)))
         .expect("the other worker has room for a call");
-    let mut number = 0;
-    let mut talk = |relay: Relay| {
-        for (from, to, hears) in [(0, relay.for_caller, 1), (1, relay.for_callee, 0)] {
-            number += 1;
-            let mut packet = vec![0x80, 0, 0, number, 0, 0, number, 0, 0, 0, 0, 7];
-            packet.resize(172, number);
-            ends[from].send_to(&packet, to).expect("sent");
-            let mut heard = [0; 2048];
-            let length = ends[hears].recv(&mut heard).expect("relayed");
-            assert_eq!(heard[..length], packet);
-        }
-    };
-    for _round in 0..20 {
-        talk(p);
-        talk(relay);
+    for round in 0..20 {
+        ends.talk(p, round);
+        ends.talk(relay, round);
         let refused = rig.connect("p", "A", &q, "D");
         let reason = refused["error-reason"].as_str().expect("a reason");
         assert!(reason.contains("raise max-sessions, or try again later"), "{reason}");
@@ -238,20 +130,17 @@ fn a_call_that_finds_no_room_stays_where_it_was_and_talks_on() {
             assert_eq!(tags(&rig.query(name)).len(), 2);
         }
     }
-    talk(p);
-    talk(relay);
+    ends.talk(p, 20);
+    ends.talk(relay, 20);
     let packets = |report: &Value| report["totals"]["RTP"]["packets"].as_u64();
     assert_eq!((packets(&rig.query("p")), packets(&rig.query(&q))), (Some(42), Some(42)));
     // Whatever is wrong with the second call is said before it moves.
     assert_eq!(rig.connect("p", "A", &q, "X")["error-reason"], "To-tag not found");
     for name in ["p", &q] {
-        let deleted = rig.ask(json!({"command": "delete", "call-id": name, "delete-delay": 0}));
+        let deleted = rig.delete(name);
         assert_eq!(deleted["result"], "ok", "{deleted}");
     }
-    await_some("closed sockets", || {
-        let media = |port: &u16| (20_000..32_000).contains(port);
-        (!udp::bound(rig.at.ip()).iter().any(media)).then_some(())
-    });
+    rig.await_no_media();
     assert_eq!(
         await_some("moves that came to nothing", || {
             Some(rig.counted("tollgate_ng_calls_sent_back_total")).filter(|count| *count == 20)
@@ -259,4 +148,118 @@ fn a_call_that_finds_no_room_stays_where_it_was_and_talks_on() {
         20
     );
     assert_eq!(rig.counted("tollgate_engine_drops_total"), 0);
+}
+
+#[test]
+fn a_recording_goes_on_where_its_call_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().display().to_string();
+    let mut rig = Rig::start(&["--workers", "3", "--recording-dir", &directory]);
+    let ends = Ends::new(rig.at);
+    let mut callees = Vec::new();
+    for pair in 0..PAIRS {
+        let [p, q] = ["p", "q"].map(|call| format!("{call}-{pair}"));
+        let first = rig.call(&p, ends.addresses(), ["A", "B"]).expect("a call");
+        let second = rig.call(&q, ends.addresses(), ["C", "D"]).expect("a call");
+        let recording = rig.ask(json!({"command": "start recording", "call-id": q}));
+        assert_eq!(recording["result"], "ok", "{recording}");
+        let relay = Relay { for_caller: first.for_caller, for_callee: second.for_callee };
+        (0..20).for_each(|number| ends.talk(relay, number));
+        assert_eq!(rig.connect(&p, "A", &q, "D")["result"], "ok");
+        (20..40).for_each(|number| ends.talk(relay, number));
+        rig.delete(&q);
+        callees.push(second.for_callee);
+    }
+    assert!(rig.moved() > 0);
+    await_some("sheets", || (files(folder.path(), "metadata", ".txt").len() == PAIRS).then_some(()));
+    let callee = ends.addresses()[1].port();
+    let mut recorded: Vec<_> =
+        files(folder.path(), "pcaps", ".pcap").iter().map(|path| packets(path)).collect();
+    recorded.sort();
+    callees.sort();
+    assert_eq!(recorded.len(), PAIRS);
+    for (packets, at) in recorded.into_iter().zip(callees) {
+        let expected: Vec<_> = (0..40).map(|number| (at.port(), callee, voice(number))).collect();
+        assert_eq!(
+            packets, expected,
+            "of who was recorded everything is there, in order, and of nobody else"
+        );
+    }
+}
+
+#[test]
+fn calls_that_end_while_they_move_leave_nothing_behind() {
+    let mut rig = Rig::start(&["--workers", "3", "--drain-timeout", "600"]);
+    let ends = Ends::new(rig.at).addresses();
+    let ports = |rig: &mut Rig| {
+        let answer = rig.ask(json!({"command": "statistics"}));
+        let interface = &answer["statistics"]["interfaces"][0]["ports"];
+        (interface["used"].clone(), interface["free"].clone())
+    };
+    let before = ports(&mut rig);
+    let over = AtomicBool::new(false);
+    let mut connected = 0;
+    thread::scope(|scope| {
+        let until_here = Until(&over);
+        let (over, ng) = (&over, rig.ng);
+        // Somebody deletes calls of the same names all the while; every command is answered.
+        scope.spawn(move || {
+            let mut other = Client::new(ng).expect("a client");
+            for number in (0..5).cycle() {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let delete =
+                    json!({"command": "delete", "call-id": format!("q-{number}"), "delete-delay": 0});
+                other.answer(&delete).expect("an answer");
+                other.answer(&json!({"command": "list", "limit": 100})).expect("an answer");
+            }
+        });
+        for round in 0..300 {
+            let [p, q] = ["p", "q"].map(|call| format!("{call}-{}", round % 5));
+            // Either may be deleted at any moment, and the second is not driven for longer than a few milliseconds.
+            let _maybe_gone = rig.call(&p, ends, ["A", "B"]);
+            let leased = json!({"command": "offer", "call-id": q, "from-tag": "C", "sdp": sdp(ends[0]), "owner": "o",
+                "epoch": 1, "lease-ms": round % 7 + 1});
+            rig.ask(leased);
+            let answer = rig.connect(&p, "A", &q, "C");
+            match answer["error-reason"].as_str() {
+                None => connected += 1,
+                Some("Unknown call-ID" | "To-tag not found" | "From-tag given, but no such tag exists") => {}
+                Some(other) => panic!("round {round}: {other}"),
+            }
+            if round % 3 == 0 {
+                rig.delete(&p);
+            }
+        }
+        drop(until_here);
+    });
+    assert!(connected > 0 && rig.moved() > 0);
+    for number in 0..5 {
+        rig.delete(&format!("p-{number}"));
+        rig.delete(&format!("q-{number}"));
+    }
+    rig.await_no_media();
+    assert_eq!(ports(&mut rig), before);
+    assert_eq!(rig.counted("tollgate_engine_faults_total"), 0);
+    let calls = rig.ask(json!({"command": "list"}));
+    assert_eq!(calls["calls"], json!([]));
+    // And the end does not wait for calls that still move.
+    let ng = rig.ng;
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut other = Client::new(ng).expect("a client");
+            let connect = |round: usize| {
+                json!({"command": "connect", "call-id": "p", "from-tag": "A", "to-call-id": format!("q-{round}"),
+                    "to-tag": "C"})
+            };
+            // Until nobody answers any more.
+            (0..10_000).find(|round| other.answer(&connect(*round)).is_err());
+        });
+        let _p = rig.call("p", ends, ["A", "B"]);
+        rig.engine.signal("TERM");
+        rig.engine.await_line("drain", |line| line.contains("draining"));
+        rig.engine.signal("TERM");
+        rig.engine.await_success();
+    });
 }

@@ -44,7 +44,7 @@ fn media(reply: &Value) -> SocketAddr {
 }
 
 /// Files of a folder below a recording directory; the names that end in `ending`.
-fn files(directory: &Path, folder: &str, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path, folder: &str, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory.join(folder)).expect("the folder is there");
     let mut found: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     found.retain(|path| path.to_string_lossy().ends_with(ending));
