@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use ng::{Command, Delete, Gate, GateAction, Lease, List, Ping, Query, Reply, ReportAck, Signal};
 
-use crate::hearing::Hearing;
+use crate::hearing::{Hearing, Source};
 use crate::listening::Wanted;
 use crate::party::{self, Party, Told};
 use crate::rng::Rng;
-use crate::script::{Edit, Plan, Recording, Step, Timed};
+use crate::script::{Edit, Plan, Recording, Step, Timed, Way};
 use crate::signal::{self, Exchange};
-use crate::world::{Happening, MS, World, bound};
+use crate::world::{Happening, MS, Relays, World, bound};
 
 /// A call as its client knows it, and what the auditors keep of it.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct Asked {
 pub(crate) enum About {
     Signal(Box<Exchange>),
     Delete { parties: Vec<usize>, keep: bool },
-    Gate { party: Option<usize>, action: GateAction, all: bool },
+    Gate { party: Option<usize>, action: GateAction, all: bool, way: Option<Way> },
     Subscribe { by: usize, wanted: Wanted, chosen: Option<String> },
     SubscribeAnswer(Box<Exchange>),
     Unsubscribe { by: usize },
@@ -77,7 +77,8 @@ impl Call {
         let first = plan.parties - plan.second;
         let make = |party: usize| {
             let host = 10 + u8::try_from(party).expect("few parties");
-            let (ip, nat) = match rng.below(10) {
+            let unseen = plan.unseen && party == 1;
+            let (ip, nat) = match if unseen { 1 } else { rng.below(10) } {
                 0 => (IpAddr::from([0x2001, 0xdb8, number + 1, 0, 0, 0, 0, u16::from(host)]), None),
                 1..=4 => {
                     let public = IpAddr::from([204, high, low, if one_nat { 10 } else { host }]);
@@ -85,8 +86,11 @@ impl Call {
                 }
                 _ => (IpAddr::from([203, high, low, host]), None),
             };
-            let mut made = Party::new(format!("tag{party}"), ip, nat, rng);
-            made.second = party >= first;
+            let mut made = Party::new(party, ip, nat, rng);
+            if let Some(nat) = made.nat.as_mut().filter(|_| rng.percent(15)) {
+                nat.relay = Some(party::relay(high, low, host));
+            }
+            (made.second, made.unseen) = (party >= first, unseen);
             made
         };
         let parties: Vec<Party> = (0..plan.parties).map(make).collect();
@@ -159,21 +163,22 @@ impl World {
                 let parties = [from, to, branch.map(usize::from)].into_iter().flatten().collect();
                 self.ask(call, About::Delete { parties, keep }, Command::Delete(Box::new(delete)));
             }
-            Step::Gate { party, action, all } => {
+            Step::Gate { party, action, all, way } => {
                 let tag = party.filter(|_| !all);
+                let label = tag.filter(|_| self.rng.percent(20)).map(|party| format!("label{party}"));
                 let gate = Gate {
                     call_id: self.calls[call].name_of(party.unwrap_or_default()),
                     action,
                     // Of somebody who is not there, now and then.
-                    from_tag: tag.map(|party| self.tag(call, party)),
-                    label: None,
+                    from_tag: tag.filter(|_| label.is_none()).map(|party| self.tag(call, party)),
+                    label,
                     address: None,
                     all,
-                    ways: ng::All::default(),
+                    ways: if let Some(Way::Kind(ways)) = way { ways } else { ng::All::default() },
                     set_label: None,
-                    to_label: None,
+                    to_label: if let Some(Way::To(to)) = way { Some(format!("label{to}")) } else { None },
                 };
-                self.ask(call, About::Gate { party: tag, action, all }, Command::Gate(Box::new(gate)));
+                self.ask(call, About::Gate { party: tag, action, all, way }, Command::Gate(Box::new(gate)));
             }
             Step::Query(party) => {
                 let from_tag = party.map(|party| format!("tag{party}"));
@@ -409,7 +414,14 @@ impl World {
                     let all = if call.calm { parties } else { (0..call.parties.len()).collect() };
                     all.into_iter().for_each(|party| call.hearing.deleted(party));
                 }
-                (About::Gate { party, action, all }, Reply::Ok { .. }) => {
+                (About::Gate { party: Some(party), action, way: Some(way), .. }, Reply::Ok { .. }) => {
+                    let hearing = &mut self.calls[index].hearing;
+                    match way {
+                        Way::To(listener) => hearing.forbid_way(party, listener, action),
+                        Way::Kind(ways) => hearing.forbid_ways(party, ways, action),
+                    }
+                }
+                (About::Gate { party, action, all, .. }, Reply::Ok { .. }) => {
                     self.forbid(index, party, action, all)
                 }
                 (About::Record { what: Recording::Start, .. }, Reply::Ok { .. }) => {
@@ -422,8 +434,9 @@ impl World {
                     self.subscribed(index, by, &wanted, chosen, &signal);
                 }
                 (About::SubscribeAnswer(exchange), Reply::Ok { .. }) => {
+                    let source = self.in_force(index, exchange.source);
                     let hearing = &mut self.calls[index].hearing;
-                    hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
+                    hearing.said(exchange.sender, &exchange.said, source, exchange.offer);
                 }
                 (About::Unsubscribe { by }, Reply::Ok { .. }) => {
                     let call = &mut self.calls[index];
@@ -453,6 +466,7 @@ impl World {
 
     /// An offer or answer is in force.
     fn committed(&mut self, index: usize, exchange: &Exchange, sdp: &[u8]) {
+        let source = self.in_force(index, exchange.source);
         let call = &mut self.calls[index];
         if exchange.again {
             // Whoever is not there cannot come again: it is whom it says.
@@ -464,7 +478,7 @@ impl World {
                 party.tag = alias;
             }
         }
-        call.hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
+        call.hearing.said(exchange.sender, &exchange.said, source, exchange.offer);
         call.own(exchange);
         if exchange.wild {
             call.hearing.offers(exchange.sender);
@@ -473,6 +487,17 @@ impl World {
             call.hearing.partners(exchange.sender, party, exchange.offer, exchange.surely);
         }
         self.show(index, &exchange.given, sdp, exchange.surely);
+    }
+
+    /// Where else a party may be by what the operator lists now.
+    pub(crate) fn in_force(&self, call: usize, source: Source) -> Source {
+        let node = &self.nodes[self.calls[call].node];
+        let listed = node.relays;
+        Source {
+            relays: source.relays || listed != Relays::Unknown,
+            narrow: source.narrow || listed == Relays::Everywhere || node.live.learn_strict,
+            ..source
+        }
     }
 
     /// Parties are given a description.
@@ -504,17 +529,9 @@ impl World {
 
     fn forbid(&mut self, index: usize, party: Option<usize>, action: GateAction, all: bool) {
         let hearing = &mut self.calls[index].hearing;
-        let change = |gate: &mut crate::hearing::Gate| match action {
-            GateAction::Block => gate.blocked = true,
-            GateAction::Unblock => gate.blocked = false,
-            GateAction::Silence => gate.silenced = true,
-            GateAction::Unsilence => gate.silenced = false,
-            GateAction::BlockDtmf => gate.dtmf = true,
-            GateAction::UnblockDtmf => gate.dtmf = false,
-        };
-        change(hearing.gate(party));
+        hearing.gate(party).change(action);
         if all && action.is_lift() {
-            hearing.gates().for_each(change);
+            hearing.lift(action);
         }
     }
 
@@ -539,7 +556,7 @@ impl World {
 }
 
 /// Every refusal that this world may provoke.
-const REFUSALS: [&str; 30] = [
+const REFUSALS: [&str; 32] = [
     Reply::UNKNOWN_CALL,
     Reply::DELETE_NOT_FOUND,
     Reply::STALE_EPOCH,
@@ -559,6 +576,8 @@ const REFUSALS: [&str; 30] = [
     "Too many recordings at once",
     "Too many commands for this call at once",
     "From-tag given, but no such tag exists",
+    "No monologue matching the given label",
+    "Not supported: digits are blocked for a call or a party, not on one way",
     "To-tag not found",
     "To-tag belongs to a party that is no subscriber",
     "No monologues matched",

@@ -7,7 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::party::{Kind, Said};
+use ng::{All, GateAction};
+
+use crate::gates::{Gate, WayGates};
+use crate::party::{Kind, Said, is_relay};
 use crate::ways::{Place, Ways};
 
 /// Who may hear what in one call.
@@ -21,6 +24,7 @@ pub(crate) struct Hearing {
     forked: bool,
     /// What a client forbade the whole call.
     gate: Gate,
+    way_gates: WayGates,
     /// By local address: which section and half it is, and whom it was shown.
     shown: BTreeMap<SocketAddr, Shown>,
 }
@@ -66,15 +70,10 @@ pub(crate) struct Source {
     pub(crate) learn: bool,
     /// Packets go where they are signalled, wherever they come from.
     pub(crate) asymmetric: bool,
-}
-
-/// What a client forbids.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Gate {
-    pub(crate) blocked: bool,
-    pub(crate) silenced: bool,
-    /// Digits are dropped.
-    pub(crate) dtmf: bool,
+    /// Media may come from the network of relays.
+    pub(crate) relays: bool,
+    /// Networks are listed without any doubt, or strict learning is asked for: nobody is looked for elsewhere.
+    pub(crate) narrow: bool,
 }
 
 #[derive(Debug)]
@@ -167,6 +166,7 @@ impl Hearing {
     /// A party hears nobody any more, and is nowhere.
     pub(crate) fn unsubscribed(&mut self, subscriber: usize) {
         *self.party(subscriber) = Known::default();
+        self.way_gates.doubt(Some(subscriber));
         self.ways.subscribed(subscriber, Vec::new());
     }
 
@@ -200,6 +200,7 @@ impl Hearing {
             self.party(party).deleted = true;
         }
         self.ways.deleted();
+        self.way_gates.doubt(None);
     }
 
     /// A party was shown a socket.
@@ -236,9 +237,39 @@ impl Hearing {
         }
     }
 
-    /// What every party is forbidden.
-    pub(crate) fn gates(&mut self) -> impl Iterator<Item = &mut Gate> {
-        self.parties.iter_mut().map(|party| &mut party.gate)
+    /// What parties and ways are forbidden is lifted.
+    pub(crate) fn lift(&mut self, action: GateAction) {
+        self.parties.iter_mut().for_each(|party| party.gate.change(action));
+        self.way_gates.lift(action);
+    }
+
+    /// What is forbidden on the way from a party to another.
+    pub(crate) fn forbid_way(&mut self, speaker: usize, listener: usize, action: GateAction) {
+        self.way_gates.change(speaker, &[listener], true, action);
+    }
+
+    /// The same on its ways to those it talks to, or to those who subscribe to it, or to both.
+    pub(crate) fn forbid_ways(&mut self, speaker: usize, ways: All, action: GateAction) {
+        if ways != All::ExceptOfferAnswer {
+            let partners = self.ways.of(speaker);
+            let surely = partners.len() == 1 && !self.forked;
+            self.way_gates.change(speaker, &partners, surely, action);
+        }
+        if ways != All::OfferAnswer {
+            let subscribers = self.ways.subscribers_of(speaker);
+            self.way_gates.change(speaker, &subscribers, true, action);
+        }
+    }
+
+    /// What is forbidden on the ways by which a packet went, whoever sent and heard it, and what may be.
+    pub(crate) fn forbidden_ways(&self, senders: &[usize], hearers: &[Place]) -> [Gate; 2] {
+        let hearers: Vec<usize> = hearers.iter().map(|&(party, _)| party).collect();
+        self.way_gates.forbidden(senders, &hearers)
+    }
+
+    /// What may be forbidden on any way from these.
+    pub(crate) fn forbidden_somewhere(&self, senders: &[usize]) -> Gate {
+        self.way_gates.maybe(senders, |_| true)
     }
 
     /// The parties of whom a datagram can be by the rules; empty if of nobody.
@@ -400,7 +431,11 @@ impl Half {
         let Some(signalled) = self.signalled.filter(|_| self.known.learn) else { return false };
         remote.ip() == signalled.ip()
             || sources.contains(&remote.ip())
-            || (self.known.sip.is_none() && is_private(signalled.ip()) && !is_private(remote.ip()))
+            || (self.known.relays && is_relay(remote.ip()))
+            || (!self.known.narrow
+                && self.known.sip.is_none()
+                && is_private(signalled.ip())
+                && !is_private(remote.ip()))
     }
 
     /// Whether packets for it may go to `remote`.

@@ -9,6 +9,7 @@
 mod books;
 mod client;
 mod coverage;
+mod gates;
 mod hearing;
 mod hostile;
 mod kernel;

@@ -42,6 +42,7 @@ impl World {
             call_id: name,
             to_tag: chosen.then_some(tag),
             address_family: Some(if ipv4 { ng::Family::Ip4 } else { ng::Family::Ip6 }),
+            set_label: Some(crate::signal::label(&of.parties[by])),
             generate_mid: self.rng.percent(20),
             generate_rtcp: !calm && self.rng.percent(10),
             owner,
@@ -135,9 +136,10 @@ impl World {
 
     /// It is.
     pub(crate) fn published(&mut self, call: usize, exchange: &Exchange, sdp: &[u8]) {
+        let source = self.in_force(call, exchange.source);
         let of = &mut self.calls[call];
         of.hearing.publishes(exchange.sender);
-        of.hearing.said(exchange.sender, &exchange.said, exchange.source, exchange.offer);
+        of.hearing.said(exchange.sender, &exchange.said, source, exchange.offer);
         of.own(exchange);
         self.show(call, &[exchange.sender], sdp, true);
     }

@@ -6,7 +6,7 @@ use engine_core::{DropReason, Input, Output, SocketId};
 
 use crate::hearing::Arrival;
 use crate::hostile;
-use crate::party::{Direction, Kind};
+use crate::party::{Direction, Kind, relay};
 use crate::world::{Happening, MS, World, bound};
 
 /// A party sends a round of packets.
@@ -103,6 +103,8 @@ fn forge(world: &mut World, node: usize, at: SocketAddr) -> Option<SocketAddr> {
             let signalled = call.hearing.signalled();
             (!signalled.is_empty()).then(|| world.rng.pick(&signalled))
         }
+        // Or in the network of the relays.
+        4 => Some(SocketAddr::new(relay(world.rng.u8(), world.rng.u8(), world.rng.u8()), 5_000)),
         _ => None,
     };
     forged.filter(|from| from.is_ipv4() == at.is_ipv4())
@@ -236,7 +238,8 @@ impl World {
             }
             Some(DropReason::Blocked) => {
                 // The core judges by the stream that it observes, and a packet of another one goes with it.
-                assert!(any.blocked || any.dtmf, "a packet {name} is not blocked");
+                let ways = hearing.forbidden_somewhere(&senders);
+                assert!(any.blocked || any.dtmf || ways.blocked, "a packet {name} is not blocked");
             }
             _ => {}
         }
@@ -258,8 +261,12 @@ impl World {
                 "a packet {name} went from {} to {to}, who may not hear it",
                 from.local
             );
+            let [sure, maybe] = hearing.forbidden_ways(&senders, &hearers);
+            // Whether a digit passes is a matter of its own.
+            let digit = plain && packet[1] & 0x7f == 101;
             if plain {
-                assert!(!each.blocked, "a packet {name} was sent on, and its sender is blocked");
+                let blocked = !digit && (each.blocked || sure.blocked);
+                assert!(!blocked, "a packet {name} was sent on to {hearers:?}, and that is blocked");
                 assert!(
                     hearing.flows(&senders, &hearers, arrival),
                     "a packet {name} was sent on in a call on hold"
@@ -269,9 +276,10 @@ impl World {
             // With a plain header, so that the payload is where it seems to be.
             let audio = plain && packet[0] == 0x80 && matches!(packet[1] & 0x7f, 0 | 8 | 9);
             let silent = audio && bytes[12..].iter().all(|byte| [0xff, 0xd5, 0xfa].contains(byte));
-            assert!(silent || !(audio && each.silenced), "a packet {name} is not silent");
+            let muted = each.silenced || sure.silenced;
+            assert!(silent || !(audio && muted), "a packet {name} is not silent for {hearers:?}");
             assert!(
-                *bytes == packet || (any.silenced && (silent || packet[0] != 0x80)),
+                *bytes == packet || ((any.silenced || maybe.silenced) && (silent || packet[0] != 0x80)),
                 "a packet {name} was changed"
             );
         }

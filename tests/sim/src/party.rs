@@ -11,11 +11,14 @@ use crate::signal::Exchange;
 /// Somebody with a tag.
 #[derive(Debug)]
 pub(crate) struct Party {
+    pub(crate) number: usize,
     pub(crate) tag: String,
     /// Another tag by which it is known.
     pub(crate) alias: Option<String>,
     /// It subscribes, and sends something all the same, to be found behind a NAT.
     pub(crate) listens: bool,
+    /// No client says where its SIP messages come from.
+    pub(crate) unseen: bool,
     /// It is in the call of the second name.
     pub(crate) second: bool,
     pub(crate) ip: IpAddr,
@@ -39,6 +42,8 @@ pub(crate) struct Party {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Nat {
     pub(crate) public: IpAddr,
+    /// Media comes from here, through a relay of the operator.
+    pub(crate) relay: Option<IpAddr>,
     salt: u16,
 }
 
@@ -94,14 +99,16 @@ pub(crate) struct Told {
 }
 
 impl Party {
-    pub(crate) fn new(tag: String, ip: IpAddr, nat: Option<IpAddr>, rng: &mut Rng) -> Self {
+    pub(crate) fn new(number: usize, ip: IpAddr, nat: Option<IpAddr>, rng: &mut Rng) -> Self {
         Self {
-            tag,
+            number,
+            tag: format!("tag{number}"),
             alias: None,
             listens: false,
+            unseen: false,
             second: false,
             ip,
-            nat: nat.map(|public| Nat { public, salt: rng.u16(0, u16::MAX) }),
+            nat: nat.map(|public| Nat { public, relay: None, salt: rng.u16(0, u16::MAX) }),
             sections: Vec::new(),
             version: 0,
             told: Vec::new(),
@@ -122,7 +129,10 @@ impl Party {
     pub(crate) fn source(&self, port: u16) -> SocketAddr {
         match self.nat {
             // Odd, so that no two ports meet.
-            Some(nat) => SocketAddr::new(nat.public, (port.wrapping_mul(40_503) ^ nat.salt).max(1)),
+            Some(nat) => SocketAddr::new(
+                nat.relay.unwrap_or(nat.public),
+                (port.wrapping_mul(40_503) ^ nat.salt).max(1),
+            ),
             None => SocketAddr::new(self.ip, port),
         }
     }
@@ -248,6 +258,19 @@ impl Section {
     pub(crate) fn rtcp_port(&self) -> u16 {
         self.rtcp.unwrap_or_else(|| self.port.wrapping_add(1))
     }
+}
+
+/// A relay of the operator.
+pub(crate) fn relay(high: u8, low: u8, host: u8) -> IpAddr {
+    IpAddr::from([205, high, low, host])
+}
+
+/// The network of the relays.
+pub(crate) const RELAYS: &str = "205.0.0.0/8";
+
+/// Whether somebody is a relay.
+pub(crate) fn is_relay(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V4(ip) if ip.octets()[0] == 205)
 }
 
 /// A section as it is read.

@@ -2,7 +2,7 @@
 
 mod listening;
 
-use ng::{AliasKey, DeleteDelay, GateAction};
+use ng::{AliasKey, All, DeleteDelay, GateAction};
 
 use crate::listening::Wanted;
 use crate::party::Kind;
@@ -44,6 +44,8 @@ pub(crate) enum Step {
         party: Option<usize>,
         action: GateAction,
         all: bool,
+        /// Only on the way to somebody.
+        way: Option<Way>,
     },
     Query(Option<usize>),
     /// Recording of a party, or of everybody.
@@ -97,6 +99,14 @@ pub(crate) enum Step {
     Rest,
 }
 
+/// To whom a gate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    To(usize),
+    /// To those it talks to, those who subscribe to it, or both.
+    Kind(All),
+}
+
 /// What becomes of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recording {
@@ -140,6 +150,8 @@ pub(crate) struct Plan {
     pub(crate) wild: bool,
     /// Without waiting for answers.
     pub(crate) hasty: bool,
+    /// Nobody says where the second party's messages come from, and it sits behind a NAT.
+    pub(crate) unseen: bool,
     /// Nothing is lost, sent again or out of order.
     pub(crate) calm: bool,
 }
@@ -183,7 +195,8 @@ pub(crate) fn plan(rng: &mut Rng) -> Plan {
         57..=63 => gates(&mut plan, rng),
         64..=68 => revived(&mut plan, rng),
         69..=71 => moving(&mut plan, rng),
-        72..=73 => shrinking(&mut plan, rng),
+        72 => shrinking(&mut plan, rng),
+        73 => unseen(&mut plan, rng),
         74..=80 => listening::subscribed(&mut plan, rng),
         81..=84 => listening::published(&mut plan, rng),
         85..=89 => listening::connected(&mut plan, rng),
@@ -366,14 +379,27 @@ fn unanswered(plan: &mut Plan, rng: &mut Rng) {
 
 /// What clients forbid, and lift again.
 fn gates(plan: &mut Plan, rng: &mut Rng) {
+    plan.parties = 3;
     plan.offer(0, None, &[1], Edit::Sections(vec![Kind::Audio]))
         .answer(0, 1, Edit::Same)
         .talk(&[0, 1], 15_000);
-    for _ in 0..rng.between(2, 8) {
+    let heard = rng.percent(50);
+    if heard {
+        let wanted = Wanted::These(vec![rng.index(2)]);
+        plan.then(10, Step::Subscribe { by: 2, wanted }).talk(&[2], 15_000);
+        plan.then(30, Step::SubscribeAnswer { by: 2, edit: Edit::Same });
+    }
+    for _ in 0..rng.between(2, 10) {
         let after = rng.between(100, 2_000);
-        let party = rng.percent(70).then(|| rng.index(3));
+        let party = rng.percent(80).then(|| rng.index(4));
         let action = rng.pick(&GateAction::ALL);
-        plan.then(after, Step::Gate { party, action, all: rng.percent(15) });
+        let kinds = [All::OfferAnswer, All::ExceptOfferAnswer, All::Flows];
+        let way = if rng.percent(50) { Way::To(rng.index(3)) } else { Way::Kind(rng.pick(&kinds)) };
+        let way = Some(way).filter(|_| party.is_some() && rng.percent(60));
+        plan.then(after, Step::Gate { party, action, all: way.is_none() && rng.percent(15), way });
+        if heard && rng.percent(15) {
+            plan.then(100, Step::Unsubscribe(2));
+        }
         if rng.percent(40) {
             let what = rng.pick(&[Recording::Start, Recording::Start, Recording::Pause, Recording::Stop]);
             plan.then(100, Step::Record { what, party: rng.percent(25).then(|| rng.index(3)) });
@@ -412,6 +438,15 @@ fn moving(plan: &mut Plan, rng: &mut Rng) {
         plan.offer(0, Some(1), &[1], Edit::Move).answer(0, 1, Edit::Same);
     }
     plan.then(500, Step::Rest).delete(DeleteDelay::Default, false);
+}
+
+/// One is known by a private address alone, and sends in time or does not.
+fn unseen(plan: &mut Plan, rng: &mut Rng) {
+    (plan.unseen, plan.calm) = (true, false);
+    plan.offer(0, None, &[1], Edit::Sections(vec![Kind::Audio])).answer(0, 1, Edit::Same).talk(&[0], 30_000);
+    let after = if rng.percent(70) { seconds(rng, 11, 14) } else { rng.between(10, 3_000) };
+    plan.then(after, Step::Rest).talk(&[1], 8_000);
+    plan.then(6_000, Step::Rest).delete(DeleteDelay::Seconds(0), false);
 }
 
 /// A second callee is offered less than the first one, who goes.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ng::{Family, Ice, Learning, Replace, RtcpMux, Signal, Tos, Trust};
 
 use crate::hearing::Source;
-use crate::party::{Direction, Kind, Party, Said, Section};
+use crate::party::{Direction, Kind, Party, RELAYS, Said, Section};
 use crate::rng::Rng;
 use crate::script::Edit;
 
@@ -67,6 +67,11 @@ pub(crate) fn edit(party: &mut Party, edit: &Edit, rng: &mut Rng) {
     }
 }
 
+/// The label of a party, by which gates find it whatever its tag is.
+pub(crate) fn label(party: &Party) -> String {
+    format!("label{}", party.number)
+}
+
 /// What a client says with a description of `sender`; `odd` allows options that change who is heard.
 pub(crate) fn signal(
     sender: &mut Party,
@@ -75,6 +80,7 @@ pub(crate) fn signal(
     rng: &mut Rng,
 ) -> (Signal, Vec<Said>, Source) {
     let received_from: Option<IpAddr> = match sender.nat {
+        _ if sender.unseen => None,
         Some(nat) if !odd || rng.percent(85) => Some(nat.public),
         Some(_) => None,
         None => rng.percent(30).then_some(sender.ip),
@@ -122,7 +128,13 @@ pub(crate) fn signal(
             .map(|_| rng.pick(&["default", "nat", "inside"]).to_owned())[..2]
             .to_vec();
     }
+    signal.label = Some(label(sender));
+    let relayed = sender.nat.is_some_and(|nat| nat.relay.is_some());
+    if relayed && (!odd || rng.percent(70)) || odd && rng.percent(4) {
+        signal.media_networks = vec![RELAYS.parse().expect("a constant")];
+    }
     if odd {
+        signal.learn_strict = rng.percent(8);
         signal.learning = rng.percent(8).then_some(Learning::Off);
         signal.media_handover = rng.percent(8);
         signal.asymmetric = rng.percent(6);
@@ -132,6 +144,8 @@ pub(crate) fn signal(
         sip: signal.received_from,
         learn: signal.learning != Some(Learning::Off),
         asymmetric: signal.asymmetric,
+        relays: !signal.media_networks.is_empty(),
+        narrow: !signal.media_networks.is_empty() || signal.learn_strict,
     };
     (signal, said, source)
 }

@@ -83,6 +83,12 @@ impl Ways {
         }
     }
 
+    /// Who subscribes to a party.
+    pub(crate) fn subscribers_of(&self, party: usize) -> Vec<usize> {
+        let hears = |heard: &[Place]| heard.iter().any(|&(speaker, _)| speaker == party);
+        self.subscribed.iter().filter(|(_, heard)| hears(heard)).map(|(&subscriber, _)| subscriber).collect()
+    }
+
     /// Whether a party neither publishes nor subscribes.
     pub(crate) fn talks(&self, party: usize) -> bool {
         !self.publishers.contains(&party) && !self.subscribed.contains_key(&party)

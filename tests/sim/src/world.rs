@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use engine_core::sim::{self, Fault};
 use engine_core::{
-    Counters, DropReason, Input, Instant, Interfaces, LiveConfig, OpenError, Output, PortRange, RecordingId,
-    Shard, ShardConfig, SocketId,
+    Counters, DropReason, Input, Instant, Interfaces, LiveConfig, MediaNetworks, OpenError, Output,
+    PortRange, RecordingId, Shard, ShardConfig, SocketId,
 };
 use ng::{Command, EventKind, Refusal, Reply};
 
@@ -15,6 +15,7 @@ use crate::books::{self, Books, Seen};
 use crate::client::{About, Asked, Call};
 use crate::coverage::Coverage;
 use crate::kernel::Kernel;
+use crate::party::RELAYS;
 use crate::recorder::Recorder;
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -54,8 +55,37 @@ pub(crate) struct Node {
     pub(crate) books: Books,
     pub(crate) recorder: Recorder,
     /// The settings in force.
-    live: LiveConfig,
+    pub(crate) live: LiveConfig,
+    /// Whom the networks are of that are listed in them.
+    pub(crate) relays: Relays,
+    /// Port pairs of one address.
     pairs: usize,
+    /// Addresses came or went.
+    reloaded: bool,
+}
+
+/// Whose media the operator lets come from the network of the relays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relays {
+    Unknown,
+    /// That of parties on one interface.
+    Inside,
+    Everywhere,
+}
+
+impl Relays {
+    fn random(rng: &mut Rng) -> Self {
+        rng.pick(&[Self::Unknown, Self::Unknown, Self::Unknown, Self::Inside, Self::Everywhere])
+    }
+
+    fn networks(self) -> MediaNetworks {
+        let texts = match self {
+            Self::Unknown => Vec::new(),
+            Self::Inside => vec![format!("inside={RELAYS}")],
+            Self::Everywhere => vec![RELAYS.to_owned()],
+        };
+        MediaNetworks::parse(&texts).expect("a constant")
+    }
 }
 
 /// What a seed does besides calls.
@@ -200,7 +230,7 @@ impl World {
                 self.after(at * MS, Happening::Admission(Some(reason)));
                 self.after((at + pause) * MS, Happening::Admission(None));
             }
-            for _ in 0..self.rng.below(3) {
+            for _ in 0..self.rng.below(5) {
                 let at = self.rng.below(60_000);
                 self.after(at * MS, Happening::Live);
             }
@@ -299,7 +329,20 @@ impl World {
             }
             Happening::Live => {
                 for node in 0..self.nodes.len() {
-                    let limits = &mut self.nodes[node].live.limits;
+                    let Node { live, relays, reloaded, .. } = &mut self.nodes[node];
+                    if self.rng.percent(50) {
+                        *relays = Relays::random(&mut self.rng);
+                        live.media_networks = relays.networks();
+                    }
+                    live.learn_strict = self.rng.percent(25);
+                    live.tos = self.rng.pick(&[0, 184]);
+                    // Those of the first name stay.
+                    let stays = |index: usize, rng: &mut Rng| index < 2 || rng.percent(60);
+                    let here =
+                        INTERFACES.iter().enumerate().filter(|(index, _)| stays(*index, &mut self.rng));
+                    live.interfaces = interfaces(here.map(|(_, each)| each));
+                    *reloaded = true;
+                    let limits = &mut live.limits;
                     limits.final_timeout =
                         self.rng.percent(60).then(|| Duration::from_secs(self.rng.between(5, 30)));
                     limits.media_timeout = Duration::from_secs(self.rng.between(3, 9));
@@ -467,13 +510,20 @@ impl World {
         datagram: Option<usize>,
         seen: &Seen,
     ) -> Option<DropReason> {
-        let Node { shard, kernel, books, recorder, pairs, .. } = &self.nodes[node];
+        let Node { shard, kernel, books, recorder, pairs, reloaded, .. } = &self.nodes[node];
         let after = shard.counters();
         books.check(before, after, datagram, seen);
         assert_eq!(after.recordings_live, recorder.len(), "recordings that the shard knows, and those begun");
         let tables = shard.tables();
         assert_eq!(tables.sockets, kernel.len(), "sockets that the shard has, and those that are there");
-        assert_eq!(shard.free_port_pairs() + tables.pairs, *pairs, "ports free and in use");
+        if !reloaded {
+            let free = shard.free_port_pairs();
+            assert_eq!(free + tables.pairs, INTERFACES.len() * pairs, "ports free and in use");
+        } else if datagram.is_none() {
+            for port in shard.census(0).ports {
+                assert_eq!(port.used + port.free, 2 * *pairs as u64, "of {}: {port:?}", port.address);
+            }
+        }
         assert!(tables.within(), "a table is beyond its limit: {tables:?}");
         books::reason(before, after)
     }
@@ -561,13 +611,14 @@ impl World {
             self.input(node, None, Input::Shutdown);
         }
         self.drain();
-        for Node { shard, kernel, pairs, .. } in &self.nodes {
+        for Node { shard, kernel, pairs, live, .. } in &self.nodes {
             let counters = shard.counters();
             assert_eq!(kernel.len(), 0, "sockets are left");
             assert_eq!(kernel.opened, kernel.closed, "sockets opened and closed");
             assert_eq!((counters.sockets_live, counters.calls_live), (0, 0));
             assert_eq!(shard.next_deadline(), None, "a deadline is left");
-            assert_eq!(shard.free_port_pairs(), *pairs, "port pairs are missing");
+            let addresses = live.interfaces.iter().count();
+            assert_eq!(shard.free_port_pairs(), addresses * pairs, "port pairs are missing");
             assert!(shard.tables().is_empty(), "something is left: {:?}", shard.tables());
         }
         assert!(self.asked.is_empty(), "never answered: {:?}", self.asked);
@@ -598,18 +649,25 @@ fn text(sdp: &[u8]) -> String {
     String::from_utf8_lossy(sdp).replace("\r\n", " | ")
 }
 
+fn interfaces<'a>(of: impl Iterator<Item = &'a (&'a str, &'a str, &'a str)>) -> Interfaces {
+    let interface = |(name, bound, advertised): &(&str, &str, &str)| {
+        format!("{name}/{bound}!{advertised}").parse().expect("a constant")
+    };
+    Interfaces::new(of.map(interface).collect()).expect("there are some")
+}
+
 fn nodes(seed: u64, undisturbed: bool, rng: &mut Rng) -> Vec<Node> {
     let shards = rng.u16(1, 4);
     let pairs_wanted = if undisturbed || rng.percent(60) { 300 } else { rng.u16(8, 60) };
     let few = !undisturbed && rng.percent(30);
     let reports_max = if few { rng.index(4) } else { 1_000 };
+    let relays = Relays::random(rng);
+    let strict = rng.percent(15);
     let make = |shard| {
-        let interface =
-            |(name, bound, advertised): (&str, &str, &str)| format!("{name}/{bound}!{advertised}").parse();
-        let interfaces = INTERFACES.map(|each| interface(each).expect("a constant"));
-        let interfaces = Interfaces::new(interfaces.to_vec()).expect("there are some");
+        let interfaces = interfaces(INTERFACES.iter());
         let ports = PortRange { min: 30_000, max: 29_999 + 2 * pairs_wanted * shards, shard, shards, seed };
         let mut config = ShardConfig::new(interfaces, ports);
+        (config.media_networks, config.learn_strict) = (relays.networks(), strict);
         let limits = &mut config.limits;
         limits.media_timeout = Duration::from_secs(6);
         limits.silent_timeout = Duration::from_secs(20);
@@ -632,14 +690,16 @@ fn nodes(seed: u64, undisturbed: bool, rng: &mut Rng) -> Vec<Node> {
             media_networks: config.media_networks.clone(),
         };
         let shard = Shard::new(config, seed);
-        let pairs = shard.free_port_pairs();
+        let pairs = shard.free_port_pairs() / INTERFACES.len();
         Node {
             shard,
             kernel: Kernel::default(),
             books: Books::default(),
             recorder: Recorder::default(),
             live,
+            relays,
             pairs,
+            reloaded: false,
         }
     };
     (0..shards).map(make).collect()

@@ -6,7 +6,11 @@ use ng::{Event, EventKind, Refusal};
 use rtp::units::Instant;
 
 use super::Shard;
-use crate::{config::LiveConfig, io::Output};
+use crate::{
+    config::LiveConfig,
+    io::Output,
+    sim::{self, Way},
+};
 
 /// What keeps new calls out, and what was told of it.
 #[derive(Debug, Default)]
@@ -29,6 +33,7 @@ impl Shard {
 
     /// Other settings. Calls that are there are judged by the new times at once.
     pub(super) fn on_live(&mut self, live: LiveConfig) {
+        sim::seen(Way::Reloaded);
         self.sockets.replace_interfaces(&live.interfaces);
         self.tos = live.tos;
         self.media_networks = live.media_networks;

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     call::Call,
     path::{Gate, Paths},
+    sim::{self, Way},
 };
 
 impl Shard {
@@ -29,6 +30,7 @@ impl Shard {
         if request.to_label.is_some() || request.ways != All::Unsaid {
             return match ways(call, party, request) {
                 Ok(warning) => {
+                    sim::seen(if warning.is_some() { Way::GateWayNobody } else { Way::GateWay });
                     apply(call, &mut self.paths);
                     self.reply(id, ng::Reply::Ok { warning });
                 }
@@ -36,6 +38,7 @@ impl Shard {
             };
         }
         if request.all {
+            sim::seen(Way::GateLifted);
             let lift = request.action.is_lift().then_some(request.action);
             for leg in call.legs.iter_mut().flatten() {
                 change(&mut leg.gate, lift);
@@ -43,6 +46,7 @@ impl Shard {
                 leg.ways.retain(|(_, gate)| *gate != Gate::default());
             }
         }
+        sim::seen(if party.is_some() { Way::GateParty } else { Way::GateCall });
         let gate = match party {
             Some(index) => &mut call.leg_mut(index).gate,
             None => &mut call.gate,

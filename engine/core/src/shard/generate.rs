@@ -16,6 +16,7 @@ use crate::{
     call::CallKey,
     media::Transport,
     path::{PathId, Paths, Reporter},
+    sim::{self, Way},
     timer::Timer,
 };
 
@@ -69,7 +70,9 @@ impl Shard {
             if let Some(written) = report(&mut self.paths, rtp, self.now, self.wall_ms, &mut packet) {
                 let mut road = self.road();
                 // Who has not said where it is gets none, which is no loss.
-                if road.reaches(rtcp) {
+                let reached = road.reaches(rtcp);
+                sim::seen(if reached { Way::RtcpReported } else { Way::RtcpUnreached });
+                if reached {
                     let _counted = road.originate(rtcp, &packet[..written]);
                 }
             }

@@ -21,6 +21,7 @@ use crate::{
     offender::EARLY_MAX,
     path::Paths,
     relay::{Lesson, Taught},
+    sim::{self, Way},
     socket::Sockets,
     window::Window,
 };
@@ -88,6 +89,9 @@ impl<'a> Guide<'a> {
         };
         let rtp = Some(plan.endpoint).filter(reachable);
         let rtcp = plan.rtcp_endpoint.filter(reachable).filter(|_| rtp.is_some());
+        if public && self.strict && plan.transport == Transport::Rtp {
+            sim::seen(Way::StrictKept);
+        }
         let streams = public && !self.strict && plan.transport == Transport::Rtp;
         paths[from.rtp].latch.signal(self.now, Signalled { address: rtp, streams, ..common.clone() });
         paths[from.rtcp].latch.signal(self.now, Signalled { address: rtcp, ..common });
@@ -108,9 +112,11 @@ impl<'a> Guide<'a> {
     /// The networks that the client lists for this party, else those of its interface.
     fn networks(&self, from: &Media, sockets: &Sockets) -> Option<Arc<[Network]>> {
         if !self.signal.media_networks.is_empty() {
+            sim::seen(Way::NetworksOfCall);
             return Some(self.signal.media_networks.as_slice().into());
         }
-        from.selected.and_then(|pair| sockets.interface(pair)).and_then(|name| self.listed.of(name))
+        let name = from.selected.and_then(|pair| sockets.interface(pair))?;
+        self.listed.of(name).inspect(|_| sim::seen(Way::NetworksOfInterface))
     }
 }
 
@@ -137,12 +143,17 @@ impl Shard {
         let Some(key) = self.sockets.call(socket) else { return };
         let Lesson { path, taught } = lesson;
         let (outcome, window) = match taught {
-            Taught::Moved => (LearningOutcome::Moved, None),
+            Taught::Moved => {
+                sim::seen(Way::LearnedMoved);
+                (LearningOutcome::Moved, None)
+            }
             Taught::Stream(window) => {
+                sim::seen(Way::LearnedStream);
                 self.counters.streams_taken += 1;
                 (LearningOutcome::Stream, Some(window))
             }
             Taught::Nobody(window) => {
+                sim::seen(Way::LearnedNobody);
                 self.counters.streams_missed += 1;
                 (LearningOutcome::Nobody, Some(window))
             }

@@ -150,6 +150,9 @@ impl PairRequest<'_> {
         let media = &mut leg.medias[index];
         // What a party was shown on an interface that has gone is good for as long as its call.
         let gone = media.selected_interface().filter(|index| !sockets.interfaces().is_current(*index));
+        if gone.is_some() {
+            sim::seen(Way::PairOnGoneInterface);
+        }
         let latched = if self.latching { media.latched_pair(peer, gone.unwrap_or(interface)) } else { None };
         let known =
             latched.or_else(|| media.pair_for(peer, gone?)).or_else(|| media.pair_for(peer, interface));

@@ -115,8 +115,8 @@ pub(super) fn connected(plan: &mut Plan, rng: &mut Rng) {
     let kinds = if rng.percent(70) { vec![Kind::Audio] } else { vec![Kind::Audio, Kind::Video] };
     for (from, to) in [(0, 1), (2, 3)] {
         plan.offer(from, None, &[to], Edit::Sections(kinds.clone())).answer(from, to, Edit::Same);
+        plan.talk(&[from, to], 25_000);
     }
-    plan.talk(&[0, 1, 2, 3], 25_000);
     for party in [0, 2] {
         if rng.percent(50) {
             plan.then(10, Step::Record { what: Recording::Start, party: Some(party) });
@@ -125,14 +125,16 @@ pub(super) fn connected(plan: &mut Plan, rng: &mut Rng) {
     plan.then(3_000, Step::Check(0, 1)).then(1, Step::Check(2, 3));
     let both = rng.percent(70);
     // Behind an offer that waits for its sockets, and before others.
-    let crowd = rng.percent(30);
+    let crowd = rng.percent(50);
     if crowd {
         (plan.calm, plan.hasty) = (false, true);
         plan.then(1, Step::Offer { from: 2, to: Some(3), branch: None, given: vec![3], edit: Edit::Move });
     }
     plan.then(1, Step::Connect { from: 0, to: 3, both });
     if crowd {
-        plan.answer(2, 3, Edit::Same);
+        plan.then(1, Step::Answer { from: 2, by: 3, branch: None, edit: Edit::Same });
+        plan.then(1, Step::Offer { from: 3, to: Some(2), branch: None, given: vec![2], edit: Edit::Move });
+        plan.answer(3, 2, Edit::Same);
     } else {
         plan.then(500, Step::Check(0, 3)).then(4_000, if both { Step::Check(0, 3) } else { Step::Hears(3) });
     }
@@ -159,7 +161,7 @@ pub(super) fn aliased(plan: &mut Plan, rng: &mut Rng) {
     plan.then(100, Step::Again { from: 0, to: 1, key }).answer(0, 1, Edit::Same);
     plan.then(4_000, Step::Check(0, 1));
     let action = rng.pick(&ng::GateAction::ALL);
-    plan.then(100, Step::Gate { party: Some(0), action, all: false }).then(1_000, Step::Rest);
+    plan.then(100, Step::Gate { party: Some(0), action, all: false, way: None }).then(1_000, Step::Rest);
     let delay = delay(rng);
     plan.delete(delay, false);
 }
