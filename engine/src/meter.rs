@@ -374,6 +374,17 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
             "Calls ended because nothing was heard, or for another time limit.",
             shard.calls_timed_out,
         ),
+        fine("timed_out_silent", "Of calls that timed out: those on hold at last.", shard.timed_out_silent),
+        fine(
+            "timed_out_offer",
+            "Of calls that timed out: those that nobody answered.",
+            shard.timed_out_offer,
+        ),
+        fine(
+            "timed_out_final",
+            "Of calls that timed out: those as long as a call may be.",
+            shard.timed_out_final,
+        ),
         fine("leases_ended", "Calls ended because nobody renewed their lease.", shard.leases_ended),
         fine("addresses_learned", "Addresses of parties learned from packets.", shard.addresses_learned),
         fine("recordings_begun", "Recordings begun.", shard.recordings_begun),

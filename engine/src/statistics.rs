@@ -117,6 +117,10 @@ fn totals(workers: &[WorkerState], whole: &Whole<'_>) -> Stat {
     let calls = ended(|ended| ended.calls);
     let seconds = fraction(ended(|ended| ended.lifetime_ms)) / 1e3;
     let squares = fraction(ended(|ended| ended.lifetime_ms2)) / 1e6;
+    let timed_out = sum(workers, |worker| worker.counters.calls_timed_out);
+    let silent = sum(workers, |worker| worker.counters.timed_out_silent);
+    let offer = sum(workers, |worker| worker.counters.timed_out_offer);
+    let last = sum(workers, |worker| worker.counters.timed_out_final);
     let average = if calls == 0 { 0.0 } else { seconds / fraction(calls) };
     let variance = if calls == 0 { 0.0 } else { squares / fraction(calls) - average * average };
     let mut stats = vec![("uptime", Stat::Text(whole.uptime_s.to_string()))];
@@ -124,10 +128,10 @@ fn totals(workers: &[WorkerState], whole: &Whole<'_>) -> Stat {
         [
             ("managedsessions", calls),
             ("rejectedsessions", sum(workers, rejected)),
-            ("timeoutsessions", sum(workers, |worker| worker.counters.calls_timed_out)),
-            ("silenttimeoutsessions", 0),
-            ("finaltimeoutsessions", 0),
-            ("offertimeoutsessions", 0),
+            ("timeoutsessions", timed_out.saturating_sub(silent + last + offer)),
+            ("silenttimeoutsessions", silent),
+            ("finaltimeoutsessions", last),
+            ("offertimeoutsessions", offer),
             ("regularterminatedsessions", deleted.saturating_sub(whole.terminated)),
             ("forcedterminatedsessions", whole.terminated),
             ("relayedpackets_user", packets),
@@ -178,16 +182,18 @@ fn interval() -> Stat {
     Stat::Section(stats)
 }
 
-/// Squares of scores are not summed up: how they spread stands on the page of metrics.
 fn mos(workers: &[WorkerState]) -> Stat {
     let total = fraction(sum(workers, |worker| worker.counters.mos_sum_x100)) / 100.0;
-    let samples = sum(workers, |worker| worker.counters.mos_buckets.iter().sum());
+    let squares = fraction(sum(workers, |worker| worker.counters.mos_squares_x10000)) / 10_000.0;
+    let samples: u64 = sum(workers, |worker| worker.counters.mos_buckets.iter().sum());
+    let average = total / fraction(samples.max(1));
+    let variance = squares / fraction(samples.max(1)) - average * average;
     Stat::section([
         ("mos_total", decimal(total)),
-        ("mos2_total", decimal(0.0)),
+        ("mos2_total", decimal(squares)),
         ("mos_samples_total", Stat::count(samples)),
-        ("mos_average", decimal(total / fraction(samples.max(1)))),
-        ("mos_stddev", decimal(0.0)),
+        ("mos_average", decimal(average)),
+        ("mos_stddev", decimal(variance.max(0.0).sqrt())),
     ])
 }
 
@@ -457,6 +463,15 @@ mod tests {
                 state.census.ports = vec![port(used, free)];
                 state.counters.calls_deleted = 3;
                 state.counters.packets_sent = 10;
+                state.counters.calls_timed_out = 10;
+                state.counters.timed_out_silent = 1;
+                state.counters.timed_out_final = 2;
+                state.counters.timed_out_offer = 3;
+                state.counters.mos_buckets[0] = 1;
+                state.counters.mos_buckets[5] = 1;
+                // 4.00 and 3.00.
+                state.counters.mos_sum_x100 = 700;
+                state.counters.mos_squares_x10000 = 250_000;
                 state.counters.ended = engine_core::EndedCalls {
                     calls: 3,
                     lifetime_ms: 6_000,
@@ -477,6 +492,8 @@ mod tests {
             "\"sessionstotal\":4,",
             "\"uptime\":7,",
             "\"managedsessions\":6,",
+            "\"timeoutsessions\":8,\"silenttimeoutsessions\":2,\"finaltimeoutsessions\":4,\"offertimeoutsessions\":6,",
+            "\"mos_total\":14.000000,\"mos2_total\":50.000000,\"mos_samples_total\":4,\"mos_average\":3.500000,\"mos_stddev\":0.500000",
             "\"regularterminatedsessions\":5,\"forcedterminatedsessions\":1,",
             "\"relayedpackets\":20,",
             "\"zerowaystreams\":2,",

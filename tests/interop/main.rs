@@ -34,4 +34,5 @@ mod shutdown;
 mod sipp_alone;
 mod spray;
 mod stranger;
+mod totals;
 mod wire;

@@ -95,10 +95,26 @@ pub fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (packet, from)
 }
 
-/// Whether nothing waits at a socket now.
-pub fn is_quiet(socket: &UdpSocket) -> bool {
+/// Takes a packet that waits at a socket now.
+///
+/// # Panics
+/// If the kernel reports anything but that none does.
+pub fn waiting(socket: &UdpSocket) -> Option<Vec<u8>> {
+    let mut packet = vec![0; 2048];
     socket.set_nonblocking(true).expect("a socket can be told not to block");
-    let read = socket.recv(&mut [0; 2048]);
+    let read = socket.recv(&mut packet);
     socket.set_nonblocking(false).expect("and to block again");
-    matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    match read {
+        Ok(length) => {
+            packet.truncate(length);
+            Some(packet)
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Whether nothing waits at a socket now; what does is gone.
+pub fn is_quiet(socket: &UdpSocket) -> bool {
+    waiting(socket).is_none()
 }

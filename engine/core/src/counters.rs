@@ -91,8 +91,14 @@ pub struct Counters {
     pub calls_begun: u64,
     /// Calls ended by `delete`.
     pub calls_deleted: u64,
-    /// Calls ended because no packet arrived.
+    /// Calls ended because no packet arrived, nobody answered, or they were as long as a call may be.
     pub calls_timed_out: u64,
+    /// Of those: calls of which a stream on hold was the last to be alive.
+    pub timed_out_silent: u64,
+    /// Of those: calls that nobody answered.
+    pub timed_out_offer: u64,
+    /// Of those: calls that were as long as a call may be.
+    pub timed_out_final: u64,
     /// Calls ended because their lease ran out.
     pub leases_ended: u64,
     /// Calls ended by a fault of the engine.
@@ -128,6 +134,8 @@ pub struct Counters {
     pub mos_buckets: [u64; MOS_BOUNDS.len() + 1],
     /// The sum of those scores, in hundredths.
     pub mos_sum_x100: u64,
+    /// The sum of their squares.
+    pub mos_squares_x10000: u64,
     /// Intervals of streams by their jitter: one bucket up to each of [`JITTER_BOUNDS_MS`], and one beyond.
     pub jitter_buckets: [u64; JITTER_BOUNDS_MS.len() + 1],
     /// The sum of those, in milliseconds.
@@ -166,7 +174,9 @@ impl Counters {
         // What is not speech, or of an unknown encoding, has no score.
         if sample.mos_hundredths > 0 {
             self.mos_buckets[bucket(&MOS_BOUNDS, sample.mos_hundredths)] += 1;
-            self.mos_sum_x100 += u64::from(sample.mos_hundredths);
+            let mos = u64::from(sample.mos_hundredths);
+            self.mos_sum_x100 += mos;
+            self.mos_squares_x10000 += mos * mos;
         }
         self.jitter_buckets[bucket(&JITTER_BOUNDS_MS, sample.jitter_ms)] += 1;
         self.jitter_sum_ms += u64::from(sample.jitter_ms);
@@ -197,6 +207,7 @@ mod tests {
             counters.sampled(&Sample { mos_hundredths, jitter_ms, ..Sample::default() });
         }
         assert_eq!(counters.mos_buckets, [1, 1, 0, 0, 0, 1]);
+        assert_eq!(counters.mos_squares_x10000, 258 * 258 + 259 * 259 + 450 * 450);
         assert_eq!(counters.jitter_buckets, [2, 1, 0, 0, 0, 0, 0, 1]);
         assert_eq!((counters.mos_sum_x100, counters.jitter_sum_ms), (967, 505));
         for (index, trouble) in Trouble::ALL.into_iter().enumerate() {

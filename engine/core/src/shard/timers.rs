@@ -83,19 +83,21 @@ impl Shard {
         };
         let last = parties().flat_map(|leg| &leg.medias).map(last_of);
         let last = last.fold(call.last_signal, Instant::max);
-        let (silent_at, reason) = if call.answered {
+        let (silent_at, reason, on_hold) = if call.answered {
             // Whoever publishes receives nothing, which is no hold.
             let is_held = |leg: &Leg, media: &Media| {
                 let receives = media.direction.receives() || leg.role == Role::Publisher;
                 !(media.refused || media.direction.sends() && receives)
             };
+            let open_at = last + limits.media_timeout;
             let held = parties()
                 .filter(|leg| leg.described)
                 .flat_map(|leg| leg.medias.iter().filter(move |media| is_held(leg, media)))
                 .map(|media| last_of(media) + limits.silent_timeout);
-            (held.fold(last + limits.media_timeout, Instant::max), EndReason::MediaTimeout)
+            let silent_at = held.fold(open_at, Instant::max);
+            (silent_at, EndReason::MediaTimeout, silent_at > open_at)
         } else {
-            (last + limits.offer_timeout, EndReason::OfferTimeout)
+            (last + limits.offer_timeout, EndReason::OfferTimeout, false)
         };
         let final_at = limits.final_timeout.map(|limit| call.created + limit).filter(|at| *at <= silent_at);
         let (due, reason) = final_at.map_or((silent_at, reason), |at| (at, EndReason::FinalTimeout));
@@ -103,7 +105,13 @@ impl Shard {
             self.timers.set(&mut call.deadlines, key, Timer::Activity, Some(due));
             return;
         }
-        self.counters.calls_timed_out += 1;
+        let counters = &mut self.counters;
+        counters.calls_timed_out += 1;
+        match reason {
+            EndReason::OfferTimeout => counters.timed_out_offer += 1,
+            EndReason::FinalTimeout => counters.timed_out_final += 1,
+            _ => counters.timed_out_silent += u64::from(on_hold),
+        }
         self.end_call(key, reason);
     }
 }

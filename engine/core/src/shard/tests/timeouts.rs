@@ -30,11 +30,33 @@ fn end(rig: &Rig) -> Option<EndReason> {
 
 /// The call is there until just before so many milliseconds from now, and then ends for this reason.
 fn ends_in(rig: &mut Rig, ms: u64, reason: EndReason) {
+    let before = by_kind(rig);
     rig.pass(ms - 1);
     assert_eq!(end(rig), None);
     rig.pass(1);
     assert_eq!(end(rig), Some(reason));
+    let grown = by_kind(rig).into_iter().zip(before).map(|(after, before)| after - before);
+    let of = |kind| u64::from(reason == kind);
+    let expected = [1, of(EndReason::OfferTimeout), of(EndReason::FinalTimeout)];
+    assert_eq!(grown.collect::<Vec<_>>(), expected);
     rig.assert_clean();
+}
+
+/// Calls that ran out of time: all, those nobody answered, those as long as a call may be.
+fn by_kind(rig: &Rig) -> [u64; 3] {
+    let counters = rig.shard.counters();
+    [counters.calls_timed_out, counters.timed_out_offer, counters.timed_out_final]
+}
+
+#[test]
+fn a_call_whose_last_stream_was_on_hold_is_counted_so() {
+    for (lines, silent) in [("a=inactive\r\n", 1), ("", 0)] {
+        let mut rig = rig();
+        rig.offer(owned(from_a(sdp(A, lines))));
+        rig.answer(to_b(sdp(B, lines)));
+        ends_in(&mut rig, if silent == 1 { SILENT_MS } else { MEDIA_MS }, EndReason::MediaTimeout);
+        assert_eq!(rig.shard.counters().timed_out_silent, silent);
+    }
 }
 
 #[test]
