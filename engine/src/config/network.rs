@@ -2,25 +2,20 @@
 
 use std::net::IpAddr;
 
+use ng::Network;
+
 /// The networks that are answered over NG. Loopback always is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peers {
     networks: Vec<Network>,
 }
 
-/// Addresses that begin with the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
 impl Peers {
     /// Reads networks, written as addresses with or without a prefix length.
     pub(crate) fn parse(texts: &[String]) -> Result<Self, String> {
-        let networks = texts.iter().map(|text| {
-            Network::parse(text).ok_or_else(|| format!("`{text}` is neither an address nor a network"))
-        });
+        let networks = texts
+            .iter()
+            .map(|text| text.parse().map_err(|_| format!("`{text}` is neither an address nor a network")));
         Ok(Self { networks: networks.collect::<Result<_, _>>()? })
     }
 
@@ -28,33 +23,6 @@ impl Peers {
     pub(crate) fn allow(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_loopback() || self.networks.iter().any(|network| network.contains(address))
-    }
-}
-
-impl Network {
-    fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self { address, bits })
-    }
-
-    fn contains(&self, other: IpAddr) -> bool {
-        match (self.address, other) {
-            (IpAddr::V4(mine), IpAddr::V4(other)) => {
-                let differing = mine.to_bits() ^ other.to_bits();
-                differing.leading_zeros() >= self.bits
-            }
-            (IpAddr::V6(mine), IpAddr::V6(other)) => {
-                let differing = mine.to_bits() ^ other.to_bits();
-                differing.leading_zeros() >= self.bits
-            }
-            _ => false,
-        }
     }
 }
 
