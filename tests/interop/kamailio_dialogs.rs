@@ -28,6 +28,21 @@ fn takes(name: &str) -> Scenario {
     Scenario::carrier(name).answers(180, Body::Empty).answers(200, Body::Audio)
 }
 
+/// Rings until the call is given up.
+fn rings(name: &str) -> Scenario {
+    let ringing = Scenario::carrier(name).answers(180, Body::Empty).awaits("CANCEL");
+    ringing.answers_last(200, Body::Empty).answers(487, Body::Empty)
+}
+
+/// A caller that plays its audio, hangs up after so long, and is on its way.
+fn talks(scenario: Scenario, pause_ms: u32, kamailio: &Kamailio, at: Address) -> Sipp {
+    Plan::new(scenario.plays().pauses().hangs_up())
+        .to(kamailio.sip)
+        .number("4930")
+        .pause_ms(pause_ms)
+        .start(at)
+}
+
 /// The ports of the audio in the descriptions that came to this peer, in their order, refused ones too.
 fn ports(peer: &Sipp) -> Vec<u16> {
     let seen = peer.seen().into_iter().filter(|seen| seen.received);
@@ -48,16 +63,14 @@ fn await_clean(engine: &Engine, at: Address) {
 fn of_two_branches_one_answers_and_is_heard_and_each_had_ports_of_its_own() {
     let at = Address::new();
     let engine = Engine::start(at, &["--delete-delay", "0"]);
-    let ringing = Scenario::carrier("loser").answers(180, Body::Empty).awaits("CANCEL");
-    let mut loser = Plan::new(ringing.answers_last(200, Body::Empty).answers(487, Body::Empty)).start(at);
+    let mut loser = Plan::new(rings("loser")).start(at);
     // Later than the other one rings, so that there is something to cancel.
     let answers =
         Scenario::carrier("winner").answers(180, Body::Empty).pauses_for(500).answers(200, Body::Audio);
     let mut winner = Plan::new(answers.is_hung_up_on()).start(at);
     let second = format!("\"sip:{}\"", winner.address);
     let kamailio = proxy(at, &udp_of(&engine), &loser, &[("SECOND", &second)]);
-    let caller = calls("caller").plays().pauses().hangs_up();
-    let mut caller = Plan::new(caller).to(kamailio.sip).number("4930").pause_ms(3_000).start(at);
+    let mut caller = talks(calls("caller"), 3_000, &kamailio, at);
     let mut watch = Watch::new(engine.ng);
     let call = watch.await_call();
     await_some("audio of the caller and of who answered, and of nobody else", || {
@@ -83,8 +96,7 @@ fn a_dialog_is_held_moved_and_resumed_and_its_ports_follow_the_rules() {
     let kamailio = proxy(at, &udp_of(&engine), &callee, &[]);
     let changes = [Body::Hold, Body::Moved, Body::Audio];
     let caller = changes.into_iter().fold(calls("caller"), Scenario::reinvites);
-    let caller = caller.plays().pauses().hangs_up();
-    let mut caller = Plan::new(caller).to(kamailio.sip).number("4930").pause_ms(3_000).start(at);
+    let mut caller = talks(caller, 3_000, &kamailio, at);
     let mut watch = Watch::new(engine.ng);
     let call = watch.await_call();
     watch.await_packets(&call, 25);
@@ -115,8 +127,7 @@ fn an_offer_in_the_answer_is_answered_in_the_ack() {
     let mut callee = Plan::new(takes("callee").is_hung_up_on()).start(at);
     let kamailio = proxy(at, &udp_of(&engine), &callee, &[]);
     let caller = Scenario::caller("caller").invite_plainly(Body::Empty).is_answered().ack(Body::Audio);
-    let caller = caller.plays().pauses().hangs_up();
-    let mut caller = Plan::new(caller).to(kamailio.sip).number("4930").pause_ms(3_000).start(at);
+    let mut caller = talks(caller, 3_000, &kamailio, at);
     let mut watch = Watch::new(engine.ng);
     let call = watch.await_call();
     watch.await_packets(&call, 25);
@@ -132,8 +143,7 @@ fn an_offer_in_the_answer_is_answered_in_the_ack() {
 fn a_call_that_is_given_up_leaves_no_port_behind() {
     let at = Address::new();
     let engine = Engine::start(at, &["--delete-delay", "0"]);
-    let ringing = Scenario::carrier("callee").answers(180, Body::Empty).awaits("CANCEL");
-    let mut callee = Plan::new(ringing.answers_last(200, Body::Empty).answers(487, Body::Empty)).start(at);
+    let mut callee = Plan::new(rings("callee")).start(at);
     let kamailio = proxy(at, &udp_of(&engine), &callee, &[]);
     let caller = Scenario::caller("caller").invite_plainly(Body::Audio).hears(180).cancels();
     let mut caller = Plan::new(caller).to(kamailio.sip).number("4930").start(at);
@@ -160,10 +170,7 @@ fn an_engine_that_drains_and_then_is_gone_is_passed_over_for_new_calls() {
     // By its weight the first one is chosen while it may be.
     let engines = format!("{}=1000000 {}=1", udp_of(&first), udp_of(&second));
     let kamailio = proxy(at, &engines, &callee, &[]);
-    let call = |pause_ms| {
-        let caller = calls("caller").plays().pauses().hangs_up();
-        Plan::new(caller).to(kamailio.sip).number("4930").pause_ms(pause_ms).start(at)
-    };
+    let call = |pause_ms| talks(calls("caller"), pause_ms, &kamailio, at);
     let (mut at_first, mut at_second) = (Watch::new(first.ng), Watch::new(second.ng));
 
     let mut long = call(8_000);
@@ -197,10 +204,7 @@ fn an_engine_that_was_killed_is_passed_over_for_new_calls() {
     let mut callee = Plan::new(takes("callee").is_hung_up_on()).calls(2).start(at);
     let engines = format!("{}=1000000 {}=1", udp_of(&first), udp_of(&second));
     let kamailio = proxy(at, &engines, &callee, &[]);
-    let call = || {
-        let caller = calls("caller").plays().pauses().hangs_up();
-        Plan::new(caller).to(kamailio.sip).number("4930").pause_ms(2_000).start(at)
-    };
+    let call = || talks(calls("caller"), 2_000, &kamailio, at);
     let mut before = call();
     let mut watch = Watch::new(first.ng);
     let name = watch.await_call();

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use load::ng::Client;
-use serde_json::{Value, json};
-use tests::process::{PATIENCE, await_some};
-use tests::{Address, Body, Certificate, Engine, Plan, Process, Scenario, Tls, udp};
+use serde_json::json;
+use tests::process::PATIENCE;
+use tests::{Address, Body, Certificate, Engine, Kamailio, Plan, Scenario, Tls, Watch, udp};
 
 /// An engine that also answers HTTP at the address returned.
 fn engine(at: Address, flags: &[&str]) -> (Engine, SocketAddr) {
@@ -184,38 +183,18 @@ fn kamailio_drives_a_call_over_websocket() {
     )
     .start(at);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let proxy = at.socket();
-    let mut command = Command::new("kamailio");
-    command
-        .args(["-f", &kamailio_config(folder.path()), "-DD", "-E", "-m", "64", "-w"])
-        .arg(folder.path())
-        .arg("-Y")
-        .arg(folder.path())
-        .arg("-P")
-        .arg(folder.path().join("pid"))
-        .args(["-A", &format!("LISTEN=udp:{proxy}")])
-        .args(["-A", &format!("CALLEE=\"sip:{}\"", callee.address)])
-        .args(["-A", &format!("ENGINE=\"ws://{http}\"")]);
-    let _kamailio = Process::start("kamailio", &mut command);
-    udp::await_bound(proxy);
+    let callee_uri = format!("\"sip:{}\"", callee.address);
+    let engine_uri = format!("\"ws://{http}\"");
+    let defines = [("CALLEE", callee_uri.as_str()), ("ENGINE", engine_uri.as_str())];
+    let proxy = Kamailio::start_by(&kamailio_config(folder.path()), at, &defines);
 
     let calls = Scenario::caller("caller").invite_plainly(Body::Audio).is_answered().ack(Body::Empty);
     let mut caller =
-        Plan::new(calls.plays().pauses().hangs_up()).to(proxy).number("4930").pause_ms(2000).start(at);
-    let mut ng = Client::new(engine.ng).expect("an NG client");
-    let mut listed = || {
-        let answer = ng.ask(&json!({"command": "list"})).expect("an answer to list");
-        answer["calls"].as_array().cloned().unwrap_or_default()
-    };
-    let call_id = await_some("a call", || listed().pop());
-    let mut asking = Client::new(engine.ng).expect("an NG client");
-    await_some("audio both ways", || {
-        let call = asking.ask(&json!({"command": "query", "call-id": call_id})).ok()?;
-        let legs = call["tags"].as_object()?.values().cloned().collect::<Vec<Value>>();
-        let heard = |leg: &Value| leg["medias"][0]["streams"][0]["stats"]["packets"].as_u64() >= Some(25);
-        (legs.len() == 2 && legs.iter().all(heard)).then_some(())
-    });
+        Plan::new(calls.plays().pauses().hangs_up()).to(proxy.sip).number("4930").pause_ms(2000).start(at);
+    let mut watch = Watch::new(engine.ng);
+    let call_id = watch.await_call();
+    watch.await_packets(&call_id, 25);
     caller.await_success();
     callee.await_success();
-    await_some("an engine without calls", || listed().is_empty().then_some(()));
+    watch.await_none();
 }
