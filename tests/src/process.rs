@@ -1,9 +1,9 @@
-//! A peer as a child process: its lines can be awaited, and it never outlives its test.
+//! A peer as a child process: its lines can be awaited, and it never outlives its test, however that ends.
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Process {
     name: String,
     child: Child,
+    mourner: Mourner,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
@@ -30,6 +31,7 @@ impl Process {
             .unwrap_or_else(|error| {
                 panic!("{name} ({command:?}) does not start: {error}; tests/run installs it")
             });
+        let mourner = Mourner::of(child.id());
         let (sender, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] = [
             Box::new(child.stdout.take().expect("stdout is piped")),
@@ -48,7 +50,7 @@ impl Process {
                 }
             });
         }
-        Process { name: name.to_owned(), child, lines, seen: Vec::new() }
+        Process { name: name.to_owned(), child, mourner, lines, seen: Vec::new() }
     }
 
     /// The first line from now on that `wanted` accepts.
@@ -82,6 +84,7 @@ impl Process {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => {
+                    self.mourner.dismiss();
                     return self.child.wait().expect("a child can be awaited");
                 }
                 Err(RecvTimeoutError::Timeout) => self.fail(&format!("does not end in {PATIENCE:?}")),
@@ -120,6 +123,8 @@ impl Process {
             let _already_gone =
                 Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         }
+        // Its id may be another's once it was waited for.
+        self.mourner.dismiss();
         let _status = self.child.wait();
     }
 
@@ -137,6 +142,36 @@ impl Drop for Process {
             let said = self.said();
             eprintln!("---- {} said:\n{said}", self.name);
         }
+    }
+}
+
+/// Ends a peer and its children if the test is killed, which runs no destructor: it waits for the end of a pipe whose other end
+/// goes with the test.
+struct Mourner {
+    shell: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Mourner {
+    /// For the process group of `leader`. In a group of its own: whoever kills a test kills the test's.
+    fn of(leader: u32) -> Mourner {
+        let mut shell = Command::new("sh")
+            .args(["-c", "read -r _; kill -s KILL -- \"-$1\"", "mourner", &leader.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("a shell starts");
+        let pipe = shell.stdin.take();
+        Mourner { shell, pipe }
+    }
+
+    /// Nobody is left to be ended.
+    fn dismiss(&mut self) {
+        let _ended_already = self.shell.kill();
+        let _status = self.shell.wait();
+        self.pipe = None;
     }
 }
 
@@ -165,4 +200,42 @@ pub fn tollgate() -> PathBuf {
     let program = profile.join("tollgate");
     assert!(program.exists(), "{} is missing; run `cargo build --package tollgate`", program.display());
     program
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Set in the environment of the process that is to be killed.
+    const KILLED: &str = "TOLLGATE_TEST_KILLED";
+
+    /// Whether a process runs; one that nobody has waited for yet does not.
+    fn runs(id: u32) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        !matches!(state, None | Some('Z' | 'X'))
+    }
+
+    #[test]
+    fn what_a_killed_test_has_started_ends_with_it() {
+        let name = "process::tests::what_a_killed_test_has_started_ends_with_it";
+        if std::env::var_os(KILLED).is_some() {
+            // A peer with a child of its own, as a proxy has.
+            let script = "sleep 600 & echo peers $$ $!; wait";
+            let mut peer = Process::start("a peer", Command::new("sh").args(["-c", script]));
+            println!("{}", peer.await_line("ids", |line| line.starts_with("peers")));
+            loop {
+                std::thread::park();
+            }
+        }
+        let mut command = Command::new(std::env::current_exe().expect("a test knows its own path"));
+        command.args(["--exact", name, "--nocapture"]).env(KILLED, "1");
+        let mut test = Process::start("a test", &mut command);
+        let line = test.await_line("ids of its peers", |line| line.starts_with("peers"));
+        let peers: Vec<u32> = line.split(' ').filter_map(|id| id.parse().ok()).collect();
+        assert!(peers.len() == 2 && peers.iter().all(|id| runs(*id)), "{line}");
+        // To this one alone, as a runner does to whom its signal to the group did not end.
+        test.signal("KILL");
+        await_some("the end of its peers", || peers.iter().all(|id| !runs(*id)).then_some(()));
+    }
 }
