@@ -20,10 +20,28 @@ enum BeatMail {
     Stop,
 }
 
+/// Where the limits can be changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Dial {
+    mail: Sender<BeatMail>,
+}
+
+impl Dial {
+    /// Other limits from now on.
+    pub(crate) fn set_limits(&self, limits: LoadLimits) {
+        self.tell(BeatMail::Limits(limits));
+    }
+
+    fn tell(&self, mail: BeatMail) {
+        // The thread takes mail until it is told to stop; it is gone only after a panic, which was logged.
+        let _gone = self.mail.send(mail);
+    }
+}
+
 /// The running thread.
 #[derive(Debug)]
 pub(crate) struct Beat {
-    mail: Sender<BeatMail>,
+    dial: Dial,
     thread: JoinHandle<()>,
 }
 
@@ -39,31 +57,26 @@ impl Beat {
         let (mail, receiver) = channel::bounded(MAIL_MAX);
         let keeper = Keeper::new(limits, workers);
         let thread = thread::Builder::new().name("load".to_owned()).spawn(move || keeper.work(&receiver))?;
-        Ok(Self { mail, thread })
+        Ok(Self { dial: Dial { mail }, thread })
     }
 
-    /// Other limits from now on.
-    pub(crate) fn set_limits(&self, limits: LoadLimits) {
-        self.tell(BeatMail::Limits(limits));
+    /// Where its limits can be changed.
+    pub(crate) fn dial(&self) -> &Dial {
+        &self.dial
     }
 
     /// No new call once this returns.
     pub(crate) fn drain(&self) {
         let (told, is_told) = channel::bounded(1);
-        self.tell(BeatMail::Drain(told));
+        self.dial.tell(BeatMail::Drain(told));
         // The thread is gone only after a panic, which was logged.
         let _gone = is_told.recv();
     }
 
     /// Ends the thread.
     pub(crate) fn stop(self) {
-        self.tell(BeatMail::Stop);
+        self.dial.tell(BeatMail::Stop);
         let _panicked = self.thread.join();
-    }
-
-    fn tell(&self, mail: BeatMail) {
-        // The thread takes mail until it is told to stop; it is gone only after a panic, which was logged.
-        let _gone = self.mail.send(mail);
     }
 }
 

@@ -562,10 +562,10 @@ impl Door {
             }
             Line::Set(setting, value) => {
                 let text = match self.settings.change(setting, &value) {
-                    Ok(live) => {
+                    Ok((live, text)) => {
                         self.settings.apply(live.clone());
                         self.outputs.push_back(DoorOutput::Live(live));
-                        format!("Success setting {} to {value}\n", setting.name())
+                        text
                     }
                     Err(text) => text,
                 };

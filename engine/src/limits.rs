@@ -7,6 +7,27 @@ use driver::raise_descriptor_limit;
 use crate::config::Config;
 use crate::recorder::RECORDINGS_MAX;
 
+/// How many files the process may have open, in the words of rtpengine.
+pub(crate) fn open_files() -> String {
+    let now = raise_descriptor_limit(0).map_or(0, |limit| limit.now);
+    format!("Maximum open-files configured on rtpengine: {now}; cat /proc/{}/limits\n", std::process::id())
+}
+
+/// Lets the process have so many files open; the answer, in the words of rtpengine. Ports for media have theirs from the start.
+pub(crate) fn set_open_files(wanted: u64) -> String {
+    if wanted < OPEN_FILES_MIN {
+        return format!("Fail setting open_files to {wanted}; can't set it under {OPEN_FILES_MIN}\n");
+    }
+    match raise_descriptor_limit(wanted) {
+        Ok(limit) if limit.now >= wanted => format!("Success setting open_files to {wanted}\n"),
+        // Not permitted (EPERM) is the only reason that the kernel has.
+        Ok(_) | Err(_) => format!("Fail setting open_files to {wanted}; errno = 1\n"),
+    }
+}
+
+/// What rtpengine thinks is the least.
+const OPEN_FILES_MIN: u64 = 65_536;
+
 /// Makes room for the sockets the port range can need and returns how many each worker may have.
 pub(crate) fn sockets_per_worker(config: &Config) -> u32 {
     let wanted = sockets_wanted(config);

@@ -146,7 +146,7 @@ impl Engine {
             }
         }
         say_unavailable(&config.interfaces);
-        self.beat().set_limits(config.load);
+        self.beat().dial().set_limits(config.load);
         self.door().reload(config.templates.clone(), config.peers.clone(), settings(&config));
         self.config = config;
         tracing::info!(changed = changes.live.join(" "), "reloaded");

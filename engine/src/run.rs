@@ -260,7 +260,7 @@ impl Engine {
             sockets,
             (hatch, door_mail),
             mail,
-            (meter, config.set_log),
+            (meter, config.set_log, beat.dial().clone()),
             panicked,
         )
         .map_err(kernel("a thread"))?;
@@ -492,6 +492,7 @@ pub(crate) fn settings(config: &Config) -> Settings {
         sessions_max: config.sessions_max,
         timeout_s: config.timeout.as_secs(),
         silent_timeout_s: config.silent_timeout.as_secs(),
+        load: config.load,
         log: config.log.clone(),
     };
     let mut fixed = vec![

@@ -265,12 +265,16 @@ pub(crate) fn call(call_id: &str, report: &CallReport, now_ms: u64) -> String {
 const MORE: &str = "More parameters required.\n";
 
 /// What may follow `list`.
-const LISTS: [&str; 14] = [
+const LISTS: [&str; 18] = [
     "numsessions",
     "sessions",
     "totals",
     "jsonstats",
+    "maxopenfiles",
     "maxsessions",
+    "maxcpu",
+    "maxload",
+    "maxbw",
     "timeout",
     "silenttimeout",
     "offertimeout",

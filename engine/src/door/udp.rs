@@ -14,6 +14,7 @@ use driver::{Clock, MailSender, Undelivered};
 use ng::{Event, Reply, Templates};
 
 use super::{Door, DoorOutput, Gate, Live, Question, Settings, WayBack};
+use crate::beat::Dial;
 use crate::config::{Peers, SetLog};
 use crate::meter::DoorMeter;
 use crate::statistics::WorkerState;
@@ -122,7 +123,7 @@ impl DoorThread {
         sockets: Vec<UdpSocket>,
         (hatch, receiver): (Hatch, Receiver<DoorMail>),
         shards: Vec<MailSender<WorkerMail>>,
-        (meter, set_log): (DoorMeter, Option<SetLog>),
+        (meter, set_log, dial): (DoorMeter, Option<SetLog>, Dial),
         panicked: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
@@ -143,7 +144,7 @@ impl DoorThread {
             listeners.push(thread::Builder::new().name(name).spawn(move || ear.listen())?);
         }
         let of_all = Arc::clone(&gate);
-        let mouth = Mouth { door, sockets, receiver, shards, gate, meter, set_log, moves_end: None };
+        let mouth = Mouth { door, sockets, receiver, shards, gate, meter, set_log, dial, moves_end: None };
         let answering = thread::Builder::new().name("ng-door".to_owned()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| mouth.answer())).is_err() {
                 panicked();
@@ -222,6 +223,7 @@ struct Mouth {
     gate: Arc<Gate>,
     meter: DoorMeter,
     set_log: Option<SetLog>,
+    dial: Dial,
     /// Who waits for the last call that moves.
     moves_end: Option<Sender<()>>,
 }
@@ -344,6 +346,7 @@ impl Mouth {
                 tracing::warn!("a worker's mailbox is full: it keeps its limits until they are set again");
             }
         }
+        self.dial.set_limits(live.load);
         if let Some(Err(error)) = self.set_log.map(|set_log| set_log(&live.log)) {
             tracing::warn!(error, "the log level stays as it is");
         }
