@@ -11,7 +11,6 @@ use crate::{
     made::Made,
     path::{Path, PathId, PathKind, Paths, Sink},
     rtcp, silence,
-    stream::{Observer, Stream},
     window::Window,
 };
 
@@ -163,7 +162,7 @@ impl Road<'_> {
             place += 1;
             let half = self.paths.get(id).ok_or(DropReason::NoSink)?;
             let silenced = half.kind == PathKind::Rtp && (half.gate.silenced || sink.silenced);
-            match open(self.paths, half, &sink).and_then(|()| destination(self.paths, sink.path)) {
+            match open(self.paths, half, &sink, packet).and_then(|()| destination(self.paths, sink.path)) {
                 Err(reason) => {
                     missed += 1;
                     if place == 1 {
@@ -217,18 +216,25 @@ impl Road<'_> {
     }
 }
 
-/// Whether the packet that `half` sent last, by its negotiated payload type, is an event such as a digit (RFC 4733).
-fn is_event(half: &Path) -> bool {
-    half.observer.as_deref().and_then(Observer::current).is_some_and(Stream::is_event)
+/// Whether a packet of `half` is, by its negotiated payload type, an event such as a digit (RFC 4733).
+fn is_event(half: &Path, packet: &[u8]) -> bool {
+    let payload_type = packet.get(1).map(|second| second & 0x7f);
+    half.observer.as_deref().zip(payload_type).is_some_and(|(observer, number)| observer.is_event(number))
 }
 
-/// Whether what `half` sends may reach a sink.
-fn open(paths: &Paths, half: &Path, sink: &Sink) -> Result<(), DropReason> {
+/// Whether a packet of `half` may reach a sink. Digits are blocked apart from everything else, as in rtpengine.
+fn open(paths: &Paths, half: &Path, sink: &Sink, packet: &[u8]) -> Result<(), DropReason> {
     // RTCP flows whichever way the media does (RFC 3264 §5.1).
     if half.kind == PathKind::Rtcp {
         return Ok(());
     }
-    if half.gate.blocked || sink.blocked || (half.gate.dtmf_blocked && is_event(half)) {
+    let (blocked, no_events) = (half.gate.blocked || sink.blocked, half.gate.dtmf_blocked);
+    if blocked != no_events {
+        // One of the two is blocked, and which of them this is matters.
+        if is_event(half, packet) == no_events {
+            return Err(DropReason::Blocked);
+        }
+    } else if blocked {
         return Err(DropReason::Blocked);
     }
     let receives = paths.get(sink.path).ok_or(DropReason::NoSink)?.receives;

@@ -150,11 +150,6 @@ impl Stream {
         self.stats.ssrc().map_or(0, |ssrc| ssrc.0)
     }
 
-    /// Whether its last packet is an event, such as a digit.
-    pub(crate) fn is_event(&self) -> bool {
-        matches!(self.encoding.sound(), Sound::Event)
-    }
-
     /// When its first packet arrived.
     pub(crate) fn began(&self) -> Instant {
         self.began
@@ -221,9 +216,7 @@ impl Stream {
         let payload_type = packet.payload_type().get();
         if payload_type != self.payload_type {
             self.payload_type = payload_type;
-            let known = formats.iter().find(|(number, _)| *number == payload_type);
-            self.encoding =
-                known.map_or_else(|| Encoding::of_static(payload_type), |(_, encoding)| *encoding);
+            self.encoding = encoding(formats, payload_type);
             if matches!(self.encoding.sound(), Sound::Speech(_)) {
                 self.speech = self.encoding;
             }
@@ -247,6 +240,12 @@ impl Stream {
             bytes,
         });
     }
+}
+
+/// What a payload type stands for.
+fn encoding(formats: &[(u8, Encoding)], payload_type: u8) -> Encoding {
+    let known = formats.iter().find(|(number, _)| *number == payload_type);
+    known.map_or_else(|| Encoding::of_static(payload_type), |(_, encoding)| *encoding)
 }
 
 /// Packets from which on an interval that is not over says something.
@@ -281,6 +280,11 @@ impl Observer {
         self.may_pause |= may_pause;
         // What is known of a number may have changed.
         self.streams.iter_mut().flatten().for_each(|stream| stream.payload_type = u8::MAX);
+    }
+
+    /// Whether the party's packets of this payload type are events, such as digits.
+    pub(crate) fn is_event(&self, payload_type: u8) -> bool {
+        matches!(encoding(&self.formats, payload_type).sound(), Sound::Event)
     }
 
     /// The streams, the one heard last first.

@@ -47,6 +47,8 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "no-redis-update",
     "no-tls-id",
     "passthrough",
+    // Read by the one command that it is for.
+    "pause",
     "provisional",
     "recrypt",
     "reject-ICE",

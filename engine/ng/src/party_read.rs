@@ -8,7 +8,7 @@ use crate::{
     rtpp_flags::{self, Item},
     signal::Signal,
     signal_read::SignalReader,
-    spelling::{Warnings, clip, normal, words},
+    spelling::{Warnings, clip, is_yes, normal, words},
     subscription::{Connect, Publish, SubscribeAnswer, SubscribeRequest, Unsubscribe},
     templates::Templates,
     value::Value,
@@ -22,7 +22,12 @@ pub(crate) fn read(
 ) -> Result<Option<Command>, RequestError> {
     Ok(Some(match name {
         "start-recording" => Command::StartRecording(Box::new(recording(keys)?)),
-        "stop-recording" => Command::StopRecording(Box::new(recording(keys)?)),
+        // A stop that says so is a pause.
+        "stop-recording" => {
+            let pauses = keys.take("pause").is_some_and(is_yes) || has_flag(keys, "pause");
+            let recording = Box::new(recording(keys)?);
+            if pauses { Command::PauseRecording(recording) } else { Command::StopRecording(recording) }
+        }
         "pause-recording" => Command::PauseRecording(Box::new(recording(keys)?)),
         "subscribe-request" => Command::SubscribeRequest(Box::new(subscribe_request(keys, templates)?)),
         "subscribe-answer" => {

@@ -63,6 +63,22 @@ fn a_recording_has_its_options_as_keys_and_flags() {
     }
 }
 
+/// As the documentation of later releases has it; 10.5.3.5 stops.
+#[test]
+fn a_stop_of_a_recording_that_says_so_is_a_pause() {
+    for (options, pauses) in [
+        (r#""pause":"yes""#, true),
+        (r#""flags":["pause"]"#, true),
+        (r#""rtpp-flags":"pause""#, true),
+        (r#""pause":"no""#, false),
+        (r#""flags":["directional"]"#, false),
+    ] {
+        let stop = understood(&format!(r#"{{"command":"stop recording","call-id":"c",{options}}}"#));
+        assert_eq!(matches!(stop, Command::PauseRecording(_)), pauses, "{options}");
+        assert_eq!(matches!(stop, Command::StopRecording(_)), !pauses, "{options}");
+    }
+}
+
 #[test]
 fn a_subscription_names_whom_to_hear_by_tag_tags_label_or_all() {
     let request = |options: &str| match understood(&format!(

@@ -232,14 +232,16 @@ impl World {
         let senders = hearing.senders(arrival);
         assert!(!senders.is_empty(), "a packet {name} is of a stranger and was admitted: {verdict:?}");
         let [each, any] = hearing.forbidden(&senders);
+        // What a telephone event is in every description here.
+        let event = packet.get(1).is_some_and(|second| second & 0x7f == 101);
         match verdict {
             Some(DropReason::Held) => {
                 assert!(hearing.is_anybody_held(arrival), "a packet {name} is not held")
             }
             Some(DropReason::Blocked) => {
-                // The core judges by the stream that it observes, and a packet of another one goes with it.
                 let ways = hearing.forbidden_somewhere(&senders);
-                assert!(any.blocked || any.dtmf || ways.blocked, "a packet {name} is not blocked");
+                let blocked = any.blocked || ways.blocked || (any.dtmf && event);
+                assert!(blocked, "a packet {name} is not blocked");
             }
             _ => {}
         }
@@ -262,10 +264,8 @@ impl World {
                 from.local
             );
             let [sure, maybe] = hearing.forbidden_ways(&senders, &hearers);
-            // Whether a digit passes is a matter of its own.
-            let digit = plain && packet[1] & 0x7f == 101;
             if plain {
-                let blocked = !digit && (each.blocked || sure.blocked);
+                let blocked = !event && (each.blocked || sure.blocked);
                 assert!(!blocked, "a packet {name} was sent on to {hearers:?}, and that is blocked");
                 assert!(
                     hearing.flows(&senders, &hearers, arrival),

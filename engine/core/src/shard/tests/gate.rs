@@ -103,6 +103,36 @@ fn digits_are_blocked_for_the_call_or_a_party_and_voice_is_not() {
     assert_eq!(rig.drops(DropReason::Blocked), 4);
 }
 
+/// rtpengine 10.5.3.5 lets digits through a block of media, and nothing but digits.
+#[test]
+fn a_block_of_media_lets_digits_through_and_both_blocks_let_nothing() {
+    let mut rig = Rig::new();
+    let (_, toward_a) = established(&mut rig);
+    let heard = |rig: &mut Rig| (heard(rig, A, toward_a).is_some(), digit(rig, A, toward_a));
+    obey(&mut rig, gate(GateAction::Block));
+    assert_eq!(heard(&mut rig), (false, true));
+    obey(&mut rig, of_a(GateAction::BlockDtmf));
+    assert_eq!(heard(&mut rig), (false, false));
+    obey(&mut rig, gate(GateAction::Unblock));
+    assert_eq!(heard(&mut rig), (true, false));
+    obey(&mut rig, gate(GateAction::Silence));
+    obey(&mut rig, of_a(GateAction::UnblockDtmf));
+    assert_eq!(heard(&mut rig), (true, true));
+}
+
+#[test]
+fn each_packet_is_judged_by_itself_though_it_is_not_observed() {
+    let mut rig = Rig::new();
+    let (_, toward_a) = established(&mut rig);
+    obey(&mut rig, of_a(GateAction::BlockDtmf));
+    // More contributing sources are announced than there are bytes, so that no stream is told by it.
+    let broken = |payload_type: u8| [0x8f, payload_type, 0, 1, 0, 0, 0, 2, 0, 0, 0, 9, 5, 10, 0, 160];
+    assert!(!digit(&mut rig, A, toward_a));
+    assert!(rig.packet(A, toward_a, &broken(0)).is_some(), "after a digit");
+    assert!(heard(&mut rig, A, toward_a).is_some());
+    assert!(rig.packet(A, toward_a, &broken(101)).is_none(), "after voice");
+}
+
 #[test]
 fn lifting_the_call_leaves_a_party_and_lifting_all_leaves_nobody() {
     let mut rig = Rig::new();

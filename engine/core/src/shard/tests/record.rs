@@ -83,6 +83,30 @@ fn a_recording_starts_pauses_goes_on_and_stops() {
     rig.assert_clean();
 }
 
+/// As rtpengine 10.5.3.5 does: a recording is of what a party sent, whoever may hear it.
+#[test]
+fn digits_that_are_kept_from_the_other_side_are_recorded() {
+    let mut rig = rig();
+    let (_, toward_a) = established(&mut rig);
+    assert_eq!(rig.command(Command::StartRecording(whole())), OK);
+    let block = ng::Gate {
+        call_id: "c".into(),
+        action: ng::GateAction::BlockDtmf,
+        from_tag: None,
+        label: None,
+        address: None,
+        all: false,
+        to_label: None,
+        ways: ng::All::Unsaid,
+        set_label: None,
+    };
+    assert_eq!(rig.command(Command::Gate(Box::new(block))), OK);
+    let event = [0x80, 101, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 5, 10, 0, 160];
+    assert_eq!(rig.packet(A, toward_a, &event), None);
+    let [(_, from, packet)] = &rig.recorded[..] else { panic!("{:?}", rig.recorded) };
+    assert_eq!((*from, packet.as_slice()), (A.parse().unwrap(), event.as_slice()));
+}
+
 #[test]
 fn one_party_is_recorded_if_it_is_named_and_left_out_if_it_is_excluded() {
     let mut rig = rig();
