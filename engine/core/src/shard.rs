@@ -199,6 +199,12 @@ impl Shard {
         self.calls.by_name(call_id).is_some()
     }
 
+    /// The name of the call that a socket serves.
+    #[cfg(feature = "sim")]
+    pub fn call_of(&self, socket: SocketId) -> Option<&str> {
+        self.sockets.call(socket).and_then(|key| self.calls.get(key)).map(|call| call.name.as_str())
+    }
+
     /// How full the tables are.
     #[cfg(feature = "sim")]
     pub fn tables(&self) -> sim::Tables {

@@ -538,7 +538,9 @@ impl World {
     /// In an undisturbed call of an undisturbed world two parties that talk hear each other.
     fn look_at_media(&mut self, call: usize, parties: &[usize]) {
         let Call { calm, disturbed, node, .. } = self.calls[call];
-        let alive = self.nodes[node].kernel.serves(call);
+        // The first of two calls may have ended of silence before the second one began.
+        let at = &self.nodes[node];
+        let alive = at.kernel.serves(call) && at.shard.has_call(&self.calls[call].name);
         let troubled =
             self.temper.loss + self.temper.jumps + self.temper.faults + self.temper.openings_fail > 0;
         for &party in parties {
@@ -556,7 +558,7 @@ impl World {
 }
 
 /// Every refusal that this world may provoke.
-const REFUSALS: [&str; 32] = [
+const REFUSALS: [&str; 33] = [
     Reply::UNKNOWN_CALL,
     Reply::DELETE_NOT_FOUND,
     Reply::STALE_EPOCH,
@@ -568,6 +570,7 @@ const REFUSALS: [&str; 32] = [
     Reply::DRAINING,
     "Unknown call-ID",
     "Call has another owner",
+    "Not supported: transcoding, and the audio of both has no codec in common",
     "Too many parties in this call",
     "Invalid dialogue association",
     "The call ended meanwhile",

@@ -431,7 +431,9 @@ impl World {
         for output in outputs {
             match output {
                 Output::OpenSocket { socket, local, .. } => {
-                    let call = call.expect("a socket is asked for because of some call");
+                    // One tick may end several calls, and what waited for any of them begins it anew.
+                    let served = self.nodes[node].shard.call_of(socket).map(crate::client::index);
+                    let call = served.or(call).expect("a socket is asked for because of some call");
                     self.nodes[node].kernel.ask(socket, local, call);
                     self.open(node, socket);
                 }

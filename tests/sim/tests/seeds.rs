@@ -50,4 +50,9 @@ mod once_failed {
         sim::run(145);
         sim::run(273);
     }
+
+    #[test]
+    fn a_call_that_ends_with_its_exchange_keeps_no_report_for_nobody() {
+        sim::run(121);
+    }
 }
