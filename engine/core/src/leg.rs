@@ -1,8 +1,15 @@
 //! One party of a call: a tag and its media.
 
-use rtp::{sdp::Origin, units::Instant};
+use rtp::{
+    sdp::{self, Origin},
+    units::Instant,
+};
 
-use crate::{media::Media, path::Gate, recording::Wish};
+use crate::{
+    media::{Media, Transport},
+    path::{Gate, Paths},
+    recording::Wish,
+};
 
 /// How a party came to its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,6 +88,19 @@ pub(crate) struct OwnSession {
 impl Leg {
     pub(crate) fn new(created_s: u64) -> Self {
         Self { created_s, ..Self::default() }
+    }
+
+    /// Makes the section of this number, unless the party has it: one of a description is made after another.
+    pub(crate) fn begin_media(
+        &mut self,
+        index: usize,
+        fields: &sdp::Media,
+        transport: Transport,
+        paths: &mut Paths,
+    ) {
+        if self.medias.len() <= index {
+            self.medias.push(Media::new(&fields.kind, &fields.proto, transport, paths));
+        }
     }
 
     /// Whether it is known by this tag.

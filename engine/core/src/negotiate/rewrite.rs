@@ -14,7 +14,10 @@ use super::{
     reason::{Reason, Reasons, SESSION},
     refuse,
 };
-use crate::{leg::Identity, media::Transport};
+use crate::{
+    leg::Identity,
+    media::{Media, Transport},
+};
 
 /// What a section becomes.
 #[derive(Debug, Clone)]
@@ -28,6 +31,27 @@ pub(crate) struct Outgoing {
     pub(crate) rtcp_port: u16,
     pub(crate) rtcp_mux: bool,
     pub(crate) direction: Direction,
+}
+
+impl Outgoing {
+    /// A section as its reader is shown it: RTP at `local`; `rtcp_mux` is said of it, and RTCP shares its port or has the
+    /// one above.
+    pub(crate) fn of(
+        media: &Media,
+        local: SocketAddr,
+        (rtcp_mux, one_port): (bool, bool),
+        direction: Direction,
+    ) -> Self {
+        Self {
+            transport: media.transport,
+            protocol: media.protocol.clone(),
+            mid: media.mid.clone(),
+            local,
+            rtcp_port: if one_port { local.port() } else { local.port().saturating_add(1) },
+            rtcp_mux,
+            direction,
+        }
+    }
 }
 
 /// The description for the other side.

@@ -35,21 +35,25 @@ impl Shard {
         if rewrite::comes_back(&sdp, &signal, &self.marker) {
             return self.reply(id, Reply::Signal(SignalReply { sdp: signal.sdp, ..SignalReply::default() }));
         }
-        let key = match self.calls.by_name(&signal.call_id) {
-            Some(key) => key,
-            None if kind == Kind::Answer => return self.refuse(id, Reply::UNKNOWN_CALL),
-            None => {
-                if let Some(reason) = self.closed_to_calls() {
-                    return self.refuse_call(id, &signal.call_id, reason, signal.supports_load_limit);
-                }
-                self.counters.calls_begun += 1;
-                self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms))
-            }
-        };
+        let known = self.calls.by_name(&signal.call_id);
+        if known.is_none() && kind == Kind::Answer {
+            return self.refuse(id, Reply::UNKNOWN_CALL);
+        }
+        let Some(key) = known.or_else(|| self.begin(id, &signal)) else { return };
         self.current = Some((id, Some(key)));
         sim::trip(Fault::Prepare);
         let result = self.prepare(id, key, kind, signal, sdp, sections);
         self.settle(id, key, result);
+    }
+
+    /// Begins the call of a message, or refuses the message if no new call is taken.
+    pub(super) fn begin(&mut self, id: u64, signal: &Signal) -> Option<CallKey> {
+        if let Some(reason) = self.closed_to_calls() {
+            self.refuse_call(id, &signal.call_id, reason, signal.supports_load_limit);
+            return None;
+        }
+        self.counters.calls_begun += 1;
+        Some(self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms)))
     }
 
     /// Finds the parties and the pairs each is shown; asks for those that are missing.
@@ -95,10 +99,7 @@ impl Shard {
         for (index, plan) in sections.iter_mut().enumerate() {
             let fields = sdp.media[index].media();
             for leg in [sender, receiver] {
-                let medias = &mut call.leg_mut(leg).medias;
-                if medias.len() <= index {
-                    medias.push(Media::new(&fields.kind, &fields.proto, plan.transport, paths));
-                }
+                call.leg_mut(leg).begin_media(index, fields, plan.transport, paths);
             }
             let live = fields.port != 0 && plan.transport != Transport::Foreign;
             // What somebody writes says in which family it is reached; until then it is shown the other side's, or whatever
@@ -196,7 +197,7 @@ impl Shard {
                 from.mux = *mux;
             }
             let live = plan.receiver_pair.is_some();
-            let (rtcp_mux, one_port) = if live && plan.transport == Transport::Rtp {
+            let mux = if live && plan.transport == Transport::Rtp {
                 multiplex(kind, signal, written, from, to)
             } else {
                 from.mux = Mux::default();
@@ -222,23 +223,13 @@ impl Shard {
                 SocketAddr::new(interfaces.get(chosen).advertised, 0)
             };
             let local = plan.receiver_pair.and(advertised).unwrap_or_else(fallback);
-            outgoing.push(rewrite::Outgoing {
-                transport: plan.transport,
-                protocol: to.protocol.clone(),
-                mid: to.mid.clone(),
-                local,
-                rtcp_port: if one_port { local.port() } else { local.port().saturating_add(1) },
-                rtcp_mux,
-                direction: direction(sdp, index),
-            });
+            outgoing.push(rewrite::Outgoing::of(to, local, mux, direction(sdp, index)));
         }
         // Sections that this description leaves out are refused by it (RFC 3264 §8.2 asks for port 0; peers differ).
         if kind == Kind::Offer {
             for media in call.leg_mut(sender).medias.iter_mut().skip(outgoing.len()) {
                 sim::seen(Way::SectionsLeftOut);
-                media.refused = true;
-                media.direction = Direction::Inactive;
-                hold(media, paths);
+                reject(media, paths);
             }
         }
         learn::share(call.leg(sender), paths);
@@ -276,6 +267,13 @@ impl Shard {
         let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
         Ok(Reply::Signal(SignalReply { sdp, warning, explain, ..SignalReply::default() }))
     }
+}
+
+/// Nothing is sent or heard in this section any more.
+pub(super) fn reject(media: &mut Media, paths: &mut Paths) {
+    media.refused = true;
+    media.direction = Direction::Inactive;
+    hold(media, paths);
 }
 
 /// Reads and checks a description.

@@ -9,16 +9,16 @@ use rtp::sdp::{Direction, MediaSection, Sdp};
 
 use super::{
     OTHER_OWNER, Shard,
-    exchange::{hold, read, show},
+    exchange::{hold, read, reject, show},
     is_foreign, learn,
     opening::PairRequest,
     record,
     subscribe::share,
 };
 use crate::{
-    call::{Call, CallKey},
+    call::CallKey,
     leg::{OwnSession, Role},
-    media::{Media, Transport},
+    media::Transport,
     negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, rewrite},
     pending::{Pending, Work},
     sim::{self, Way},
@@ -61,16 +61,8 @@ impl Shard {
                 keep_one_codec(section, &accept);
             }
         }
-        let key = match self.calls.by_name(&signal.call_id) {
-            Some(key) => key,
-            None => {
-                if let Some(reason) = self.closed_to_calls() {
-                    return self.refuse_call(id, &signal.call_id, reason, signal.supports_load_limit);
-                }
-                self.counters.calls_begun += 1;
-                self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms))
-            }
-        };
+        let known = self.calls.by_name(&signal.call_id);
+        let Some(key) = known.or_else(|| self.begin(id, &signal)) else { return };
         self.current = Some((id, Some(key)));
         let result = self.prepare_publication(id, key, signal, sdp, sections);
         self.settle(id, key, result);
@@ -114,10 +106,7 @@ impl Shard {
         let mut result = Ok(());
         for (index, plan) in sections.iter_mut().enumerate() {
             let fields = sdp.media[index].media();
-            let medias = &mut call.leg_mut(publisher).medias;
-            if medias.len() <= index {
-                medias.push(Media::new(&fields.kind, &fields.proto, plan.transport, paths));
-            }
+            call.leg_mut(publisher).begin_media(index, fields, plan.transport, paths);
             if fields.port == 0 || plan.transport == Transport::Foreign {
                 continue;
             }
@@ -185,20 +174,11 @@ impl Shard {
             guide.open(media, codec::payload_type_set(section), paths);
             hold(media, paths);
             let local = plan.sender_pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
-            outgoing.push(rewrite::Outgoing {
-                transport: plan.transport,
-                protocol: media.protocol.clone(),
-                mid: media.mid.clone(),
-                local,
-                rtcp_port: if media.mux.active { local.port() } else { local.port().saturating_add(1) },
-                rtcp_mux: media.mux.active,
-                direction: media.direction.reversed(),
-            });
+            let mux = (media.mux.active, media.mux.active);
+            outgoing.push(rewrite::Outgoing::of(media, local, mux, media.direction.reversed()));
         }
         for media in leg.medias.iter_mut().skip(sections.len()) {
-            media.refused = true;
-            media.direction = Direction::Inactive;
-            hold(media, paths);
+            reject(media, paths);
         }
         let own = leg.identity.own.unwrap_or(OwnSession { id: session, version: session });
         leg.identity.own = Some(own);

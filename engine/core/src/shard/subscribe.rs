@@ -14,7 +14,7 @@ use rtp::sdp::{Direction, LineError, Sdp};
 
 use super::{
     OTHER_OWNER, Shard,
-    exchange::{hold, read, show},
+    exchange::{hold, read, reject, show},
     gate, is_foreign, learn,
     opening::PairRequest,
     select::{self, UNKNOWN_CALL},
@@ -162,10 +162,7 @@ impl Shard {
         let mut result = Ok(());
         for (index, heard) in sections.iter_mut().enumerate() {
             let fields = descriptions[heard.source].media[heard.media].media();
-            let medias = &mut call.leg_mut(subscriber).medias;
-            if medias.len() <= index {
-                medias.push(Media::new(&fields.kind, &fields.proto, heard.transport, paths));
-            }
+            call.leg_mut(subscriber).begin_media(index, fields, heard.transport, paths);
             if fields.port == 0 {
                 continue;
             }
@@ -210,10 +207,8 @@ impl Shard {
         for media in &mut call.leg_mut(subscriber).medias {
             paths.hear_nobody(media.rtp);
             paths.hear_nobody(media.rtcp);
-            media.refused = true;
-            media.direction = Direction::Inactive;
             media.direction_told = Direction::Inactive;
-            hold(media, paths);
+            reject(media, paths);
         }
         let mut outgoing = Vec::with_capacity(sections.len());
         for (index, heard) in sections.iter().enumerate() {
@@ -238,7 +233,7 @@ impl Shard {
             };
             media.mid = mid.or_else(|| signal.generate_mid.then(|| (index + 1).to_string()));
             let direction = if sends { Direction::SendOnly } else { Direction::Inactive };
-            let (rtcp_mux, one_port) = multiplex(media, &signal);
+            let mux = multiplex(media, &signal);
             if let Some(pair) = heard.pair {
                 media.refused = false;
                 media.direction = direction.reversed();
@@ -252,15 +247,7 @@ impl Shard {
                 hold(media, paths);
             }
             let local = heard.pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
-            outgoing.push(rewrite::Outgoing {
-                transport: heard.transport,
-                protocol: media.protocol.clone(),
-                mid: media.mid.clone(),
-                local,
-                rtcp_port: if one_port { local.port() } else { local.port().saturating_add(1) },
-                rtcp_mux,
-                direction,
-            });
+            outgoing.push(rewrite::Outgoing::of(media, local, mux, direction));
         }
         let tags = sources.iter().filter_map(|&source| call.leg(source).tag.clone()).collect();
         call.leg_mut(subscriber).hears = sources;
@@ -322,10 +309,8 @@ impl Shard {
         for (index, media) in leg.medias.iter_mut().enumerate() {
             let Some(plan) = plans.get(index).filter(|plan| plan.endpoint.port() != 0) else {
                 sim::seen(Way::SubscribedSectionRefused);
-                media.refused = true;
-                media.direction = Direction::Inactive;
                 guide.nowhere(media, paths);
-                hold(media, paths);
+                reject(media, paths);
                 continue;
             };
             let section = &sdp.media[index];
