@@ -56,9 +56,12 @@ enum Task {
         /// Calls that begin and end together; as many others go on meanwhile
         #[arg(long, default_value_t = 200)]
         calls: usize,
-        /// By how much resident memory may have grown since the first calls went: the answers of the last minute and the
-        /// last 16384 events fill their bounded places meanwhile
-        #[arg(long, default_value_t = 20 * 1024)]
+        /// Packets sent before anything is looked at, so that the bounded places for the answers of the last minute and the
+        /// last 16384 events are full
+        #[arg(long, default_value_t = 2_500_000)]
+        warm_up_packets: u64,
+        /// By how much resident memory may then grow, from the first tenth of the packets to the last
+        #[arg(long, default_value_t = 2 * 1024)]
         growth_kib_max: u64,
     },
 }
@@ -78,15 +81,17 @@ fn main() -> anyhow::Result<ExitCode> {
                 println!("{}: {bytes} bytes resident a call, from {from} to {to} calls", engine.name);
                 sound &= !ours || bytes <= bytes_max;
             }
-            Task::Churn { packets, calls, growth_kib_max } if ours => {
-                let kept = churn(engine, &here, options.ip, packets, calls).with_context(|| engine.name)?;
+            Task::Churn { packets, calls, warm_up_packets, growth_kib_max } if ours => {
+                let kept = churn(engine, &here, options.ip, [warm_up_packets, packets], calls);
+                let kept = kept.with_context(|| engine.name)?;
                 println!(
                     "{}",
                     json!({"engine": engine.name, "sent": kept.sent, "lost": kept.lost,
-                    "calls": kept.calls, "before": kept.before.json(), "after": kept.after.json()})
+                    "calls": kept.calls, "before": kept.before.json(), "after": kept.after.json(),
+                    "course_kib": kept.course_kib})
                 );
                 sound &= kept.lost == 0
-                    && kept.after.resident_kib <= kept.before.resident_kib + growth_kib_max
+                    && kept.grown_kib() <= growth_kib_max
                     && kept.after.descriptors == kept.before.descriptors
                     && kept.after.ports == kept.before.ports;
             }
@@ -135,45 +140,59 @@ const CALLS_AT_ONCE: usize = 250;
 struct Kept {
     sent: u64,
     lost: u64,
-    calls: u64,
+    calls: usize,
     before: State,
     after: State,
+    /// Resident memory on the way.
+    course_kib: Vec<u64>,
 }
 
-/// Generations of calls, each of which begins before the last one ends.
-fn churn(engine: &Engine, here: &Path, ip: IpAddr, packets: u64, calls: usize) -> anyhow::Result<Kept> {
+impl Kept {
+    /// By how much memory grew while as many calls were there.
+    fn grown_kib(&self) -> u64 {
+        let grown = self.course_kib.last().zip(self.course_kib.first());
+        grown.map_or(u64::MAX, |(last, first)| last.saturating_sub(*first))
+    }
+}
+
+/// How often resident memory is looked at on the way.
+const COURSE_POINTS: u64 = 10;
+
+/// Generations of calls, each of which begins before the last one ends, until `packets` were sent; the same before, to warm up.
+fn churn(
+    engine: &Engine,
+    here: &Path,
+    ip: IpAddr,
+    [warm_up_packets, packets]: [u64; 2],
+    calls: usize,
+) -> anyhow::Result<Kept> {
     let (running, ng) = start(engine, here, ip)?;
     let traffic = Traffic::open(ip)?;
     let (caller, callee) = traffic.addresses()?;
-    let (mut sent, mut lost, mut begun) = (0, 0, 0);
-    let generation = |begun: &mut u64| {
-        *begun += u64::try_from(calls)?;
-        Calls::set_up(ng, calls, caller, callee)
+    let generations = |packets: u64| {
+        let (mut sent, mut lost, mut begun, mut course_kib) = (0, 0, calls, Vec::new());
+        let mut old = Calls::set_up(ng, calls, caller, callee)?;
+        while sent < packets {
+            let new = Calls::set_up(ng, calls, caller, callee)?;
+            begun += calls;
+            let all: Vec<Relay> = old.relays.iter().chain(&new.relays).copied().collect();
+            let tally = traffic.run(&all, Duration::from_secs(1))?;
+            (sent, lost) = (sent + tally.sent, lost + tally.lost);
+            std::mem::replace(&mut old, new).delete()?;
+            if sent * COURSE_POINTS >= packets * (course_kib.len() as u64 + 1) {
+                course_kib.push(State::of(running.pid(), ip)?.resident_kib);
+            }
+        }
+        old.delete()?;
+        let after = State::of(running.pid(), ip)?;
+        anyhow::Ok(Kept { sent, lost, calls: begun, before: after, after, course_kib })
     };
-    let media = |relays: &[Relay]| {
-        let tally = traffic.run(relays, Duration::from_secs(1))?;
-        anyhow::Ok((tally.sent, tally.lost))
-    };
-    // Once through everything, so that tables have the size that so many calls need.
-    let (first, second) = (generation(&mut begun)?, generation(&mut begun)?);
-    media(&first.relays)?;
-    first.delete()?;
-    second.delete()?;
-    let before = State::of(running.pid(), ip)?;
-    let mut old = generation(&mut begun)?;
-    while sent < packets {
-        let new = generation(&mut begun)?;
-        let all: Vec<Relay> = old.relays.iter().chain(&new.relays).copied().collect();
-        let (more_sent, more_lost) = media(&all)?;
-        (sent, lost) = (sent + more_sent, lost + more_lost);
-        std::mem::replace(&mut old, new).delete()?;
-    }
-    old.delete()?;
-    let after = State::of(running.pid(), ip)?;
-    Ok(Kept { sent, lost, calls: begun, before, after })
+    let before = generations(warm_up_packets)?.after;
+    Ok(Kept { before, ..generations(packets)? })
 }
 
 /// What a process holds.
+#[derive(Clone, Copy)]
 struct State {
     resident_kib: u64,
     descriptors: usize,

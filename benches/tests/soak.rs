@@ -24,6 +24,8 @@ fn calls_that_come_and_go_leave_neither_descriptors_nor_ports_behind() {
         "10",
         "--ip",
         "127.0.0.10",
+        "--warm-up-packets",
+        "1000",
         "--growth-kib-max",
         "4096",
     ]);
