@@ -151,6 +151,48 @@ fn a_call_that_finds_no_room_stays_where_it_was_and_talks_on() {
 }
 
 #[test]
+fn a_call_whose_sockets_find_no_room_has_each_of_them_back() {
+    // Eight media sockets for each of two workers: two calls each.
+    let mut rig = Rig::start_by(&["prlimit", "--nofile=144:144"], &["--workers", "2"]);
+    let ends = Ends::new(rig.at);
+    let mut calls = Vec::new();
+    for name in (0..1_000).map(|number| format!("call-{number}")) {
+        // Of the first one alone the payload type is G.711's.
+        let payload_type = if calls.is_empty() { 0 } else { 9 };
+        match rig.call_in(payload_type, &name, ends.addresses(), ["A", &format!("B-{name}")]) {
+            Ok(relay) => calls.push((name, relay)),
+            Err(refusal) => assert_eq!(refusal["error-reason"], "Ran out of ports"),
+        }
+        if calls.len() == 4 {
+            break;
+        }
+    }
+    assert_eq!(calls.len(), 4, "two on each worker");
+    for round in 0..20 {
+        let mut reasons = [0, 0];
+        for (name, _) in &calls[1..] {
+            let answer = rig.connect(&calls[0].0, "A", name, &format!("B-{name}"));
+            let reason = answer["error-reason"].as_str().expect("a refusal");
+            // The one on the same worker has no codec in common; the two others do not come that far.
+            reasons[0] += usize::from(reason.contains("no codec in common"));
+            reasons[1] += usize::from(reason.contains("raise LimitNOFILE, or try again later"));
+        }
+        assert_eq!(reasons, [1, 2]);
+        calls.iter().for_each(|(_, relay)| ends.talk(*relay, round));
+    }
+    // Each worker has as much room as before.
+    for (name, _) in &calls[1..] {
+        rig.delete(name);
+        assert!(rig.call(name, ends.addresses(), ["C", "D"]).is_ok());
+    }
+    for (name, _) in &calls {
+        rig.delete(name);
+    }
+    rig.await_no_media();
+    assert_eq!(rig.counted("tollgate_engine_faults_total") + rig.counted("tollgate_engine_drops_total"), 0);
+}
+
+#[test]
 fn a_recording_goes_on_where_its_call_goes() {
     let folder = tempfile::tempdir().expect("a folder");
     let directory = folder.path().display().to_string();
@@ -219,7 +261,7 @@ fn calls_that_end_while_they_move_leave_nothing_behind() {
             let [p, q] = ["p", "q"].map(|call| format!("{call}-{}", round % 5));
             // Either may be deleted at any moment, and the second is not driven for longer than a few milliseconds.
             let _maybe_gone = rig.call(&p, ends, ["A", "B"]);
-            let leased = json!({"command": "offer", "call-id": q, "from-tag": "C", "sdp": sdp(ends[0]), "owner": "o",
+            let leased = json!({"command": "offer", "call-id": q, "from-tag": "C", "sdp": sdp(ends[0], 0), "owner": "o",
                 "epoch": 1, "lease-ms": round % 7 + 1});
             rig.ask(leased);
             let answer = rig.connect(&p, "A", &q, "C");

@@ -3,7 +3,7 @@
 //! Before a call leaves, its sockets fall quiet: what the kernel has handed over is still relayed here, and what comes later
 //! waits in the sockets until the other worker has them. So nothing is lost on the way.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 
 use driver::Now;
@@ -231,6 +231,9 @@ impl Worker {
             && let Ok(call) = self.shard.take_out(&call_id)
         {
             self.shard.take_ports(&ports);
+            // In the order in which they come out, which need not be that in which they went in.
+            let mut of_socket: HashMap<_, _> = sockets.into_iter().zip(descriptors).collect();
+            let descriptors = call.sockets().map(|socket| of_socket.remove(&socket).flatten()).collect();
             let parcel = Box::new(Parcel::new(call, descriptors));
             return self.say(now, MoveNews::In { id, result: Err((parcel, NO_SOCKETS.to_owned())) });
         }

@@ -22,10 +22,18 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn start(flags: &[&str]) -> Rig {
+        Rig::start_by(&[], flags)
+    }
+
+    /// Starts the engine by another program, such as one that limits it.
+    pub(super) fn start_by(launcher: &[&str], flags: &[&str]) -> Rig {
         let at = Address::new();
         let (ng, http) = (at.socket(), at.socket());
-        let mut command = Command::new(tollgate());
+        let program = tollgate();
+        let mut words = launcher.iter().map(AsRef::as_ref).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().expect("the engine at least"));
         command
+            .args(words)
             .args(["engine", "--port-min", "20000", "--port-max", "31999"])
             .args([format!("--interface={at}"), format!("--listen-ng={ng}"), format!("--listen-http={http}")])
             .args(flags);
@@ -46,6 +54,17 @@ impl Rig {
         ends: [SocketAddr; 2],
         tags: [&str; 2],
     ) -> Result<Relay, Value> {
+        self.call_in(0, call_id, ends, tags)
+    }
+
+    /// The same with another payload type.
+    pub(super) fn call_in(
+        &mut self,
+        payload_type: u8,
+        call_id: &str,
+        ends: [SocketAddr; 2],
+        tags: [&str; 2],
+    ) -> Result<Relay, Value> {
         let about = |command: &str, sdp: String| {
             let mut request =
                 json!({"command": command, "call-id": call_id, "from-tag": tags[0], "sdp": sdp});
@@ -55,7 +74,7 @@ impl Rig {
             request
         };
         let [for_callee, for_caller] = [("offer", ends[0]), ("answer", ends[1])].map(|(command, end)| {
-            let answer = self.ask(about(command, sdp(end)));
+            let answer = self.ask(about(command, sdp(end, payload_type)));
             media(&answer).map(|port| SocketAddr::new(self.at.ip(), port)).ok_or(answer)
         });
         Ok(Relay { for_callee: for_callee?, for_caller: for_caller? })
@@ -145,9 +164,11 @@ impl Drop for Until<'_> {
     }
 }
 
-pub(super) fn sdp(at: SocketAddr) -> String {
+pub(super) fn sdp(at: SocketAddr, payload_type: u8) -> String {
     let (ip, port) = (at.ip(), at.port());
-    format!("v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n")
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {payload_type}\r\n"
+    )
 }
 
 /// The port of the section of a description.
