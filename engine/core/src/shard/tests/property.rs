@@ -6,21 +6,84 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Offer { call: u8, from: u8, to: Option<u8>, branch: Option<u8>, at: u8, extra: u8 },
-    Answer { call: u8, from: u8, to: u8, branch: Option<u8>, at: u8, extra: u8 },
-    Delete { call: u8, from: Option<u8>, to: Option<u8>, delay: Option<u32> },
-    Query { call: u8 },
-    Subscribe { call: u8, to: u8, from: Option<u8> },
-    Answered { call: u8, to: u8, at: u8, extra: u8 },
-    Unsubscribe { call: u8, to: u8 },
-    Publish { call: u8, from: u8, at: u8, extra: u8 },
-    Connect { call: u8, from: u8, other: u8, to: u8, both: bool },
-    Lease { call: u8, epoch: u64, ms: u64 },
-    Packet { socket: usize, from: u8, bytes: Vec<u8> },
-    Pass { ms: u64 },
+    Offer {
+        call: u8,
+        from: u8,
+        to: Option<u8>,
+        branch: Option<u8>,
+        at: u8,
+        extra: u8,
+    },
+    Answer {
+        call: u8,
+        from: u8,
+        to: u8,
+        branch: Option<u8>,
+        at: u8,
+        extra: u8,
+    },
+    Delete {
+        call: u8,
+        from: Option<u8>,
+        to: Option<u8>,
+        delay: Option<u32>,
+    },
+    Query {
+        call: u8,
+    },
+    Subscribe {
+        call: u8,
+        to: u8,
+        from: Option<u8>,
+    },
+    Answered {
+        call: u8,
+        to: u8,
+        at: u8,
+        extra: u8,
+    },
+    Unsubscribe {
+        call: u8,
+        to: u8,
+    },
+    Publish {
+        call: u8,
+        from: u8,
+        at: u8,
+        extra: u8,
+    },
+    Connect {
+        call: u8,
+        from: u8,
+        other: u8,
+        to: u8,
+        both: bool,
+    },
+    /// A call leaves its shard and comes back, to its place or beside another call.
+    Moved {
+        call: u8,
+        beside: Option<u8>,
+    },
+    Lease {
+        call: u8,
+        epoch: u64,
+        ms: u64,
+    },
+    Packet {
+        socket: usize,
+        from: u8,
+        bytes: Vec<u8>,
+    },
+    Pass {
+        ms: u64,
+    },
     Grant,
-    Slow { slow: bool },
-    Taken { port: u16 },
+    Slow {
+        slow: bool,
+    },
+    Taken {
+        port: u16,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -41,6 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(call, from, at, extra)| Step::Publish { call, from, at, extra }),
         2 => (call.clone(), 0..4u8, call.clone(), 0..4u8, any::<bool>())
             .prop_map(|(call, from, other, to, both)| Step::Connect { call, from, other, to, both }),
+        3 => (call.clone(), proptest::option::of(call.clone())).prop_map(|(call, beside)| Step::Moved { call, beside }),
         2 => (call, 0..3u64, 0..3_000u64).prop_map(|(call, epoch, ms)| Step::Lease { call, epoch, ms }),
         6 => (0..40usize, 0..6u8, proptest::collection::vec(any::<u8>(), 0..20))
             .prop_map(|(socket, from, bytes)| Step::Packet { socket, from, bytes }),
@@ -163,6 +227,9 @@ fn run(steps: Vec<Step>) {
                 };
                 rig.ask(Command::Connect(Box::new(connect)));
             }
+            Step::Moved { call, beside } => {
+                moved(&mut rig, &call.to_string(), beside.map(|call| call.to_string()))
+            }
             Step::Lease { call, epoch, ms } => {
                 let lease =
                     ng::Lease { call_id: call.to_string(), owner: "owner".into(), epoch, lease_ms: ms };
@@ -196,6 +263,36 @@ fn run(steps: Vec<Step>) {
     assert_eq!(rig.shard.paths.live(), 0);
     assert_eq!(rig.shard.next_deadline(), None);
     assert_eq!(rig.shard.free_port_pairs(), 3 * 20);
+}
+
+/// Takes a call out and puts it in again; whatever is known of it is the same as before.
+fn moved(rig: &mut Rig, call: &str, beside: Option<String>) {
+    let report = |rig: &mut Rig| {
+        let query = ng::Query { call_id: call.to_owned(), ..ng::Query::default() };
+        let id = rig.ask(Command::Query(query));
+        format!("{:?}", rig.replies[&id])
+    };
+    let before = report(rig);
+    let Ok(moved) = rig.shard.take_out(call) else { return assert_eq!(report(rig), before) };
+    let locals: Vec<_> = moved.sockets().map(|id| rig.open.remove(&id).expect("it is open")).collect();
+    let (now, wall_ms) = (Instant::from_millis(rig.now_ms), EPOCH_MS + rig.now_ms);
+    let put = match beside {
+        Some(beside) => rig.shard.put_in(now, wall_ms, moved, &beside).map_err(|not| not.moved),
+        None => Err(moved),
+    };
+    let sockets = match put {
+        Ok(put) => {
+            rig.shard.take_ports(&put.ports);
+            put.sockets
+        }
+        Err(moved) => rig.shard.put_back(now, wall_ms, moved),
+    };
+    assert_eq!(sockets.len(), locals.len());
+    for (id, local) in sockets.into_iter().zip(locals) {
+        assert_eq!(rig.shard.local_address(id), Some(local));
+        assert!(rig.open.insert(id, local).is_none(), "{id:?} has one socket");
+    }
+    assert_eq!(report(rig), before);
 }
 
 proptest! {
