@@ -2,7 +2,8 @@
 //! (`adr/0003-a-socket-outlives-its-remotes.md`).
 
 use std::{
-    collections::{HashSet, VecDeque},
+    cmp::Reverse,
+    collections::{BinaryHeap, HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
 };
 
@@ -31,7 +32,8 @@ pub(crate) struct Sockets {
     /// Which of them each interface has, by its index.
     shared: Vec<usize>,
     sockets: Vec<Socket>,
-    free_sockets: Vec<u32>,
+    /// The lowest is used first: whoever has a table of so many sockets finds a place in it for so many.
+    free_sockets: BinaryHeap<Reverse<u32>>,
     /// Sockets that are open or opening.
     live: usize,
     pairs: Vec<Option<Pair>>,
@@ -101,7 +103,7 @@ impl Sockets {
             ports: Vec::new(),
             shared: Vec::new(),
             sockets: Vec::new(),
-            free_sockets: Vec::new(),
+            free_sockets: BinaryHeap::new(),
             live: 0,
             pairs: Vec::new(),
             free_pairs: Vec::new(),
@@ -202,7 +204,7 @@ impl Sockets {
         let sockets = sockets.map(|id| {
             let socket = &mut self.sockets[id.0 as usize];
             socket.state = State::Free;
-            self.free_sockets.push(id.0);
+            self.free_sockets.push(Reverse(id.0));
             (id, socket.path.take())
         });
         self.live -= 2;
@@ -409,7 +411,7 @@ impl Sockets {
     fn insert(&mut self, pair: PairId) -> SocketId {
         let socket = Socket { state: State::Opening, pair, path: None };
         self.live += 1;
-        if let Some(index) = self.free_sockets.pop() {
+        if let Some(Reverse(index)) = self.free_sockets.pop() {
             self.sockets[index as usize] = socket;
             return SocketId(index);
         }
@@ -435,7 +437,7 @@ impl Sockets {
         if slot.as_ref().is_some_and(|owner| owner.released && owner.live == 0) {
             let owner = slot.take().expect("it was there a line ago");
             self.ports[self.shared[owner.interface]].1.give_back(owner.port);
-            self.free_sockets.extend(owner.sockets.map(|id| id.0));
+            self.free_sockets.extend(owner.sockets.map(|id| Reverse(id.0)));
             self.free_pairs.push(pair.0);
         }
     }

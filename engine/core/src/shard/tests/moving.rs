@@ -287,6 +287,27 @@ fn a_call_on_which_we_fail_ends_alone() {
 }
 
 #[test]
+fn a_table_of_so_many_sockets_has_a_place_for_each() {
+    let mut rig = rig(0, |_| {});
+    let names: Vec<String> = (0..6).map(|number| number.to_string()).collect();
+    let begin = |rig: &mut Rig, name: &String| {
+        rig.offer(Signal { call_id: name.clone(), ..from_a(sdp(A, "")) });
+    };
+    names.iter().for_each(|name| begin(&mut rig, name));
+    // Whatever order they end in, the next have numbers below as many as there are.
+    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [3, 0, 5, 1, 4, 2]] {
+        for index in order {
+            rig.delete(at_once(&names[index]));
+        }
+        for (index, name) in names.iter().enumerate() {
+            begin(&mut rig, name);
+            let most = rig.open.keys().map(|id| id.0).max();
+            assert_eq!(most, Some(u32::try_from(index * 4 + 3).unwrap()));
+        }
+    }
+}
+
+#[test]
 fn ports_change_hands_one_for_one_and_none_is_anybodys_twice() {
     let [mut one, mut two] = rigs();
     established(&mut one);
