@@ -44,9 +44,10 @@ fn reports_of_our_own_agree_with_what_tshark_counts() {
     let at = Address::new();
     let engine = Engine::start(at, &[]);
     let mut ng = Client::new(engine.ng).expect("a client");
+    // Before there are calls: their first reports count as well.
+    let mut capture = Capture::start(at, &format!("udp and host {at}"));
     let [both, one] =
         ["both talk", "one talks"].map(|call_id| Call::new(&mut ng, at, call_id, &json!(["generate-RTCP"])));
-    let mut capture = Capture::start(at, &format!("udp and host {at}"));
     let begun = Instant::now();
     let mut reports = [0; 4];
     for number in 1.. {
