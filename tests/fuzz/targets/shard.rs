@@ -1,15 +1,21 @@
 //! A shard under any order of commands, datagrams, sockets that open or do not, and time: every command is answered
-//! once, no port is used twice, nothing is sent but to addresses signalled in the same call, nothing is left behind.
+//! once, no port is used twice, nothing is sent or copied but to addresses signalled in the same call or in one that was
+//! connected with it, what is recorded is what arrived and only while somebody wants it, nothing is left behind.
 #![no_main]
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use engine_core::{Input, Instant, Interfaces, OpenError, Output, PortRange, Shard, ShardConfig, SocketId};
+use engine_core::{
+    Input, Instant, Interfaces, LiveConfig, OpenError, Output, PortRange, RecordingId, RecordingNote, Shard,
+    ShardConfig, SocketId,
+};
 use libfuzzer_sys::fuzz_target;
 use ng::{
-    Command, Delete, DeleteDelay, EventKind, Learning, Lease, List, Query, Reply, ReportAck, Signal, Trust,
+    AliasKey, All, Command, Connect, Delete, DeleteDelay, EventKind, Gate, GateAction, Learning, Lease, List,
+    Publish, Query, Recording, Refusal, Reply, ReportAck, Selector, Signal, SubscribeAnswer,
+    SubscribeRequest, Trust, Unsubscribe,
 };
 use rtp::sdp::Sdp;
 
@@ -87,12 +93,21 @@ struct Bench {
     shown: HashMap<SocketAddr, u8>,
     /// By call: every address that was ever signalled in it.
     signalled: HashMap<u8, HashSet<IpAddr>>,
+    /// Calls of which a client wanted one made.
+    connected: HashSet<(u8, u8)>,
+    /// Recordings under way, and those that are over.
+    recordings: HashSet<RecordingId>,
+    over: HashSet<RecordingId>,
+    /// The settings in force.
+    live: LiveConfig,
 }
+
+/// A datagram as it arrived.
+type Arrived = (SocketId, SocketAddr, Vec<u8>);
 
 impl Bench {
     fn new() -> Self {
-        let interfaces = INTERFACES.map(|text| text.parse().expect("an interface"));
-        let interfaces = Interfaces::new(interfaces.to_vec()).expect("there are some");
+        let interfaces = interfaces(INTERFACES.len());
         let mut config = ShardConfig::new(interfaces, PortRange::whole(PORT_MIN, PORT_MAX, 5));
         config.limits.calls_max = 3;
         config.limits.legs_max = 4;
@@ -100,6 +115,14 @@ impl Bench {
         config.limits.waiting_max = 4;
         config.limits.reports_max = 3;
         config.limits.owners_max = 2;
+        config.limits.recordings_max = 2;
+        let live = LiveConfig {
+            interfaces: config.interfaces.clone(),
+            tos: config.tos,
+            media_networks: config.media_networks.clone(),
+            learn_strict: config.learn_strict,
+            limits: config.limits.clone(),
+        };
         Self {
             shard: Shard::new(config, 1),
             now: Instant::from_millis(1_000),
@@ -110,11 +133,18 @@ impl Bench {
             slow: false,
             shown: HashMap::new(),
             signalled: HashMap::new(),
+            connected: HashSet::new(),
+            recordings: HashSet::new(),
+            over: HashSet::new(),
+            live,
         }
     }
 
     fn run(&mut self, operation: u8, operations: &mut Operations<'_>) {
         let call = operation >> 6;
+        if operation & 0x10 != 0 {
+            return self.run_more(call, operation % 16, operations);
+        }
         match operation % 16 {
             0..=2 => {
                 let signal = self.signal(call, operations);
@@ -191,6 +221,95 @@ impl Bench {
         }
     }
 
+    /// What clients ask besides offers and answers, and what an engine tells its shards.
+    fn run_more(&mut self, call: u8, operation: u8, operations: &mut Operations<'_>) {
+        let call_id = call.to_string();
+        match operation {
+            0 | 1 => {
+                let signal = Box::new(Signal { sdp: Vec::new(), ..self.signal(call, operations) });
+                let from_tags = (0..operations.number() % 3).filter_map(|_| tag(operations)).collect();
+                let request = SubscribeRequest { selector: selector(operations), from_tags, signal };
+                self.ask(Some(call), Command::SubscribeRequest(Box::new(request)));
+            }
+            2 | 3 => {
+                let signal = Box::new(self.signal(call, operations));
+                let answer = SubscribeAnswer { signal, allow_transcoding: operations.flag() };
+                self.ask(None, Command::SubscribeAnswer(answer));
+            }
+            4 => {
+                let to_tag = tag(operations).unwrap_or_default();
+                self.ask(None, Command::Unsubscribe(Unsubscribe { call_id, to_tag }));
+            }
+            5 | 6 => {
+                let signal = Box::new(self.signal(call, operations));
+                let accept = if operations.flag() { vec!["any".to_owned()] } else { Vec::new() };
+                self.ask(Some(call), Command::Publish(Publish { signal, accept }));
+            }
+            7 | 8 => {
+                let other = operations.number() % 8;
+                let signal = Signal { sdp: Vec::new(), ..self.signal(call, operations) };
+                if other < 4 {
+                    self.connected.extend([(call, other), (other, call)]);
+                }
+                let connect = Connect {
+                    selector: selector(operations),
+                    to_call_id: (other < 4).then(|| other.to_string()),
+                    bidirectional: operations.flag(),
+                    signal: Box::new(signal),
+                    ..Connect::default()
+                };
+                self.ask(None, Command::Connect(Box::new(connect)));
+            }
+            9 => {
+                let key = if operations.flag() { AliasKey::Sdp } else { AliasKey::Address };
+                let signal = Signal { alias_key: Some(key), ..self.signal(call, operations) };
+                self.ask(Some(call), Command::Offer(Box::new(signal)));
+            }
+            10 => {
+                let Selector { from_tag, label, to_label, .. } = selector(operations);
+                let kinds = [All::Unsaid, All::OfferAnswer, All::ExceptOfferAnswer, All::Flows];
+                let gate = Gate {
+                    call_id,
+                    action: GateAction::ALL[usize::from(operations.number()) % GateAction::ALL.len()],
+                    from_tag,
+                    label,
+                    address: None,
+                    all: operations.flag(),
+                    to_label,
+                    ways: kinds[usize::from(operations.number()) % kinds.len()],
+                    set_label: tag(operations),
+                };
+                self.ask(None, Command::Gate(Box::new(gate)));
+            }
+            11 | 12 => {
+                let selector = Selector { directional: operations.flag(), ..selector(operations) };
+                let recording = Box::new(Recording { call_id, selector, ..Recording::default() });
+                let command = match operations.number() % 4 {
+                    0 => Command::StopRecording(recording),
+                    1 => Command::PauseRecording(recording),
+                    _ => Command::StartRecording(recording),
+                };
+                self.ask(None, command);
+            }
+            13 => {
+                let live = self.recordings.iter().min().copied();
+                if let Some(recording) = live {
+                    self.input(Input::RecordingFailed { recording });
+                }
+            }
+            14 => {
+                let reason = Refusal::ALL.get(usize::from(operations.number())).copied();
+                self.input(Input::Admission(reason));
+            }
+            _ => {
+                self.live.interfaces = interfaces(usize::from(operations.number() % 3) + 1);
+                self.live.learn_strict = operations.flag();
+                self.live.limits.final_timeout = operations.flag().then(|| Duration::from_secs(60));
+                self.input(Input::Live(Box::new(self.live.clone())));
+            }
+        }
+    }
+
     /// An offer or answer of one of a few parties, and what it signals.
     fn signal(&mut self, call: u8, operations: &mut Operations<'_>) -> Signal {
         let ip = match operations.number() % 8 {
@@ -223,7 +342,13 @@ impl Bench {
         }
         let options = operations.number();
         let option = |bit: u8| options & (1 << bit) != 0;
+        let more = operations.number();
         Signal {
+            label: (more & 1 != 0).then(|| (more % 4).to_string()),
+            generate_rtcp: more & 2 != 0,
+            generate_mid: more & 4 != 0,
+            record_call: (more & 0x18 == 0x18).then_some(more & 0x20 != 0),
+            learn_strict: more & 0x40 != 0,
             call_id: call.to_string(),
             from_tag: (operations.number() % 4).to_string(),
             to_tag: tag(operations),
@@ -286,15 +411,18 @@ impl Bench {
 
     fn input(&mut self, input: Input<'_>) {
         let wall_ms = 1_700_000_000_000 + self.now.as_nanos() / 1_000_000;
-        let datagram = matches!(input, Input::Datagram { .. });
+        let arrived = match &input {
+            Input::Datagram { socket, remote, packet } => Some((*socket, *remote, packet.to_vec())),
+            _ => None,
+        };
         self.shard.handle_input(self.now, wall_ms, input);
-        self.drain(datagram);
+        self.drain(arrived.as_ref());
         while !self.slow && !self.asked.is_empty() {
             self.grant(0, Ok(()));
         }
     }
 
-    fn drain(&mut self, datagram: bool) {
+    fn drain(&mut self, arrived: Option<&Arrived>) {
         let mut sent = 0;
         while let Some(output) = self.shard.poll_output() {
             match output {
@@ -325,22 +453,65 @@ impl Bench {
                     let owners = matches!(event.kind, EventKind::CallReport { .. } | EventKind::Ended { .. });
                     assert!(!owners || event.owner.is_some(), "only owners hear of their calls: {event:?}");
                 }
-                Output::TransmitCopy { .. } | Output::Record { .. } | Output::Recording { .. } => {
-                    panic!("nobody subscribes and nothing is recorded here");
+                // To further hearers, or a report of our own: what comes as it was is as long as it was.
+                Output::TransmitCopy { socket, remote, made } => {
+                    self.reaches(socket, remote);
+                    let made = self.shard.made(&made);
+                    let report = made.len() >= 8 && made[0] >> 6 == 2 && (200..=202).contains(&made[1]);
+                    let whole = arrived.map_or(report, |(_, _, packet)| packet.len() == made.len());
+                    assert!(whole, "{} bytes are sent, and nothing of that length came", made.len());
+                }
+                Output::Record { recording, socket, remote, made } => {
+                    assert!(self.recordings.contains(&recording), "{recording:?} is not under way");
+                    let recorded = (socket, remote, self.shard.made(&made).to_vec());
+                    assert_eq!(Some(&recorded), arrived, "what is recorded is what arrived");
+                }
+                Output::Recording { recording, note } => {
+                    let known = match note {
+                        RecordingNote::Begun(_) => {
+                            self.recordings.insert(recording) && !self.over.contains(&recording)
+                        }
+                        RecordingNote::Ended { .. } => {
+                            self.over.insert(recording);
+                            self.recordings.remove(&recording)
+                        }
+                        _ => self.recordings.contains(&recording),
+                    };
+                    assert!(known, "{recording:?} begins once, ends once, and is noted between");
                 }
                 Output::Transmit { socket, remote, .. } => {
                     sent += 1;
-                    let local = self.open.get(&socket).expect("only open sockets send");
-                    // Who answers without having been offered anything has sockets that nobody was shown.
-                    let mut calls: Vec<u8> = self.signalled.keys().copied().collect();
-                    calls.retain(|call| self.shown.get(local).is_none_or(|shown| shown == call));
-                    let known = calls.iter().any(|call| self.signalled[call].contains(&remote.ip()));
-                    assert!(known, "{remote} was never signalled in any of {calls:?}");
+                    self.reaches(socket, remote);
                 }
             }
         }
-        assert!(sent <= usize::from(datagram), "a datagram is sent on once, and nothing else sends");
-        assert_eq!(self.shard.counters().faults, 0);
+        assert!(sent <= usize::from(arrived.is_some()), "a datagram is sent on once, and nothing else sends");
+        let counters = self.shard.counters();
+        assert_eq!(counters.faults, 0);
+        assert_eq!(counters.packets_received, counters.packets_sent + counters.drops_total());
+        assert_eq!(counters.recordings_live, self.recordings.len() as u64);
+    }
+
+    /// A packet may go from this socket to this address.
+    fn reaches(&self, socket: SocketId, remote: SocketAddr) {
+        let local = self.open.get(&socket).expect("only open sockets send");
+        // Who answers without having been offered anything has sockets that nobody was shown.
+        let shown = self.shown.get(local).map(|call| self.kin(*call));
+        let mut calls: Vec<u8> = self.signalled.keys().copied().collect();
+        calls.retain(|call| shown.as_ref().is_none_or(|shown| shown.contains(call)));
+        let known = calls.iter().any(|call| self.signalled[call].contains(&remote.ip()));
+        assert!(known, "{remote} was never signalled in any of {calls:?}");
+    }
+
+    /// A call, and every one that it may have been made one with.
+    fn kin(&self, call: u8) -> HashSet<u8> {
+        let mut kin = HashSet::from([call]);
+        for _ in 0..4 {
+            let more = self.connected.iter().filter(|(one, _)| kin.contains(one)).map(|&(_, other)| other);
+            let more: Vec<u8> = more.collect();
+            kin.extend(more);
+        }
+        kin
     }
 
     /// A description went out: its ports belong to this call.
@@ -374,7 +545,25 @@ impl Bench {
         assert_eq!(self.shard.counters().calls_live, 0);
         assert_eq!(self.shard.next_deadline(), None);
         let pairs = usize::from(PORT_MAX - PORT_MIN).div_ceil(2);
-        assert_eq!(self.shard.free_port_pairs(), INTERFACES.len() * pairs);
+        assert_eq!(self.shard.free_port_pairs(), self.live.interfaces.iter().count() * pairs);
+        assert!(self.recordings.is_empty(), "{:?} never ended", self.recordings);
+    }
+}
+
+/// The first so many interfaces.
+fn interfaces(count: usize) -> Interfaces {
+    let parsed = INTERFACES.iter().take(count).map(|text| text.parse().expect("an interface"));
+    Interfaces::new(parsed.collect()).expect("there are some")
+}
+
+/// Who is meant: by tag, by label, everybody, or nobody.
+fn selector(operations: &mut Operations<'_>) -> Selector {
+    Selector {
+        from_tag: tag(operations),
+        label: tag(operations).filter(|_| operations.flag()),
+        to_label: tag(operations).filter(|_| operations.flag()),
+        all: if operations.number().is_multiple_of(4) { All::Everyone } else { All::Unsaid },
+        ..Selector::default()
     }
 }
 
