@@ -3,7 +3,6 @@
 //! [`Door`] has no socket and no clock, so that it is tested alone; [`udp`] runs it. What comes over streams is put
 //! before it by [`edge`](crate::edge).
 
-mod cache;
 mod cli;
 mod counters;
 mod epochs;
@@ -22,11 +21,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use driver::Now;
-use ng::{CallList, Command, Encoding, Event, EventBatch, Events, FrameError, List, Reply, Templates};
+use ng::{
+    CallList, Command, Encoding, Event, EventBatch, Events, FrameError, Known, List, Reply, ReplyCache,
+    RequestKey, Templates,
+};
 
 use crate::statistics::{self, Whole, WorkerState};
 use crate::worker::{MoveMail, WorkerMail};
-use cache::{Known, ReplyCache, RequestKey};
 use cli::{Line, View};
 pub(crate) use counters::DoorCounters;
 use epochs::Epochs;
@@ -212,7 +213,7 @@ impl Door {
             shards,
             templates: Templates::default(),
             placement: RandomState::new(),
-            cache: ReplyCache::new(),
+            cache: ReplyCache::new(RandomState::new()),
             epochs: Epochs::new(),
             log: EventLog::new(instance),
             running: BTreeMap::new(),

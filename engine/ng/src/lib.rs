@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bencode;
+mod cache;
 mod client;
 mod envelope;
 mod event;
@@ -41,6 +42,7 @@ mod subscription;
 mod templates;
 mod value;
 
+pub use cache::{Known, ReplyCache, RequestKey};
 pub use client::ReplyError;
 pub use envelope::{
     Encoding, Envelope, FrameError, RequestError, read_document, read_document_with, split_cookie,
