@@ -361,21 +361,19 @@ impl World {
         )
     }
 
-    /// Sends a command; some come twice, some late.
+    /// Asks something; now and then a client that heard nothing asks anew, with another cookie.
     pub(crate) fn ask(&mut self, call: usize, about: About, command: Command) {
-        let Call { node, calm, .. } = self.calls[call];
-        let times = 1 + u64::from(!calm && self.rng.percent(8));
-        for time in 0..times {
-            let id = self.next_id();
-            let delay = match (calm, self.rng.below(10)) {
-                (false, 0) => self.rng.below(800),
-                _ => self.rng.below(5),
-            };
-            self.asked.insert(id, Asked { call: Some(call), about: about.clone() });
-            if time == 0 {
-                self.calls[call].awaited = Some(id);
-            }
-            self.after((delay + time * 200) * MS, Happening::Command { node, id, command: command.clone() });
+        if !self.calls[call].calm && self.rng.percent(4) {
+            self.send(call, about.clone(), &command);
+        }
+        self.calls[call].awaited = Some(self.send(call, about, &command));
+    }
+
+    /// The client of a call heard the answer to what it asked, and goes on if it waits for that.
+    pub(crate) fn goes_on(&mut self, call: usize, cookie: u64) {
+        if self.calls[call].awaited == Some(cookie) {
+            self.calls[call].awaited = None;
+            self.next_step(call);
         }
     }
 
@@ -395,6 +393,7 @@ impl World {
     /// A command of a call was answered.
     pub(crate) fn answered(&mut self, node: usize, id: u64, asked: Asked, reply: Reply) {
         let Some(index) = asked.call else { return };
+        self.answer_door(index, id, &reply);
         if let Reply::Error(text) | Reply::LoadLimit(text) = &reply {
             self.calls[index].disturbed = true;
             assert!(REFUSALS.contains(&text.as_str()), "an unexpected refusal: {text}");
@@ -456,11 +455,6 @@ impl World {
                 (About::ReportAck | About::Other, _) => {}
                 (about, reply) => panic!("{about:?} was answered by {reply:?}"),
             }
-        }
-        let call = &mut self.calls[index];
-        if call.awaited == Some(id) {
-            call.awaited = None;
-            self.next_step(index);
         }
     }
 
@@ -551,7 +545,7 @@ impl World {
         }
     }
 
-    fn next_id(&mut self) -> u64 {
+    pub(crate) fn next_id(&mut self) -> u64 {
         self.ids += 1;
         self.ids
     }

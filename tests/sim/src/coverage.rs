@@ -7,6 +7,8 @@ use engine_core::DropReason;
 use engine_core::sim::{Fault, Way};
 use ng::{EndReason, Refusal};
 
+use crate::door::DOOR;
+
 /// How often each row of the table was reached.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {
@@ -22,6 +24,7 @@ impl Coverage {
         Fault::ALL.iter().for_each(|&fault| new.add(fault_row(fault), 0));
         EndReason::ALL.iter().for_each(|&reason| new.add(end(reason), 0));
         Refusal::ALL.iter().for_each(|&reason| new.refused(reason, 0));
+        DOOR.iter().for_each(|what| new.add(format!("door   {what}"), 0));
         new
     }
 
@@ -37,6 +40,10 @@ impl Coverage {
 
     pub(crate) fn refused(&mut self, reason: Refusal, count: u64) {
         self.add(format!("refuse {}", reason.as_str()), count);
+    }
+
+    pub(crate) fn door(&mut self, seen: &BTreeMap<&'static str, u64>) {
+        seen.iter().for_each(|(what, count)| self.add(format!("door   {what}"), *count));
     }
 
     pub(crate) fn fault(&mut self, fault: Fault) {

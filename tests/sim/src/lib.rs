@@ -9,6 +9,7 @@
 mod books;
 mod client;
 mod coverage;
+mod door;
 mod gates;
 mod hearing;
 mod hostile;

@@ -42,6 +42,7 @@ impl World {
             call_id: name,
             to_tag: chosen.then_some(tag),
             address_family: Some(if ipv4 { ng::Family::Ip4 } else { ng::Family::Ip6 }),
+            from_tag: selector.from_tag.clone().unwrap_or_default(),
             set_label: Some(crate::signal::label(&of.parties[by])),
             generate_mid: self.rng.percent(20),
             generate_rtcp: !calm && self.rng.percent(10),
@@ -151,7 +152,7 @@ impl World {
         let (name, other) = (of.name_of(from), of.name_of(to));
         let tag = |party: usize| of.parties[party].tag.clone();
         let connect = Connect {
-            selector: Selector { from_tag: Some(tag(from)), ..Selector::default() },
+            selector: Selector { from_tag: Some(tag(from)), directional: !both, ..Selector::default() },
             from_tags: Vec::new(),
             to_call_id: (name != other).then_some(other),
             bidirectional: both,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use engine_core::sim::{self, Fault};
@@ -14,6 +15,7 @@ use ng::{Command, EventKind, Refusal, Reply};
 use crate::books::{self, Books, Seen};
 use crate::client::{About, Asked, Call};
 use crate::coverage::Coverage;
+use crate::door::{Door, Request};
 use crate::kernel::Kernel;
 use crate::party::RELAYS;
 use crate::recorder::Recorder;
@@ -38,6 +40,7 @@ pub(crate) struct World {
     /// Where parties are reached.
     pub(crate) reach: BTreeMap<SocketAddr, (usize, usize)>,
     pub(crate) asked: BTreeMap<u64, Asked>,
+    pub(crate) door: Door,
     pub(crate) temper: Temper,
     /// The incarnation of each owner.
     pub(crate) epochs: [u64; OWNERS],
@@ -109,8 +112,12 @@ pub(crate) struct Temper {
 pub(crate) enum Happening {
     /// The next step of a call.
     Step(usize),
-    /// A command reaches its shard.
-    Command { node: usize, id: u64, command: Command },
+    /// A client sends a request.
+    Ask(Rc<Request>),
+    /// A client has waited for an answer for a while, and would ask so often again.
+    Retry(Rc<Request>, u64),
+    /// An answer reaches its client.
+    Heard(u64),
     /// A socket is open, or is not.
     Opened { node: usize, socket: SocketId, result: Result<(), OpenError> },
     /// A datagram reaches the engine's host.
@@ -180,6 +187,7 @@ impl World {
             calls: Vec::new(),
             reach: BTreeMap::new(),
             asked: BTreeMap::new(),
+            door: Door::new(),
             temper,
             epochs: [1; OWNERS],
             struck: None,
@@ -268,6 +276,7 @@ impl World {
 
     pub(crate) fn outcome(&mut self) -> Outcome {
         self.coverage.ways(sim::take_ways());
+        self.coverage.door(&self.door.seen);
         for node in &self.nodes {
             let counters = node.shard.counters();
             Refusal::ALL.iter().for_each(|&reason| self.coverage.refused(reason, counters.refusals(reason)));
@@ -290,7 +299,9 @@ impl World {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Step(call) => self.step(call),
-            Happening::Command { node, id, command } => self.command(node, id, command),
+            Happening::Ask(request) => self.ask_door(&request),
+            Happening::Retry(request, left) => self.retry(request, left),
+            Happening::Heard(cookie) => self.heard(cookie),
             Happening::Opened { node, socket, result } => {
                 let call = self.nodes[node].kernel.get(socket).expect("asked for").call;
                 self.nodes[node].kernel.answer(socket, result);
@@ -371,7 +382,7 @@ impl World {
     }
 
     /// Gives a command to a shard.
-    fn command(&mut self, node: usize, id: u64, command: Command) {
+    pub(crate) fn command(&mut self, node: usize, id: u64, command: Command) {
         let call = self.asked.get(&id).and_then(|asked| asked.call);
         self.input(node, call, Input::Command { id, command });
     }
@@ -630,10 +641,8 @@ impl World {
     fn drain(&mut self) {
         while let Some((key, happening)) = self.queue.pop_first() {
             self.now = self.now.max(key.0);
-            match happening {
-                Happening::Opened { .. } => self.happen(happening),
-                Happening::Command { id, .. } => drop(self.asked.remove(&id)),
-                _ => {}
+            if let Happening::Opened { .. } = happening {
+                self.happen(happening);
             }
         }
     }
