@@ -72,6 +72,7 @@ const VIDEO: [Format; 3] = [
     format("34", &["rtpmap:34 H263/90000"]),
 ];
 const IMAGE: [Format; 1] = [format("t38", &[])];
+const MESSAGE: [Format; 1] = [format("*", &[])];
 
 /// Lines that mean nothing to a relay.
 const SESSION_LINES: [&str; 6] =
@@ -81,6 +82,8 @@ const AUDIO_LINES: [&str; 6] =
 const VIDEO_LINES: [&str; 4] = ["b=AS:512", "a=rtcp-fb:* nack", "a=content:main", "a=framerate:25"];
 const IMAGE_LINES: [&str; 3] =
     ["a=T38FaxVersion:0", "a=T38MaxBitRate:14400", "a=T38FaxUdpEC:t38UDPRedundancy"];
+const MESSAGE_LINES: [&str; 3] =
+    ["a=path:msrp://192.0.2.1:4000/x;tcp", "a=accept-types:text/plain", "a=setup:actpass"];
 /// Addresses of parties: nobody there is ever sent anything.
 const ADDRESSES_4: [&str; 4] = ["192.0.2.1", "192.0.2.77", "198.51.100.9", "10.1.2.3"];
 const ADDRESSES_6: [&str; 2] = ["2001:db8::1", "2001:db8:0:1::77"];
@@ -114,6 +117,9 @@ impl Body {
         }
         if dice.chance(8) {
             body.add_section(dice, "audio");
+        }
+        if dice.chance(6) {
+            body.add_section(dice, "message");
         }
         body
     }
@@ -153,7 +159,7 @@ impl Body {
             port: if offered.port == 0 || dice.chance(5) { 0 } else { port(dice) },
             direction: answered(dice, offered.direction),
             rtcp: None,
-            mux: if offered.mux { dice.chance(60) } else { dice.chance(3) },
+            mux: offered.kind != "message" && dice.chance(if offered.mux { 60 } else { 3 }),
             ptime: offered.ptime.filter(|_| dice.chance(90)),
             own_connection: dice.chance(10),
             ice: false,
@@ -202,14 +208,16 @@ impl Body {
         let (formats, lines): (Vec<&'static Format>, Vec<&'static str>) = match kind {
             "audio" => (chosen(dice, &AUDIO), dice.some(&AUDIO_LINES, 10)),
             "video" => (chosen(dice, &VIDEO), dice.some(&VIDEO_LINES, 20)),
+            "message" => (vec![&MESSAGE[0]], dice.some(&MESSAGE_LINES, 60)),
             _ => (vec![&IMAGE[0]], dice.some(&IMAGE_LINES, 60)),
         };
-        let rtp = kind != "image";
+        let rtp = matches!(kind, "audio" | "video");
         let port = port(dice);
         let number = u16::try_from(self.sections.len()).expect("few");
         self.sections.push(Section {
             kind,
             protocol: match (rtp, dice.chance(15)) {
+                (false, _) if kind == "message" => "TCP/MSRP",
                 (false, _) => "udptl",
                 (true, false) => "RTP/AVP",
                 (true, true) => "RTP/AVPF",
@@ -238,6 +246,35 @@ impl Body {
             ice: false,
             lines,
         });
+    }
+
+    /// What somebody says who is to hear all of it, and says nothing.
+    pub(crate) fn heard(dice: &mut Dice, source: &Body) -> Body {
+        let mut body =
+            Body { user: "rec", version: 1, nowhere: false, session_lines: Vec::new(), ..source.clone() };
+        body.address = address(dice, source.address.is_ipv6());
+        for section in &mut body.sections {
+            section.port = if section.port == 0 { 0 } else { port(dice) };
+            (section.rtcp, section.mux, section.ice) = (None, false, false);
+            section.direction = Some("recvonly");
+        }
+        body
+    }
+
+    /// What somebody says who only sends: its first section.
+    pub(crate) fn published(mut self) -> Body {
+        self.sections.truncate(1);
+        self.nowhere = false;
+        for section in &mut self.sections {
+            (section.rtcp, section.direction) = (None, Some("sendonly"));
+        }
+        self
+    }
+
+    /// Whether every section can be heard: none is rejected, held by the unspecified address, or runs over TCP.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.nowhere
+            && self.sections.iter().all(|section| section.port != 0 && section.protocol != "TCP/MSRP")
     }
 
     /// Candidates in every section, as somebody writes who knows ICE.
@@ -337,7 +374,7 @@ impl Body {
             if let Some(ptime) = section.ptime {
                 line(format_args!("a=ptime:{ptime}"));
             }
-            if let Some(direction) = section.direction {
+            if let Some(direction) = section.direction.filter(|_| section.kind != "message") {
                 line(format_args!("a={direction}"));
             }
             match section.rtcp {

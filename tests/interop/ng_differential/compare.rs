@@ -96,8 +96,13 @@ impl Normaliser {
                         if key.starts_with(b"<") { [b"<", branch].concat() } else { key.to_vec() }
                     });
                 }
+                // 10.5 opens ports for a section over TCP and never shows them; they would count as ports that it did.
+                let tcp = value.get("type").and_then(Value::as_str) == Some("message");
                 for (key, value) in entries {
                     let key = String::from_utf8_lossy(key);
+                    if tcp && key == "streams" {
+                        continue;
+                    }
                     // Parties without a tag are numbered in the order of a table inside the daemon.
                     let branch = value.get("via-branch").and_then(Value::as_str).unwrap_or("");
                     let key = if key.starts_with("<untagged ") {

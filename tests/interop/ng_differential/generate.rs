@@ -15,12 +15,14 @@ pub(crate) struct Step {
     pub(crate) ask: Ask,
     /// There are several who may answer.
     pub(crate) forked: bool,
-    /// rtcp-mux was written or asked for, now or before.
-    pub(crate) muxed: bool,
+    /// The sections in which rtcp-mux was written or asked for, now or before, as bits.
+    pub(crate) muxed: u32,
     /// A party was forgotten (`reset`), now or before.
     pub(crate) reset: bool,
     /// A party was deleted at once, now or before.
     pub(crate) swept: bool,
+    /// Somebody subscribed or published, now or before.
+    pub(crate) heard: bool,
     pub(crate) theirs: Vec<u8>,
     pub(crate) ours: Vec<u8>,
 }
@@ -38,9 +40,10 @@ pub(crate) fn call(number: u64, tally: &mut Tally) -> Vec<Step> {
         dice,
         habit,
         forked: false,
-        muxed: false,
+        muxed: 0,
         reset: false,
         swept: false,
+        heard: false,
         ipv6,
         tally,
         steps: Vec::new(),
@@ -81,6 +84,16 @@ pub(crate) const COUNTED: &[&str] = &[
     "unblock media",
     "silence media",
     "unsilence media",
+    "block DTMF",
+    "unblock DTMF",
+    "start recording",
+    "stop recording",
+    "pause recording",
+    "subscribe request",
+    "subscribe answer",
+    "unsubscribe",
+    "publish",
+    "a section over TCP",
     "selected by tag",
     "selected by label",
     "selected by address",
@@ -104,9 +117,10 @@ struct Caller<'t> {
     /// What chooses the options, if they are the same throughout the call.
     habit: Option<u64>,
     forked: bool,
-    muxed: bool,
+    muxed: u32,
     reset: bool,
     swept: bool,
+    heard: bool,
     /// Whether alice is reached over IPv6, and whether the others are.
     ipv6: [bool; 2],
     tally: &'t mut Tally,
@@ -169,6 +183,10 @@ impl Caller<'_> {
             }
         }
         self.aside(&alice);
+        // What was rejected is another matter, and stands among the written scenarios.
+        if !self.forked && alice.is_heard() && self.dice.chance(45) {
+            self.hearers(&alice);
+        }
         self.end(&alice, &branches);
     }
 
@@ -273,7 +291,9 @@ impl Caller<'_> {
 
     /// Something that is no offer, answer or delete, now and then.
     fn aside(&mut self, alice: &Body) {
-        match self.dice.below(20) {
+        match self.dice.below(24) {
+            20..=21 => self.recording(),
+            22 => self.gate(alice),
             0..=3 => {
                 let mut ask = Ask::new("query", &self.call);
                 self.tally.count("query");
@@ -312,7 +332,14 @@ impl Caller<'_> {
     }
 
     fn gate(&mut self, alice: &Body) {
-        let command = self.dice.pick(&["block media", "unblock media", "silence media", "unsilence media"]);
+        let command = self.dice.pick(&[
+            "block media",
+            "unblock media",
+            "silence media",
+            "unsilence media",
+            "block DTMF",
+            "unblock DTMF",
+        ]);
         self.tally.count(command);
         let mut ask = Ask::new(command, &self.call);
         match self.dice.below(5) {
@@ -339,6 +366,68 @@ impl Caller<'_> {
             ask.word("flags", "directional");
         }
         self.ask(ask);
+    }
+
+    /// A recording begins, pauses or ends.
+    fn recording(&mut self) {
+        let command =
+            self.dice.pick(&["start recording", "start recording", "stop recording", "pause recording"]);
+        self.tally.count(command);
+        let mut ask = Ask::new(command, &self.call);
+        if self.dice.chance(50) {
+            ask.set("from-tag", self.dice.pick(&[ALICE, "bob", "mallory"]));
+        }
+        if self.dice.chance(20) {
+            ask.set("metadata", "note");
+        }
+        self.ask(ask);
+    }
+
+    /// Somebody hears one party or all of them, answers and leaves; somebody else publishes. Nothing but the end comes
+    /// after it.
+    fn hearers(&mut self, alice: &Body) {
+        if self.dice.chance(50) {
+            self.tally.count("publish");
+            let mut ask = Ask::new("publish", &self.call);
+            ask.set("from-tag", "pub");
+            ask.set("sdp", &alice.clone().published().text());
+            self.ask(ask);
+            self.query();
+        }
+        let tags = ["rec", "rec-2"];
+        for tag in &tags[..=usize::from(self.dice.below(2))] {
+            let heard = self.dice.pick(&[ALICE, ALICE, ALICE, "mallory"]);
+            self.tally.count("subscribe request");
+            let mut ask = Ask::new("subscribe request", &self.call);
+            ask.set("from-tag", heard);
+            ask.set("to-tag", tag);
+            if self.ipv6[0] != self.ipv6[1] {
+                // Left to itself 10.5 takes the family of the other side of whom is heard.
+                ask.set("address-family", if self.ipv6[0] { "IP6" } else { "IP4" });
+            }
+            self.ask(ask);
+            if heard == ALICE && self.dice.chance(80) {
+                self.tally.count("subscribe answer");
+                let mut ask = Ask::new("subscribe answer", &self.call);
+                ask.set("to-tag", tag);
+                ask.set("sdp", &Body::heard(&mut self.dice, alice).text());
+                self.ask(ask);
+            }
+            self.query();
+        }
+        if self.dice.chance(60) {
+            self.tally.count("unsubscribe");
+            let mut ask = Ask::new("unsubscribe", &self.call);
+            ask.set("from-tag", ALICE);
+            ask.set("to-tag", self.dice.pick(&["rec", "rec", "rec-2", "nobody"]));
+            self.ask(ask);
+            self.query();
+        }
+    }
+
+    fn query(&mut self) {
+        self.tally.count("query");
+        self.ask(Ask::new("query", &self.call));
     }
 
     /// Deletes of parties and of nobody, perhaps an offer that revives it, and the end.
@@ -422,13 +511,21 @@ impl Caller<'_> {
         let ours = ours.document(*encoding);
         let theirs = ask.document(*encoding);
         let sdp = ask.get("sdp").and_then(Value::as_str).unwrap_or_default();
-        self.muxed |= sdp.contains("a=rtcp-mux");
-        self.muxed |= ["offer", "require"].iter().any(|word| ask.lists("rtcp-mux", word));
+        if sdp.contains(" TCP/MSRP ") {
+            tally.count("a section over TCP");
+        }
+        let everywhere = ["offer", "require"].iter().any(|word| ask.lists("rtcp-mux", word));
+        for (index, section) in sdp.split("\r\nm=").skip(1).enumerate() {
+            if everywhere || section.contains("\r\na=rtcp-mux") {
+                self.muxed |= 1 << index;
+            }
+        }
         self.reset |= ask.lists("flags", "reset");
         let at_once = ask.get("delete-delay").and_then(Value::as_integer) == Some(0);
         self.swept |= at_once && ask.get("from-tag").is_some();
-        let (forked, muxed, reset, swept) = (self.forked, self.muxed, self.reset, self.swept);
-        self.steps.push(Step { ask, theirs, ours, forked, muxed, reset, swept });
+        self.heard |= ask.is("command", "publish") || ask.is("command", "subscribe request");
+        let Caller { forked, muxed, reset, swept, heard, .. } = *self;
+        self.steps.push(Step { ask, theirs, ours, forked, muxed, reset, swept, heard });
     }
 }
 
