@@ -33,26 +33,26 @@ fn the_same_seed_makes_the_same_trace() {
     assert_ne!(sim::run(1).hash, sim::run(2).hash);
 }
 
-/// Each seed failed before the core was repaired, and fails again if the repair is taken back.
+/// Each seed fails if the repair that its name tells of is taken back. They are looked for anew when what a seed
+/// means changes; what no seed meets often enough is held by the core's own tests (`shard/tests/merge.rs`, `publish.rs`).
 mod once_failed {
     #[test]
     fn an_owner_is_told_once_of_an_end_whose_report_failed() {
-        sim::run(11);
+        sim::run(15);
     }
 
     #[test]
     fn nobody_is_sent_to_from_a_socket_of_the_other_family() {
-        sim::run(19);
+        sim::run(27);
     }
 
     #[test]
-    fn a_call_may_end_with_the_exchange_that_is_too_late_for_it() {
-        sim::run(145);
-        sim::run(273);
+    fn whatever_waited_behind_a_connection_is_answered() {
+        sim::run(3);
     }
 
     #[test]
-    fn a_call_that_ends_with_its_exchange_keeps_no_report_for_nobody() {
-        sim::run(121);
+    fn a_subscriber_gets_nothing_of_a_section_that_it_refused() {
+        sim::run(18);
     }
 }
