@@ -54,6 +54,10 @@ mod tests {
         ])
     }
 
+    /// What the preset `carrier` says, in keys and flags.
+    const EXPLICIT: &str = r#""ICE":"remove","transport-protocol":"RTP/AVP","flags":["SIP-source-address"],
+        "replace":["origin"],"direction":["in","out"]"#;
+
     fn offer(options: &str) -> (Signal, Vec<String>) {
         let document = format!(r#"{{"command":"offer","call-id":"c","from-tag":"f","sdp":"v=0",{options}}}"#);
         match read_document_with(document.as_bytes(), &templates()).1 {
@@ -72,11 +76,8 @@ mod tests {
         ] {
             let (signal, warnings) = offer(options);
             assert_eq!(warnings, Vec::<String>::new(), "{options}");
-            assert_eq!(
-                (signal.ice, signal.transport_protocol, signal.trust, signal.replace.origin),
-                (Some(Ice::Remove), Some(TransportProtocol::RtpAvp), Trust::SipSource, true),
-                "{options}"
-            );
+            // All of it, as if the message had said it in keys and flags of its own.
+            assert_eq!((signal, warnings), offer(EXPLICIT), "{options}");
         }
         let (signal, _) = offer(r#""template":["carrier","guarded"]"#);
         assert!(signal.strict_source && signal.replace.origin);
