@@ -31,7 +31,7 @@ EVENTS = {"telephone-event", "CN"}
 def packets(capture):
     """(arrival in seconds, port, SSRC, sequence number, timestamp, payload type, marker), in order of arrival."""
     fields = ["frame.time_epoch", "udp.dstport", "rtp.ssrc", "rtp.seq", "rtp.timestamp", "rtp.p_type", "rtp.marker"]
-    command = ["tshark", "-n", "-r", capture, "-o", "rtp.heuristic_rtp:TRUE", "-Y", "rtp", "-T", "fields"]
+    command = ["tshark", "-n", "-r", capture, "-d", "udp.port==20000-31998,rtp", "-Y", "rtp", "-T", "fields"]
     for field in fields:
         command += ["-e", field]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
