@@ -599,7 +599,7 @@ impl Door {
         let shard = self.shard_of(call_id);
         self.moves.places.touch(call_id, self.next_id);
         if let Command::Connect(connect) = &command {
-            self.moves.places.touch(connect.to_call_id.as_deref().unwrap_or_default(), self.next_id);
+            self.moves.places.touch(connect.other_call_id(), self.next_id);
         }
         let id = self.start(now_ns, asker, then);
         self.outputs.push_back(DoorOutput::Mail { shard, id, mail: WorkerMail::Command { id, command } });
@@ -695,8 +695,7 @@ impl Door {
 
     /// Whether two calls that are to be connected lie on different shards.
     fn are_apart(&self, connect: &ng::Connect) -> bool {
-        let shard = self.shard_of(&connect.signal.call_id);
-        connect.to_call_id.as_deref().is_some_and(|other| self.shard_of(other) != shard)
+        self.shard_of(connect.other_call_id()) != self.shard_of(&connect.signal.call_id)
     }
 
     /// The shard of a call.

@@ -280,7 +280,7 @@ fn made_up_calls_are_alike(theirs: &mut dyn NgPeer, ours: &mut dyn NgPeer, first
     let unexplained = outcome.unexplained();
     assert!(unexplained.is_empty(), "\n{unexplained}");
     if single.is_none() {
-        let names = generate::COUNTED.iter().copied().chain(options::names());
+        let names = generate::COUNTED.iter().chain(&generate::GATES).copied().chain(options::names());
         let rare: Vec<_> = names.filter(|name| outcome.tally.times(name) < 50).collect();
         assert!(rare.is_empty(), "asked fewer than 50 times: {rare:?}");
         let names = deviations::DEVIATIONS.iter().map(|one| one.name);

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use load::ng::Client;
 use serde_json::{Value, json};
+use tests::capture::dissect;
 use tests::process::{await_some, tollgate};
 use tests::{Address, Engine, Party, Process, Rtpengine, party, udp};
 
@@ -60,23 +61,16 @@ fn only(directory: &Path, folder: &str, ending: &str) -> PathBuf {
     })
 }
 
-/// Packets of a file as tshark reads them, and complaints about their checksums.
+/// Packets of a file as tshark reads them.
 fn read(path: &Path) -> Vec<Packet> {
-    let mut command = Command::new("tshark");
-    command.arg("-r").arg(path).args(["-T", "fields", "-E", "separator=,"]);
-    for field in ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "udp.payload"] {
-        command.args(["-e", field]);
-    }
-    let output = command.output().expect("tshark runs; tests/run installs it");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let packet = |line: &str| {
-        let fields: Vec<&str> = line.split(',').collect();
-        let [from, from_port, to, to_port, payload] = fields[..] else { panic!("{line}") };
+    let fields = ["ip.src", "udp.srcport", "ip.dst", "udp.dstport", "udp.payload"];
+    let packet = |fields: Vec<String>| {
+        let [from, from_port, to, to_port, payload] = &fields[..] else { panic!("{fields:?}") };
         let at = |ip: &str, port: &str| format!("{ip}:{port}").parse().expect("an address");
         let byte = |at: usize| u8::from_str_radix(&payload[at..at + 2], 16).expect("hexadecimal");
         (at(from, from_port), at(to, to_port), (0..payload.len()).step_by(2).map(byte).collect())
     };
-    text.lines().map(packet).collect()
+    dissect(path, &[], &[], "", &fields).into_iter().map(packet).collect()
 }
 
 /// A call with early media, a start that is repeated, RTCP, and an end: what was recorded of it must be.

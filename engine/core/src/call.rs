@@ -103,6 +103,11 @@ impl Call {
     pub(crate) fn by_branch(&self, via_branch: &str) -> Option<usize> {
         self.parties().find(|(_, leg)| leg.via_branch.as_deref() == Some(via_branch)).map(|(index, _)| index)
     }
+
+    /// Every name that leads to it, its own first.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.name).chain(&self.aliases)
+    }
 }
 
 /// The live calls of a shard, by key and by name.
@@ -129,7 +134,7 @@ impl Calls {
 
     /// Lets every name of a call lead to it.
     pub(crate) fn put(&mut self, key: CallKey, call: Call) {
-        for name in std::iter::once(&call.name).chain(&call.aliases) {
+        for name in call.names() {
             self.names.insert(name.clone(), key);
         }
         self.calls.insert(key, call);
@@ -137,7 +142,7 @@ impl Calls {
 
     pub(crate) fn remove(&mut self, key: CallKey) -> Option<Call> {
         let call = self.calls.remove(&key)?;
-        for name in std::iter::once(&call.name).chain(&call.aliases) {
+        for name in call.names() {
             self.names.remove(name);
         }
         Some(call)

@@ -53,4 +53,4 @@ pub use rtp::{
     quality::{JITTER_BOUNDS_MS, MOS_BOUNDS},
     units::Instant,
 };
-pub use shard::{Census, EndedCalls, PortUse, Session, Shard};
+pub use shard::{Census, EndedCalls, PortUse, Session, Shard, apart};

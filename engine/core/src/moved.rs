@@ -27,7 +27,7 @@ pub struct MovedCall {
 impl MovedCall {
     /// Every name that leads to it, its own first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.call.name).chain(&self.call.aliases).map(String::as_str)
+        self.call.names().map(String::as_str)
     }
 
     /// Its sockets, as the shard that it left knew them.

@@ -183,13 +183,13 @@ impl Road<'_> {
         if silenced {
             silence::silence(packet);
         }
+        let (socket, remote) = destination(self.paths, path)?;
+        self.outputs.push_back(Output::Transmit { socket, remote: *remote, range: 0..length });
         let sink = self.paths.get_mut(path).ok_or(DropReason::NoSink)?;
         sink.sent.packets += 1;
         sink.sent.bytes += u64::from(length);
         self.counters.packets_sent += 1;
         self.counters.bytes_sent += u64::from(length);
-        let (socket, remote) = destination(self.paths, path)?;
-        self.outputs.push_back(Output::Transmit { socket, remote: *remote, range: 0..length });
         Ok(())
     }
 

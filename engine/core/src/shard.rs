@@ -55,6 +55,7 @@ use crate::{
 };
 
 pub use census::{Census, EndedCalls, PortUse, Session};
+pub use moving::apart;
 
 /// Some calls, their sockets and their time. Nothing in it is shared.
 ///

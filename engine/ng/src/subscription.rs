@@ -68,3 +68,10 @@ pub struct Connect {
     /// The call, the tags, and the options. Without a description.
     pub signal: Box<Signal>,
 }
+
+impl Connect {
+    /// The call of `to_tag`.
+    pub fn other_call_id(&self) -> &str {
+        self.to_call_id.as_deref().unwrap_or(&self.signal.call_id)
+    }
+}

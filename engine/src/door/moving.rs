@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use engine_core::apart;
 use ng::{Command, Connect, Reply};
 
 use super::places::Places;
@@ -67,8 +68,7 @@ impl Door {
 
     /// Lets the call that is named second move to the worker of the first, to be connected there.
     pub(super) fn bring_together(&mut self, now_ns: u64, asker: Asker, connect: Box<Connect>) {
-        let name = connect.to_call_id.as_deref().unwrap_or_default();
-        let (from, to) = (self.shard_of(name), self.shard_of(&connect.signal.call_id));
+        let (from, to) = (self.shard_of(connect.other_call_id()), self.shard_of(&connect.signal.call_id));
         let refusal = match (self.moves.ended, self.moves.places.has_room()) {
             (true, _) => Some(ENDING),
             (false, false) => Some(TOO_MANY),
@@ -122,7 +122,7 @@ impl Door {
                 self.overloaded(id);
                 self.arrived();
             }
-            MoveMail::PutIn { id, parcel, .. } => self.send_back(id, parcel, BUSY.to_owned()),
+            MoveMail::PutIn { id, parcel, .. } => self.send_back(id, parcel, apart(BUSY)),
             mail @ (MoveMail::PutBack(_) | MoveMail::Settled(_)) => {
                 self.moves.unsent.push_back((shard, mail))
             }
@@ -178,8 +178,7 @@ impl Door {
     }
 }
 
-const BUSY: &str =
-    "The calls lie on different workers and cannot come together on one: it has too much to do; try again";
+const BUSY: &str = "it has too much to do; try again";
 
 const ENDING: &str = "The calls lie on different workers, and the engine is ending";
 

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 
 use driver::Now;
-use engine_core::{FreePort, Input, LiveConfig, MovedCall, NotPut, PutIn, SocketId};
+use engine_core::{FreePort, Input, LiveConfig, MovedCall, NotPut, PutIn, SocketId, apart};
 use ng::{Command, Connect};
 
 use super::{Worker, instant};
@@ -181,7 +181,7 @@ impl Worker {
         match self.shard.leaving(connect) {
             Ok(sockets) => {
                 sockets.iter().for_each(|socket| self.driver.quiet(socket.0));
-                let call_id = connect.to_call_id.as_ref().unwrap_or(&connect.signal.call_id).clone();
+                let call_id = connect.other_call_id().to_owned();
                 self.moves.leaving = Some(Leaving { id, call_id, loud: sockets.clone(), sockets });
             }
             Err(text) => self.say(now, MoveNews::Out { id, result: Err(text.to_owned()) }),
@@ -209,7 +209,7 @@ impl Worker {
         let on_paper = self.tape.as_mut().is_none_or(|tape| tape.flush_all(now.monotonic_ns));
         if parcel.call.is_recorded() && !on_paper {
             self.take_back(now, parcel);
-            return Err(BEHIND.to_owned());
+            return Err(apart(BEHIND));
         }
         Ok(Box::new(parcel))
     }
@@ -217,7 +217,7 @@ impl Worker {
     /// Takes a call of another worker in and connects it, or gives it back.
     fn take_in(&mut self, now: Now, id: u64, parcel: Parcel, connect: Box<Connect>) {
         let Parcel { call, sockets: descriptors } = parcel;
-        let call_id = connect.to_call_id.as_ref().unwrap_or(&connect.signal.call_id).clone();
+        let call_id = connect.other_call_id().to_owned();
         let put = self.shard.put_in(instant(now), now.wall_ms, call, &connect.signal.call_id);
         let _no_slot = self.drain(now, None);
         let PutIn { sockets, ports } = match put {
@@ -235,7 +235,7 @@ impl Worker {
             let mut of_socket: HashMap<_, _> = sockets.into_iter().zip(descriptors).collect();
             let descriptors = call.sockets().map(|socket| of_socket.remove(&socket).flatten()).collect();
             let parcel = Box::new(Parcel::new(call, descriptors));
-            return self.say(now, MoveNews::In { id, result: Err((parcel, NO_SOCKETS.to_owned())) });
+            return self.say(now, MoveNews::In { id, result: Err((parcel, apart(NO_SOCKETS))) });
         }
         for (socket, descriptor) in sockets.into_iter().zip(descriptors) {
             self.adopt(now, socket, descriptor);
@@ -293,11 +293,10 @@ impl Worker {
     }
 }
 
-const NO_SOCKETS: &str = "The calls lie on different workers and cannot come together on one: it has no room for their \
-                          sockets; raise LimitNOFILE, or try again later";
+const NO_SOCKETS: &str = "it has no room for their sockets; raise LimitNOFILE, or try again later";
 
-const BEHIND: &str = "The calls lie on different workers and cannot come together on one: the recording of the other call is \
-                      behind, as the disk is slow; try again later, or stop it";
+const BEHIND: &str =
+    "the recording of the other call is behind, as the disk is slow; try again later, or stop it";
 
 /// How long a full door is left alone.
 const AGAIN_NS: u64 = 1_000_000;

@@ -52,7 +52,11 @@ pub(crate) fn call(number: u64, tally: &mut Tally) -> Vec<Step> {
     caller.steps
 }
 
-/// What is counted besides options.
+/// Commands that forbid something, or allow it again.
+pub(crate) const GATES: [&str; 6] =
+    ["block media", "unblock media", "silence media", "unsilence media", "block DTMF", "unblock DTMF"];
+
+/// What is counted besides these and options.
 pub(crate) const COUNTED: &[&str] = &[
     "offer",
     "answer",
@@ -80,12 +84,6 @@ pub(crate) const COUNTED: &[&str] = &[
     "fatal",
     "to-tag (flag)",
     "revived",
-    "block media",
-    "unblock media",
-    "silence media",
-    "unsilence media",
-    "block DTMF",
-    "unblock DTMF",
     "start recording",
     "stop recording",
     "pause recording",
@@ -332,14 +330,7 @@ impl Caller<'_> {
     }
 
     fn gate(&mut self, alice: &Body) {
-        let command = self.dice.pick(&[
-            "block media",
-            "unblock media",
-            "silence media",
-            "unsilence media",
-            "block DTMF",
-            "unblock DTMF",
-        ]);
+        let command = self.dice.pick(&GATES);
         self.tally.count(command);
         let mut ask = Ask::new(command, &self.call);
         match self.dice.below(5) {

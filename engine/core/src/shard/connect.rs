@@ -24,8 +24,8 @@ use crate::{
 
 impl Shard {
     pub(super) fn on_connect(&mut self, id: u64, connect: Box<Connect>) {
-        let name = connect.to_call_id.as_deref().unwrap_or(&connect.signal.call_id);
-        let keys = self.calls.by_name(&connect.signal.call_id).zip(self.calls.by_name(name));
+        let names = [&connect.signal.call_id, connect.other_call_id()];
+        let keys = self.calls.by_name(names[0]).zip(self.calls.by_name(names[1]));
         let Some((key, other)) = keys else { return self.refuse(id, UNKNOWN_CALL) };
         // Whichever call waits for sockets: the connection waits behind it.
         for key in [key, other] {

@@ -27,8 +27,8 @@ impl Shard {
     /// # Errors
     /// The text of the refusal.
     pub fn leaving(&self, connect: &Connect) -> Result<Vec<SocketId>, &'static str> {
-        let name = connect.to_call_id.as_deref().unwrap_or(&connect.signal.call_id);
-        let call = self.calls.by_name(name).and_then(|key| self.calls.get(key)).ok_or(UNKNOWN_CALL)?;
+        let key = self.calls.by_name(connect.other_call_id());
+        let call = key.and_then(|key| self.calls.get(key)).ok_or(UNKNOWN_CALL)?;
         if is_foreign(call, connect.signal.owner.as_deref()) {
             return Err(OTHER_OWNER);
         }
@@ -66,7 +66,8 @@ impl Shard {
     ) -> Result<PutIn, NotPut> {
         (self.now, self.wall_ms) = (now, wall_ms);
         let room = if self.calls.by_name(beside).is_some() {
-            self.room_for(&moved).and_then(|()| self.sockets.swap(&moved.pairs).ok_or_else(|| full(NO_PORTS)))
+            self.room_for(&moved)
+                .and_then(|()| self.sockets.swap(&moved.pairs).ok_or_else(|| apart(NO_PORTS)))
         } else {
             Err(UNKNOWN_CALL.to_owned())
         };
@@ -115,32 +116,31 @@ impl Shard {
             self.recordings.end(recording.id);
         }
         let epoch = call.owner.as_deref().map_or(0, |owner| self.owners.epoch(owner));
-        let names = std::iter::once(&call.name).chain(&call.aliases);
-        let reports = names.filter_map(|name| Some((name.clone(), self.kept.take(name)?))).collect();
+        let reports = call.names().filter_map(|name| Some((name.clone(), self.kept.take(name)?))).collect();
         Some(Box::new(MovedCall { call, paths, pairs, epoch, reports }))
     }
 
     /// Whether a call of another shard may come here.
     fn room_for(&mut self, moved: &MovedCall) -> Result<(), String> {
         if self.calls.len() >= self.limits.calls_max {
-            return Err(full("it has as many calls as it may have; raise max-sessions, or try again later"));
+            return Err(apart("it has as many calls as it may have; raise max-sessions, or try again later"));
         }
         if moved.is_recorded() && self.recordings.len() >= self.limits.recordings_max {
-            return Err(full("it has as many recordings as it may have; stop some, or try again later"));
+            return Err(apart("it has as many recordings as it may have; stop some, or try again later"));
         }
         if moved.names().any(|name| self.calls.by_name(name).is_some()) {
-            return Err(full("it has a call of the same name"));
+            return Err(apart("it has a call of the same name"));
         }
         if let Some(gone) = moved.pairs.iter().find(|pair| self.sockets.interface_of(pair).is_none()) {
             let gone = gone.interface();
-            return Err(full(&format!(
+            return Err(apart(&format!(
                 "it has the interface {}/{} no more, which the call is still on",
                 gone.name, gone.address
             )));
         }
         let Some(owner) = moved.call.owner.as_deref() else { return Ok(()) };
         let in_use = in_use(&self.calls, &self.kept);
-        self.owners.learn(owner, moved.epoch, in_use).map_err(full)
+        self.owners.learn(owner, moved.epoch, in_use).map_err(apart)
     }
 
     /// Gives a call and everything in it numbers of this shard; what its sockets are called.
@@ -213,8 +213,8 @@ impl Shard {
 /// What the halves of a call were called before, and are called now.
 type Halves = HashMap<PathId, PathId>;
 
-/// A refusal by the shard that was to take a call.
-fn full(why: &str) -> String {
+/// The refusal of a `connect` for which a call could not move, and why.
+pub fn apart(why: &str) -> String {
     format!("The calls lie on different workers and cannot come together on one: {why}")
 }
 

@@ -28,7 +28,7 @@ impl Shard {
             .calls
             .iter()
             .filter(|(_, call)| list.owner.is_none() || call.owner == list.owner)
-            .flat_map(|(_, call)| std::iter::once(&call.name).chain(&call.aliases).cloned())
+            .flat_map(|(_, call)| call.names().cloned())
             .take(list.limit)
             .collect();
         calls.sort_unstable();

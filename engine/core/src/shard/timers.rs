@@ -24,32 +24,17 @@ impl Shard {
             let Some((key, timer)) = self.timers.due(self.now) else { break };
             self.timed = Some(key);
             sim::trip(Fault::Deadline);
+            sim::seen(way(timer));
             match timer {
                 Timer::Lease => {
-                    sim::seen(Way::TimerLease);
                     self.counters.leases_ended += 1;
                     self.end_call(key, EndReason::LeaseEnded);
                 }
-                Timer::Remove => {
-                    sim::seen(Way::TimerRemove);
-                    self.remove_due(key);
-                }
-                Timer::Activity => {
-                    sim::seen(Way::TimerActivity);
-                    self.on_activity_check(key);
-                }
-                Timer::Report => {
-                    sim::seen(Way::TimerReport);
-                    self.on_report_due(key);
-                }
-                Timer::Watch => {
-                    sim::seen(Way::TimerWatch);
-                    self.on_watch_due(key);
-                }
-                Timer::Rtcp => {
-                    sim::seen(Way::TimerRtcp);
-                    self.on_rtcp_due(key);
-                }
+                Timer::Remove => self.remove_due(key),
+                Timer::Activity => self.on_activity_check(key),
+                Timer::Report => self.on_report_due(key),
+                Timer::Watch => self.on_watch_due(key),
+                Timer::Rtcp => self.on_rtcp_due(key),
             }
         }
         self.timed = None;
@@ -113,5 +98,17 @@ impl Shard {
             _ => counters.timed_out_silent += u64::from(on_hold),
         }
         self.end_call(key, reason);
+    }
+}
+
+/// That a deadline passed, as the simulation counts it.
+const fn way(timer: Timer) -> Way {
+    match timer {
+        Timer::Lease => Way::TimerLease,
+        Timer::Remove => Way::TimerRemove,
+        Timer::Activity => Way::TimerActivity,
+        Timer::Report => Way::TimerReport,
+        Timer::Watch => Way::TimerWatch,
+        Timer::Rtcp => Way::TimerRtcp,
     }
 }
