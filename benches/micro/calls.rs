@@ -95,7 +95,7 @@ impl Calls {
     /// Relays a packet of the caller; how many bytes go to the callee, and into a recording.
     pub(crate) fn relay(&mut self, call: usize, packet: &mut [u8]) -> (usize, usize) {
         self.now_ns += 20_000_000;
-        let input = Input::Datagram { socket: self.sockets[call], remote: self.remote, packet };
+        let input = Input::datagram(self.sockets[call], self.remote, packet);
         self.shard.handle_input(Instant::from_nanos(self.now_ns), WALL_MS, input);
         let (mut sent, mut recorded) = (0, 0);
         while let Some(output) = self.shard.poll_output() {

@@ -251,8 +251,10 @@ impl Worker {
 
     /// Hands in a datagram; its slot is sent on or released.
     fn datagram(&mut self, now: Now, socket: SocketId, remote: SocketAddr, mut slot: Slot) {
-        let packet = self.driver.packet_mut(&mut slot);
-        self.shard.handle_input(instant(now), now.wall_ms, Input::Datagram { socket, remote, packet });
+        let length = slot.length();
+        let packet = self.driver.room_mut(&mut slot);
+        let input = Input::Datagram { socket, remote, packet, length };
+        self.shard.handle_input(instant(now), now.wall_ms, input);
         if let Some(slot) = self.drain(now, Some(slot)) {
             self.driver.release(slot);
         }

@@ -21,8 +21,10 @@ pub enum Input<'a> {
         socket: SocketId,
         /// From where.
         remote: SocketAddr,
-        /// The whole datagram.
+        /// The bytes it lies in: the datagram, and behind it room for what it may grow by, such as the tag of SRTP.
         packet: &'a mut [u8],
+        /// How many of them are the datagram.
+        length: u16,
     },
     /// A client asks; exactly one [`Output::Reply`] with the same `id` follows, maybe later.
     Command {
@@ -65,6 +67,14 @@ pub enum Input<'a> {
     Tick,
     /// The engine stops: every call ends, with its report and its event.
     Shutdown,
+}
+
+impl<'a> Input<'a> {
+    /// A datagram without room behind it. Of one that is longer than a datagram can be, the end is left out.
+    pub fn datagram(socket: SocketId, remote: SocketAddr, packet: &'a mut [u8]) -> Self {
+        let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
+        Self::Datagram { socket, remote, packet, length }
+    }
 }
 
 /// Why a socket could not be opened.
@@ -121,7 +131,7 @@ pub enum Output {
         socket: SocketId,
         /// To where.
         remote: SocketAddr,
-        /// Which bytes of the datagram.
+        /// Which of the bytes it lies in.
         range: Range<u16>,
     },
     /// Open a UDP socket; answered by [`Input::SocketOpened`].

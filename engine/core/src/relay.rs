@@ -60,8 +60,10 @@ impl Road<'_> {
         socket: SocketId,
         remote: SocketAddr,
         packet: &mut [u8],
+        length: u16,
     ) -> Result<(), DropReason> {
-        let length = u16::try_from(packet.len()).ok().filter(|&length| length > 0).ok_or(DropReason::Size)?;
+        let packet =
+            packet.get_mut(..length.into()).filter(|packet| !packet.is_empty()).ok_or(DropReason::Size)?;
         let id = self.admit(path, remote, packet)?;
         self.measure(id, packet, length);
         self.tap(id, socket, remote, packet);

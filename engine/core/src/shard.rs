@@ -232,7 +232,9 @@ impl Shard {
 
     fn on_input(&mut self, input: Input<'_>) {
         match input {
-            Input::Datagram { socket, remote, packet } => return self.on_datagram(socket, remote, packet),
+            Input::Datagram { socket, remote, packet, length } => {
+                return self.on_datagram(socket, remote, packet, length);
+            }
             Input::Command { id, command } => self.on_command(id, command),
             Input::SocketOpened { socket, result } => self.on_socket_opened(socket, result),
             Input::SocketError { .. } => self.counters.socket_errors += 1,
@@ -258,14 +260,14 @@ impl Shard {
         self.counters.recordings_live = self.recordings.len() as u64;
     }
 
-    fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &mut [u8]) {
+    fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &mut [u8], length: u16) {
         self.counters.packets_received += 1;
-        self.counters.bytes_received += packet.len() as u64;
+        self.counters.bytes_received += u64::from(length);
         let (result, lesson) = match self.sockets.path(socket) {
             Some(path) => {
                 sim::trip(Fault::Datagram);
                 let mut road = self.road();
-                let result = road.datagram(path, socket, remote, packet);
+                let result = road.datagram(path, socket, remote, packet, length);
                 (result, road.lesson)
             }
             None => (Err(DropReason::NoSocket), None),

@@ -39,8 +39,8 @@ pub struct Slot {
 
 impl Slot {
     /// Bytes of the packet in this slot.
-    pub fn length(&self) -> usize {
-        usize::from(self.length)
+    pub fn length(&self) -> u16 {
+        self.length
     }
 
     /// Which slot of the arena this is.
@@ -103,11 +103,16 @@ impl Arena {
 
     /// The packet in `slot`.
     pub(crate) fn packet_mut(&mut self, slot: &mut Slot) -> &mut [u8] {
-        let length = slot.length();
+        let length = usize::from(slot.length());
+        &mut self.room_mut(slot)[..length]
+    }
+
+    /// Everything in `slot` from where its packet begins.
+    pub(crate) fn room_mut(&mut self, slot: &mut Slot) -> &mut [u8] {
         // SAFETY: the slot is of this arena (`cell` checks), and a `Slot` value exists only while the
         // kernel does not use the buffer. The borrow of `self` and `slot` keeps both alone.
         let bytes = unsafe { &mut *self.cell(slot).get() };
-        &mut bytes[PACKET_OFFSET..PACKET_OFFSET + length]
+        &mut bytes[PACKET_OFFSET..]
     }
 
     /// Copies `packet` into `slot`; false if it is too long.
@@ -149,10 +154,10 @@ impl Arena {
         self.whole_ptr(slot).wrapping_add(PACKET_OFFSET)
     }
 
-    /// Where the kernel finds `range` of the packet in `slot`, and how many bytes; the range is
-    /// clamped to the packet.
+    /// Where the kernel finds `range` of the packet in `slot` and the room behind it, and how many bytes; the range is
+    /// clamped to them.
     pub(crate) fn range_ptr(&self, slot: &Slot, range: &Range<usize>) -> (*mut u8, u16) {
-        let end = range.end.min(slot.length());
+        let end = range.end.min(PAYLOAD_MAX);
         let start = range.start.min(end);
         let length = u16::try_from(end - start).expect("a slot is shorter than 64 KiB");
         (self.packet_ptr(slot).wrapping_add(start), length)
@@ -178,9 +183,20 @@ mod tests {
         let mut slot = slots.pop().expect("two slots");
         assert!(arena.fill(&mut slot, b"0123456789"));
         assert_eq!(arena.packet_mut(&mut slot), b"0123456789");
-        let (pointer, length) = arena.range_ptr(&slot, &(4..99));
+        let (pointer, length) = arena.range_ptr(&slot, &(4..10));
         assert_eq!(length, 6);
         assert_eq!(pointer, arena.packet_ptr(&slot).wrapping_add(4));
+    }
+
+    #[test]
+    fn a_packet_may_grow_into_the_room_behind_it_and_not_beyond() {
+        let (mut arena, mut slots) = Arena::new(1);
+        let mut slot = slots.pop().expect("one slot");
+        assert!(arena.fill(&mut slot, b"0123456789"));
+        let room = arena.room_mut(&mut slot);
+        assert_eq!((&room[..10], room.len()), (&b"0123456789"[..], PAYLOAD_MAX));
+        assert_eq!(arena.range_ptr(&slot, &(0..20)).1, 20);
+        assert_eq!(usize::from(arena.range_ptr(&slot, &(4..PAYLOAD_MAX + 1)).1), PAYLOAD_MAX - 4);
     }
 
     #[test]
@@ -189,7 +205,7 @@ mod tests {
         let mut slot = slots.pop().expect("one slot");
         assert!(arena.fill(&mut slot, &[7; PAYLOAD_MAX]));
         assert!(!arena.fill(&mut slot, &[7; PAYLOAD_MAX + 1]));
-        assert_eq!(slot.length(), PAYLOAD_MAX, "the refused packet changed nothing");
+        assert_eq!(usize::from(slot.length()), PAYLOAD_MAX, "the refused packet changed nothing");
     }
 
     #[test]

@@ -265,7 +265,16 @@ impl Driver {
         }
     }
 
-    /// Queues `range` of the packet in `slot` for sending; the slot is received into again once
+    /// The same and all the room behind it, [`PAYLOAD_MAX`](crate::PAYLOAD_MAX) bytes, for a packet that grows. What is
+    /// behind the packet is whatever lay in the slot before.
+    pub fn room_mut<'a>(&'a mut self, slot: &'a mut Slot) -> &'a mut [u8] {
+        match self {
+            Self::Uring(driver) => driver.room_mut(slot),
+            Self::Epoll(driver) => driver.room_mut(slot),
+        }
+    }
+
+    /// Queues `range` of the room of `slot` for sending, most often the packet in it; the slot is received into again once
     /// the kernel is done with it. A packet that cannot be sent is dropped and counted.
     pub fn send(&mut self, key: u32, remote: SocketAddr, slot: Slot, range: Range<usize>) {
         match self {

@@ -261,6 +261,11 @@ impl Uring {
         self.arena.packet_mut(slot)
     }
 
+    /// The same and the room behind it.
+    pub(crate) fn room_mut(&mut self, slot: &mut Slot) -> &mut [u8] {
+        self.arena.room_mut(slot)
+    }
+
     /// Queues a packet from its own slot.
     pub(crate) fn send(&mut self, key: u32, remote: SocketAddr, mut slot: Slot, range: Range<usize>) {
         let open = usize::try_from(key).ok().and_then(|index| self.sockets.get(index));

@@ -200,7 +200,7 @@ impl Bench {
                     *first = *first & 0x3f | 0x80;
                     packet.resize(packet.len().max(12), 0);
                 }
-                self.input(Input::Datagram { socket, remote, packet: &mut packet });
+                self.input(Input::datagram(socket, remote, &mut packet));
             }
             13 => self.pass(Duration::from_millis(1 << (operations.number() % 18))),
             14 => {
@@ -412,7 +412,7 @@ impl Bench {
     fn input(&mut self, input: Input<'_>) {
         let wall_ms = 1_700_000_000_000 + self.now.as_nanos() / 1_000_000;
         let arrived = match &input {
-            Input::Datagram { socket, remote, packet } => Some((*socket, *remote, packet.to_vec())),
+            Input::Datagram { socket, remote, packet, .. } => Some((*socket, *remote, packet.to_vec())),
             _ => None,
         };
         self.shard.handle_input(self.now, wall_ms, input);

@@ -133,7 +133,7 @@ impl World {
     ) {
         let before_packet = packet.clone();
         let bound = self.nodes[node].kernel.get(socket).filter(|bound| bound.open);
-        let (outputs, before) = self.handle(node, Input::Datagram { socket, remote, packet: &mut packet });
+        let (outputs, before) = self.handle(node, Input::datagram(socket, remote, &mut packet));
         let mut sent = Vec::new();
         for output in &outputs {
             match output {

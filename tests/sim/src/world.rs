@@ -400,7 +400,7 @@ impl World {
         let Self { nodes, trace, .. } = self;
         let Node { shard, books, .. } = &mut nodes[node];
         match &input {
-            Input::Datagram { socket, remote, packet } => {
+            Input::Datagram { socket, remote, packet, .. } => {
                 trace.note(
                     self.now,
                     format_args!("#{node} < {} bytes on {} from {remote}", packet.len(), socket.0),

@@ -35,7 +35,7 @@ fn heard(rig: &mut Rig, from: &str, to_port: u16) -> Option<Vec<u8>> {
     packet.extend(VOICE);
     let socket = *rig.open.iter().find(|(_, local)| local.port() == to_port).expect("an open port").0;
     rig.sent.clear();
-    rig.input(Input::Datagram { socket, remote: from.parse().unwrap(), packet: &mut packet });
+    rig.input(Input::datagram(socket, from.parse().unwrap(), &mut packet));
     rig.sent.pop().map(|_| packet[12..].to_vec())
 }
 

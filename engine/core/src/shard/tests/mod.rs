@@ -206,7 +206,7 @@ impl Rig {
         let mut packet = packet.to_vec();
         self.sent.clear();
         let socket = socket.unwrap_or(SocketId(u32::MAX));
-        self.input(Input::Datagram { socket, remote: from.parse().unwrap(), packet: &mut packet });
+        self.input(Input::datagram(socket, from.parse().unwrap(), &mut packet));
         assert!(self.sent.len() <= 1);
         self.sent.pop()
     }
