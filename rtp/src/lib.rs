@@ -1,4 +1,4 @@
-//! Bytes and protocol state of the media wire: RTP, RTCP and SDP, without sockets or clocks.
+//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP and SDP, without sockets or clocks.
 //!
 //! Time is an argument ([`units::Instant`]), bytes are slices the caller owns,
 //! and every parser has a size limit. What a peer sends can be refused, never
@@ -9,5 +9,6 @@ pub mod packet;
 pub mod quality;
 pub mod rtcp;
 pub mod sdp;
+pub mod srtp;
 pub mod stats;
 pub mod units;
