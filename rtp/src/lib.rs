@@ -1,10 +1,11 @@
-//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP and SDP, without sockets or clocks.
+//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP, SDP and DTLS-SRTP, without sockets or clocks.
 //!
 //! Time is an argument ([`units::Instant`]), bytes are slices the caller owns,
 //! and every parser has a size limit. What a peer sends can be refused, never
 //! panic.
 #![forbid(unsafe_code)]
 
+pub mod dtls;
 pub mod packet;
 pub mod quality;
 pub mod rtcp;

@@ -1,0 +1,5 @@
+//! DTLS-SRTP in virtual time: our ends against each other, and against those who mean no good.
+
+mod clock;
+mod net;
+mod pairs;
