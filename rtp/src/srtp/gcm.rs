@@ -44,6 +44,15 @@ impl<C: KeyInit> Gcm<C> {
         Self::new(&key[..C::key_size()], Zeroizing::new(salt), Zeroizing::new(rtcp))
     }
 
+    /// Keys that are the same for RTP and RTCP, as in the vectors.
+    #[cfg(test)]
+    pub(super) fn of_session(key: &[u8], salt: &[u8; SALT_BYTES]) -> Self {
+        let mut rtcp = [0; KEY_BYTES_MAX + SALT_BYTES];
+        rtcp[..key.len()].copy_from_slice(key);
+        rtcp[KEY_BYTES_MAX..].copy_from_slice(salt);
+        Self::new(key, Zeroizing::new(*salt), Zeroizing::new(rtcp))
+    }
+
     fn new(
         key: &[u8],
         salt: Zeroizing<[u8; SALT_BYTES]>,

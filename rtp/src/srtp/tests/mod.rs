@@ -1,5 +1,10 @@
 //! Both ends of one direction against each other.
 
+mod receiving;
+mod rekeying;
+mod sending;
+mod vectors;
+
 use super::*;
 
 fn policy(suite: Suite) -> Policy {
@@ -28,6 +33,41 @@ fn unprotect(inbound: &mut Inbound, protected: &[u8]) -> Result<Vec<u8>, Unprote
     let length = inbound.unprotect_rtp(&mut packet)?;
     packet.truncate(length);
     Ok(packet)
+}
+
+fn protect_rtcp(outbound: &mut Outbound, plain: &[u8]) -> Result<Vec<u8>, ProtectError> {
+    let mut buffer = plain.to_vec();
+    buffer.resize(plain.len() + outbound.rtcp_overhead_bytes(), 0);
+    let length = outbound.protect_rtcp(&mut buffer, plain.len())?;
+    buffer.truncate(length);
+    Ok(buffer)
+}
+
+fn unprotect_rtcp(inbound: &mut Inbound, protected: &[u8]) -> Result<Vec<u8>, UnprotectError> {
+    let mut packet = protected.to_vec();
+    let length = inbound.unprotect_rtcp(&mut packet)?;
+    packet.truncate(length);
+    Ok(packet)
+}
+
+/// A receiver report without blocks, and a report of `bytes` more behind it.
+fn rtcp(ssrc: u32, bytes: usize) -> Vec<u8> {
+    let mut packet = vec![0x80, 201, 0, 1];
+    packet.extend_from_slice(&ssrc.to_be_bytes());
+    packet.extend((0..bytes).map(|at| u8::try_from(at % 256).unwrap()));
+    packet
+}
+
+fn ends(policy: &Policy) -> (Outbound, Inbound) {
+    (Outbound::new(policy).unwrap(), Inbound::new(policy).unwrap())
+}
+
+/// The policy with other key bytes.
+fn other(mut policy: Policy) -> Policy {
+    let key = &policy.keys[0].key;
+    let changed: Vec<u8> = key.key().iter().map(|byte| !byte).collect();
+    policy.keys[0].key = MasterKey::new(&changed, key.salt()).unwrap();
+    policy
 }
 
 #[test]
