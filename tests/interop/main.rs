@@ -14,6 +14,7 @@ mod hostile;
 mod kamailio;
 mod kamailio_dialogs;
 mod kamailio_quality;
+mod libsrtp;
 mod limits;
 mod metrics;
 mod moving_over;
