@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use super::hello::{Brought, Hello, Hellos};
 use super::provider::{Engine, Export, Progress};
-use super::record::{self, Hello};
+use super::record;
 use super::{DATAGRAM_BYTES_MAX, Fingerprint, Fingerprints, Provider, Providers, Role, SrtpKeys};
 use crate::srtp::Suite;
 use crate::units::Instant;
@@ -63,14 +64,22 @@ pub struct Association {
     state: State,
     /// A server sent its ServerHello. Always true of a client.
     hello_taken_up: bool,
-    /// The random of the hello that was asked to prove its address, and when.
-    challenged: Option<([u8; 32], Instant)>,
+    challenge: Option<Challenge>,
+    last_refusal: Option<FailReason>,
+    hellos: Hellos,
     certificate: Option<Vec<u8>>,
     /// Set when the handshake is done: what it exported, if a known suite was agreed.
     finished: Option<Option<Export>>,
     outgoing: VecDeque<Vec<u8>>,
     event: Option<Event>,
     last_event: Option<Event>,
+}
+
+/// What the sender of a hello was asked, to prove its address.
+struct Challenge {
+    random: [u8; 32],
+    since: Instant,
+    answers: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +112,9 @@ impl Association {
             engine: None,
             state: State::Handshake,
             hello_taken_up: terms.role == Role::Client,
-            challenged: None,
+            challenge: None,
+            last_refusal: None,
+            hellos: Hellos::default(),
             certificate: None,
             finished: None,
             outgoing: VecDeque::new(),
@@ -128,38 +139,18 @@ impl Association {
             State::Established { .. } if record::is_plain_noise(datagram) => return Err(DatagramDrop::Noise),
             State::Established { .. } | State::Handshake => {}
         }
-        let hello = if self.hello_taken_up {
-            None
-        } else {
-            let hello = record::hello_of(datagram).ok_or(DatagramDrop::NotAHello)?;
-            self.forget_stranger(now, &hello)?;
-            Some(hello)
-        };
+        if !self.hello_taken_up {
+            return match self.hellos.take(datagram) {
+                Brought::Hello(hello) => self.handle_hello(now, &hello),
+                Brought::Part => Ok(()),
+                Brought::Nothing => Err(DatagramDrop::NotAHello),
+            };
+        }
         let engine = self.engine.as_mut().ok_or(DatagramDrop::Over)?;
         let mut progress = Progress::default();
         let result = engine.handle_datagram(now, datagram, &mut progress);
-        match (result, hello) {
-            (Ok(()), hello) => {
-                let answered = !progress.datagrams.is_empty();
-                self.advance(now, progress);
-                if let Some(random) = hello.and_then(|hello| hello.random)
-                    && answered
-                    && !self.hello_taken_up
-                {
-                    self.challenged = Some((random, now));
-                }
-                Ok(())
-            }
-            // Past the cookie the sender is who it says: nothing in common with it stays so.
-            (Err(reason), Some(hello)) if !(reason == FailReason::NothingInCommon && hello.cookie) => {
-                self.reopen(now);
-                Err(DatagramDrop::HelloRefused(reason))
-            }
-            (Err(reason), _) => {
-                self.advance(now, progress);
-                self.fault(reason)
-            }
-        }
+        self.advance(now, progress);
+        result.or_else(|reason| self.fault(reason))
     }
 
     /// Lets time pass. To be called at [`Association::next_deadline`]; earlier does no harm.
@@ -173,8 +164,10 @@ impl Association {
         let mut progress = Progress::default();
         let result = engine.handle_timeout(now, &mut progress);
         match result {
-            Ok(()) => self.advance(now, progress),
+            // dimpl repeats a challenge by its timer, to whom it may not concern: here it is repeated when asked for.
+            Ok(()) if !self.hello_taken_up => {}
             Err(_) if !self.hello_taken_up => self.reopen(now),
+            Ok(()) => self.advance(now, progress),
             Err(reason) => {
                 self.advance(now, progress);
                 // Nobody sent anything, so there is nothing to be dropped.
@@ -256,6 +249,19 @@ impl Association {
         self.provider
     }
 
+    /// Why a server refused the last hello that it refused, `None` if it refused none.
+    ///
+    /// A refused hello ends nothing, for a stranger may have sent it; of an
+    /// association that never got another one it says what was wrong.
+    pub const fn last_refusal(&self) -> Option<FailReason> {
+        self.last_refusal
+    }
+
+    fn refuse(&mut self, reason: FailReason) -> DatagramDrop {
+        self.last_refusal = Some(reason);
+        DatagramDrop::HelloRefused(reason)
+    }
+
     fn open(&mut self, now: Instant) -> Result<(), AssociationError> {
         let mut engine = match self.provider {
             Provider::Dimpl => self.providers.dimpl().open(self.role, now),
@@ -274,26 +280,56 @@ impl Association {
 
     /// Begins anew after a hello that came to nothing.
     fn reopen(&mut self, now: Instant) {
-        self.challenged = None;
+        self.challenge = None;
         if self.open(now).is_err() {
             self.fail(FailReason::Protocol);
         }
     }
 
-    /// Begins anew if the hello that we challenged was another's and its sender has had its time.
-    fn forget_stranger(&mut self, now: Instant, hello: &Hello) -> Result<(), DatagramDrop> {
-        let (Some((challenged, since)), Some(random), false) = (self.challenged, hello.random, hello.cookie)
-        else {
-            return Ok(());
-        };
-        if challenged == random {
-            return Ok(());
+    fn handle_hello(&mut self, now: Instant, hello: &Hello) -> Result<(), DatagramDrop> {
+        if let Some(challenge) = self.challenge.as_ref().filter(|challenge| challenge.random != hello.random)
+        {
+            // Between a challenge and its answer nobody else is heard. Who lets that time pass is a stranger.
+            if hello.cookie || now.saturating_since(challenge.since) < CHALLENGE_PATIENCE {
+                return Err(DatagramDrop::Challenging);
+            }
+            self.reopen(now);
         }
-        if now.saturating_since(since) < CHALLENGE_PATIENCE {
-            return Err(DatagramDrop::Challenging);
+        if hello.second && self.challenge.is_none() {
+            return Err(self.refuse(FailReason::Cookie));
         }
-        self.reopen(now);
-        Ok(())
+        let engine = self.engine.as_mut().ok_or(DatagramDrop::Over)?;
+        let mut progress = Progress::default();
+        match engine.handle_datagram(now, &hello.datagram, &mut progress) {
+            Ok(()) => {
+                let answers = progress.datagrams.clone();
+                self.advance(now, progress);
+                if self.hello_taken_up {
+                    self.hellos.clear();
+                    self.challenge = None;
+                } else if !answers.is_empty() {
+                    self.challenge = Some(Challenge { random: hello.random, since: now, answers });
+                } else if let Some(challenge) = &self.challenge {
+                    // A repeated hello says that the challenge was lost.
+                    let answers = if hello.cookie { Vec::new() } else { challenge.answers.clone() };
+                    self.queue(answers);
+                } else {
+                    // A library that knows nothing of what a hello offers may pass over it in silence.
+                    self.reopen(now);
+                    return Err(self.refuse(FailReason::NothingInCommon));
+                }
+                Ok(())
+            }
+            // Past the cookie the sender is who it says: nothing in common with it stays so.
+            Err(FailReason::NothingInCommon) if hello.cookie && self.challenge.is_some() => {
+                self.advance(now, progress);
+                self.fault(FailReason::NothingInCommon)
+            }
+            Err(reason) => {
+                self.reopen(now);
+                Err(self.refuse(reason))
+            }
+        }
     }
 
     fn advance(&mut self, now: Instant, progress: Progress) {

@@ -27,8 +27,12 @@ use crate::srtp::{DtlsProfile, Suite};
 use crate::units::Instant;
 
 /// What is offered and accepted: forward secrecy and an encryption that is not broken. CBC serves peers of old
-/// libraries; it protects one message, the Finished.
-const CIPHERS: &str = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:@SECLEVEL=1";
+/// libraries; it protects one message, the Finished. Every record of these has at least [`PROTECTED_BYTES_MIN`].
+const CIPHERS: &str = "ECDHE+AESGCM:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA:\
+    ECDHE-RSA-AES128-SHA:@SECLEVEL=1";
+/// The shortest protected record: nonce and tag of GCM round one byte. OpenSSL 3.0 answers a shorter one and one of an
+/// unknown type, which anybody can send, with a fatal alert to the peer (test: `garbage_does_not_touch_what_is_established`).
+const PROTECTED_BYTES_MIN: usize = 8 + 16 + 1;
 /// OpenSSL's first wait and its longest.
 const FLIGHT_RTO: Duration = Duration::from_secs(1);
 const FLIGHT_RTO_MAX: Duration = Duration::from_secs(60);
@@ -223,7 +227,11 @@ impl OpenSslEngine {
                     progress.closed = true;
                     break;
                 }
-                // Want of data, or a record that is noise: what was agreed stands.
+                Err(error) if error.code() == ErrorCode::SSL => {
+                    // Whatever it was, the peer is not told to end what was agreed.
+                    self.stream.get_mut().outgoing.clear();
+                    return Err(error.ssl_error().map_or(FailReason::Protocol, reason));
+                }
                 Err(_) => break,
             }
         }
@@ -232,10 +240,19 @@ impl OpenSslEngine {
     }
 
     /// Hands over what was written; says whether anything was.
+    ///
+    /// OpenSSL repeats a flight in a datagram a message. Joined, they are lost
+    /// together or not at all.
     fn flush(&mut self, progress: &mut Progress) -> bool {
-        let outgoing = &mut self.stream.get_mut().outgoing;
+        let outgoing = std::mem::take(&mut self.stream.get_mut().outgoing);
         let any = !outgoing.is_empty();
-        progress.datagrams.extend(outgoing.drain(..));
+        let joined = progress.datagrams.len();
+        for datagram in outgoing {
+            match progress.datagrams[joined..].last_mut() {
+                Some(last) if last.len() + datagram.len() <= DATAGRAM_BYTES_MAX => last.extend(datagram),
+                _ => progress.datagrams.push(datagram),
+            }
+        }
         any
     }
 }
@@ -247,6 +264,9 @@ impl Engine for OpenSslEngine {
         datagram: &[u8],
         progress: &mut Progress,
     ) -> Result<(), FailReason> {
+        if !record::is_of_dtls12(datagram, PROTECTED_BYTES_MIN) {
+            return Ok(());
+        }
         self.stream.get_mut().incoming = Some(datagram.to_vec());
         let result = match self.phase {
             Phase::Handshake { .. } => self.shake(now, FLIGHT_RTO, progress),

@@ -18,6 +18,7 @@ mod association;
 mod by_dimpl;
 mod by_openssl;
 mod fingerprint;
+mod hello;
 mod identity;
 mod keys;
 mod provider;

@@ -1,19 +1,13 @@
 //! Records and handshake headers as far as they are looked at before a library sees them (RFC 6347 §4.1, RFC 9147 §4).
 
-/// Longest ClientHello taken in, fragments joined. Browsers with post-quantum key shares send about 1.8 KiB.
-pub(super) const HELLO_BYTES_MAX: usize = 8 * 1024;
-
-const RECORD_HEADER_BYTES: usize = 13;
-const HANDSHAKE_HEADER_BYTES: usize = 12;
+pub(super) const RECORD_HEADER_BYTES: usize = 13;
+pub(super) const HANDSHAKE_HEADER_BYTES: usize = 12;
 const CONTENT_CHANGE_CIPHER_SPEC: u8 = 20;
 const CONTENT_HANDSHAKE: u8 = 22;
+const CONTENT_APPLICATION_DATA: u8 = 23;
 const CONTENT_HEARTBEAT: u8 = 24;
 const CONTENT_ACK: u8 = 26;
-const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
-/// Version, random, and the lengths of session, cookie, cipher suites and compression methods with one of each of the
-/// last two.
-const HELLO_BODY_BYTES_MIN: usize = 2 + 32 + 1 + 1 + 2 + 2 + 2;
 /// The random that turns a ServerHello into a HelloRetryRequest (RFC 8446 §4.1.3).
 const RETRY_RANDOM: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
@@ -41,15 +35,10 @@ pub(super) fn is_well_formed(datagram: &[u8]) -> bool {
 ///
 /// After a handshake such a datagram proves nothing and moves nothing.
 pub(super) fn is_plain_noise(datagram: &[u8]) -> bool {
-    let mut rest = datagram;
-    while let Some(bytes) = record_bytes(rest).filter(|_| !rest.is_empty()) {
-        let plain = rest[0] < 32 && rest[3..5] == [0, 0];
-        if !plain || rest[0] == CONTENT_HANDSHAKE {
-            return false;
-        }
-        rest = &rest[bytes..];
-    }
-    true
+    records(datagram).all(|record| {
+        let plain = record[0] < 32 && record[3..5] == [0, 0];
+        plain && record[0] != CONTENT_HANDSHAKE
+    })
 }
 
 /// Gives each unprotected record of a datagram of ours the next number of `next`.
@@ -93,89 +82,129 @@ fn record_bytes(datagram: &[u8]) -> Option<usize> {
     (bytes <= datagram.len()).then_some(bytes)
 }
 
-/// What a hello says on the face of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hello {
-    /// Its random, which a client keeps when it repeats the hello; `None` in a fragment.
-    pub(super) random: Option<[u8; 32]>,
-    /// It brings a cookie of DTLS 1.2 or 1.3.
-    pub(super) cookie: bool,
-}
-
-/// The hello at the start of a well-formed datagram, or a fragment of one.
-///
-/// `None` if it is no hello, of impossible length, or whole and without all
-/// its fields.
-pub(super) fn hello_of(datagram: &[u8]) -> Option<Hello> {
-    const COOKIE_EXTENSION: [u8; 2] = [0, 44];
-    let (kind, total, offset, body) = handshake_of(datagram)?;
-    let fits = offset.checked_add(body.len())? <= total;
-    if kind != CLIENT_HELLO || !fits || !(HELLO_BODY_BYTES_MIN..=HELLO_BYTES_MAX).contains(&total) {
-        return None;
-    }
-    if body.len() < total {
-        return (!body.is_empty()).then_some(Hello { random: None, cookie: false });
-    }
-    let mut fields = Fields(body);
-    let version = fields.take(2)?;
-    let random = fields.take(32)?.try_into().ok()?;
-    let session = fields.vector8()?;
-    let mut cookie = !fields.vector8()?.is_empty();
-    let suites = fields.vector16()?;
-    let compressions = fields.vector8()?;
-    if version[0] != 0xfe || session.len() > 32 {
-        return None;
-    }
-    if suites.is_empty() || suites.len() % 2 != 0 || compressions.is_empty() {
-        return None;
-    }
-    if !fields.0.is_empty() {
-        let mut extensions = Fields(fields.vector16()?);
-        while !extensions.0.is_empty() {
-            cookie |= extensions.take(2)? == COOKIE_EXTENSION;
-            extensions.vector16()?;
-        }
-    }
-    fields.0.is_empty().then_some(Hello { random: Some(random), cookie })
-}
-
 /// Whether a datagram of ours begins with a ServerHello that is no retry request: the peer's hello was taken up.
 pub(super) fn takes_up_hello(datagram: &[u8]) -> bool {
-    handshake_of(datagram)
-        .is_some_and(|(kind, _, _, body)| kind == SERVER_HELLO && body.get(2..34) != Some(&RETRY_RANDOM))
+    let fragment = records(datagram).next().and_then(handshake_of);
+    fragment.is_some_and(|fragment| {
+        fragment.kind == SERVER_HELLO && fragment.body.get(2..34) != Some(&RETRY_RANDOM)
+    })
 }
 
-/// Message type, whole length, offset and fragment of the first handshake message in an unprotected record.
-fn handshake_of(datagram: &[u8]) -> Option<(u8, usize, usize, &[u8])> {
-    let record = datagram.get(..record_bytes(datagram)?)?;
-    if record[0] != CONTENT_HANDSHAKE || record[3..5] != [0, 0] {
+/// The records of a well-formed datagram.
+pub(super) fn records(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let (record, behind) = rest.split_at_checked(record_bytes(rest)?)?;
+        rest = behind;
+        Some(record)
+    })
+}
+
+/// Whether every record of a datagram is one of DTLS 1.2, and the protected ones have at least `protected_bytes_min`.
+pub(super) fn is_of_dtls12(datagram: &[u8], protected_bytes_min: usize) -> bool {
+    records(datagram).all(|record| {
+        let plain = record.get(3..5) == Some(&[0, 0]);
+        (CONTENT_CHANGE_CIPHER_SPEC..=CONTENT_APPLICATION_DATA).contains(&record[0])
+            && (plain || record.len() >= RECORD_HEADER_BYTES + protected_bytes_min)
+    })
+}
+
+/// A handshake message or a part of one, in an unprotected record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fragment<'a> {
+    /// Message type.
+    pub(super) kind: u8,
+    /// Message number.
+    pub(super) number: u16,
+    /// Length of the whole message.
+    pub(super) total: usize,
+    /// Where the part begins in it.
+    pub(super) offset: usize,
+    /// The part.
+    pub(super) body: &'a [u8],
+}
+
+/// The first handshake message of an unprotected record; `None` if there is none that lies within itself.
+pub(super) fn handshake_of(record: &[u8]) -> Option<Fragment<'_>> {
+    if record.first() != Some(&CONTENT_HANDSHAKE) || record.get(3..5) != Some(&[0, 0]) {
         return None;
     }
-    let header = record.get(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES)?;
-    let number = |at: usize| {
+    let (header, rest) = record.get(RECORD_HEADER_BYTES..)?.split_at_checked(HANDSHAKE_HEADER_BYTES)?;
+    let three = |at: usize| {
         usize::from(header[at]) << 16 | usize::from(header[at + 1]) << 8 | usize::from(header[at + 2])
     };
-    let body = record.get(RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES..)?.get(..number(9))?;
-    Some((header[0], number(1), number(6), body))
+    let (total, offset, body) = (three(1), three(6), rest.get(..three(9))?);
+    let number = u16::from_be_bytes([header[4], header[5]]);
+    (offset + body.len() <= total).then_some(Fragment { kind: header[0], number, total, offset, body })
 }
 
-/// Reads fields from the front of a message.
-struct Fields<'a>(&'a [u8]);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a> Fields<'a> {
-    fn take(&mut self, bytes: usize) -> Option<&'a [u8]> {
-        let (field, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
-        Some(field)
+    fn record(kind: u8, epoch: u8, body: &[u8]) -> Vec<u8> {
+        let mut record = vec![kind, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, 9];
+        record.extend_from_slice(&u16::try_from(body.len()).unwrap().to_be_bytes());
+        record.extend_from_slice(body);
+        record
     }
 
-    fn vector8(&mut self) -> Option<&'a [u8]> {
-        let length = self.take(1)?[0];
-        self.take(usize::from(length))
+    #[test]
+    fn a_datagram_is_a_row_of_whole_records() {
+        let one = record(22, 0, &[1; 20]);
+        let two = [one.clone(), record(23, 1, &[2; 30])].concat();
+        assert!(is_well_formed(&one) && is_well_formed(&two));
+        assert!(!is_well_formed(&[]));
+        for bytes in (1..two.len()).filter(|bytes| *bytes != one.len()) {
+            assert!(!is_well_formed(&two[..bytes]), "{bytes}");
+        }
+        assert!(!is_well_formed(&record(19, 0, &[])) && !is_well_formed(&record(27, 0, &[])));
+        let mut tls = one.clone();
+        tls[1..3].copy_from_slice(&[3, 3]);
+        assert!(!is_well_formed(&tls));
+        assert_eq!(records(&two).map(<[u8]>::len).collect::<Vec<_>>(), [33, 43]);
+        assert!(is_of_dtls12(&two, 30) && !is_of_dtls12(&two, 31) && is_of_dtls12(&one, 31));
+        assert!(!is_of_dtls12(&record(26, 1, &[0; 60]), 30), "acknowledgements are of 1.3");
+        assert!(!is_of_dtls12(&[0b0010_0010, 1, 7, 7], 1));
     }
 
-    fn vector16(&mut self) -> Option<&'a [u8]> {
-        let length = self.take(2)?;
-        self.take(usize::from(u16::from_be_bytes([length[0], length[1]])))
+    /// RFC 9147 §4: 001CSLEE, connection id, sequence number of one or two bytes, length if told.
+    #[test]
+    fn unified_headers_are_read() {
+        assert!(is_well_formed(&[0b0010_1110, 0, 1, 0, 3, 7, 7, 7]));
+        assert!(!is_well_formed(&[0b0010_1110, 0, 1, 0, 4, 7, 7, 7]));
+        assert!(is_well_formed(&[0b0010_0010, 1, 7, 7]), "without a length it is the last");
+        assert!(!is_well_formed(&[0b0010_0010, 1]));
+        assert!(!is_well_formed(&[0b0011_1110, 0, 1, 0, 3, 7, 7, 7]), "a connection id");
+    }
+
+    #[test]
+    fn noise_is_what_is_plain_and_no_handshake() {
+        assert!(is_plain_noise(&record(21, 0, &[2, 40])));
+        assert!(is_plain_noise(&record(20, 0, &[1])));
+        assert!(!is_plain_noise(&record(22, 0, &[1])));
+        assert!(!is_plain_noise(&record(21, 1, &[2, 40])));
+        assert!(!is_plain_noise(&[record(20, 0, &[1]), record(22, 1, &[0; 40])].concat()));
+    }
+
+    #[test]
+    fn only_plain_records_are_numbered_anew() {
+        let mut datagram = [record(22, 0, &[1]), record(22, 1, &[1]), record(20, 0, &[1])].concat();
+        let mut next = 0x0102_0304_0506;
+        number_plain_records(&mut datagram, &mut next);
+        let numbers: Vec<&[u8]> = records(&datagram).map(|record| &record[5..11]).collect();
+        assert_eq!(numbers, [&[1, 2, 3, 4, 5, 6], &[0, 0, 0, 0, 0, 9], &[1, 2, 3, 4, 5, 7]]);
+    }
+
+    #[test]
+    fn a_retry_request_takes_nothing_up() {
+        let hello = |random: &[u8; 32]| {
+            let body = [&[0xfe, 0xfd][..], random, &[0; 6]].concat();
+            let length = [0, 0, u8::try_from(body.len()).unwrap()];
+            record(22, 0, &[&[2][..], &length, &[0, 0, 0, 0, 0], &length, &body].concat())
+        };
+        assert!(takes_up_hello(&hello(&[7; 32])));
+        assert!(!takes_up_hello(&hello(&RETRY_RANDOM)));
+        assert!(!takes_up_hello(&record(22, 0, &[3; 47])));
     }
 }

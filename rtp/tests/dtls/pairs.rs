@@ -31,16 +31,17 @@ fn every_pair_of_providers_agrees_on_keys() {
     }
 }
 
-/// A long run of seeds for each pair: whatever is lost, doubled, delayed and overtaken, both ends end up with the same
-/// keys, or one end says that it waited in vain.
+/// Whatever is lost, doubled, delayed and overtaken, both ends end up with the same keys, or say that they waited in vain.
+///
+/// The libraries' own randomness is not the seed's, so that a wire this bad may now and then lose every repetition.
 #[test]
 fn bad_wires_cost_time_and_nothing_else() {
+    const SEEDS: u64 = 40;
     for (client, server) in PAIRS {
         let mut clean = Net::pair(client, server, CLEAN, 1);
         clean.run(Duration::from_secs(29));
-        let mut slowest = Duration::ZERO;
-        let mut retransmitted = 0;
-        for seed in 0..40 {
+        let (mut whole, mut retransmitted, mut slowest) = (0, 0, Duration::ZERO);
+        for seed in 0..SEEDS {
             let mut dice = Dice(seed);
             let faults = Faults {
                 lost: dice.roll() % 26,
@@ -49,25 +50,26 @@ fn bad_wires_cost_time_and_nothing_else() {
                 jitter_ms: dice.roll() % 120,
             };
             let mut net = Net::pair(client, server, faults, seed);
-            net.run(Duration::from_secs(29));
-            let took = net
-                .sent
-                .iter()
-                .map(|(at, ..)| *at)
-                .max()
-                .unwrap()
-                .saturating_since(Instant::from_millis(5000));
-            slowest = slowest.max(took);
-            retransmitted += usize::from(net.sent.len() > clean.sent.len());
-            assert!(
-                net.connected(0).is_some() && net.connected(1).is_some(),
-                "{client} to {server}, seed {seed}, {faults:?}: {:?} {:?}",
-                net.ends,
-                net.events
-            );
-            net.assert_connected();
+            net.run(Duration::from_secs(50));
+            retransmitted += u64::from(net.sent.len() > clean.sent.len());
+            if [0, 1].iter().all(|end| net.connected(*end).is_some()) {
+                net.assert_connected();
+                whole += 1;
+                let last = net.sent.iter().map(|(at, ..)| *at).max().unwrap();
+                slowest = slowest.max(last.saturating_since(Instant::from_millis(5000)));
+            } else {
+                let vain = [0, 1].map(|end| net.failed(end)).into_iter().flatten();
+                let reasons: Vec<FailReason> = vain.collect();
+                assert!(
+                    !reasons.is_empty() && reasons.iter().all(|reason| *reason == FailReason::TimedOut),
+                    "{client} to {server}, seed {seed}, {faults:?}: {:?} {:?}",
+                    net.ends,
+                    net.events
+                );
+            }
         }
-        assert!(retransmitted > 10, "{client} to {server}: the wires were too good");
+        assert!(whole >= SEEDS - 3, "{client} to {server}: {whole} of {SEEDS}");
+        assert!(retransmitted > SEEDS / 4, "{client} to {server}: the wires were too good");
         assert!(slowest > Duration::from_secs(1), "{client} to {server}: nothing was waited for");
     }
 }
