@@ -7,6 +7,7 @@ mod connect;
 mod crash;
 mod crash_lease;
 mod drain;
+mod dtls;
 mod durable;
 mod first_provider;
 mod hearers;
