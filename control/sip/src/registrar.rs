@@ -1,9 +1,11 @@
 //! Registration rules: which contacts an address of record has, and over which flow ([RFC 3261 §10.3]).
 //!
 //! Supported: adding, refreshing, removing, `*`, 423, order by Call-ID and CSeq,
-//! all-or-nothing updates, a flow per binding so that a phone behind TLS is
-//! called over its own connection. Not supported: Path, GRUU, several flows per
-//! instance of RFC 5626.
+//! all-or-nothing updates, a flow per binding so that a phone behind TLS or a
+//! browser is called over its own connection, and RFC 5626 §6 over connections:
+//! whoever names its instance and the number of its flow replaces what it had
+//! registered so, whatever its Contact is now. Not supported: Path, GRUU, keep-alives
+//! of RFC 5626 over UDP, where a registration is one of RFC 3261 therefore.
 //!
 //! [RFC 3261 §10.3]: https://www.rfc-editor.org/rfc/rfc3261#section-10.3
 
@@ -89,7 +91,14 @@ impl Registrar {
     /// request out of order, 503 for more bindings than the limits.
     pub fn register(&mut self, now: Instant, aor: &str, hop: &Hop, request: &Request) -> Registered {
         match self.apply(now, aor, hop, request) {
-            Ok(changed) => Registered { response: self.listing(now, aor, request), changed },
+            Ok(changed) => {
+                let mut response = self.listing(now, aor, request);
+                if is_outbound(hop, request) && names_a_flow(request) {
+                    //= RFC 5626 §6: the phone learns by it that its flow counts
+                    response.headers.push(HeaderName::Require, "outbound");
+                }
+                Registered { response, changed }
+            }
             Err(status) => {
                 let mut response = Response::to(request, status);
                 if status == StatusCode::INTERVAL_TOO_BRIEF {
@@ -187,6 +196,7 @@ impl Registrar {
         if list.is_empty() {
             return Ok(false);
         }
+        let outbound = is_outbound(hop, request);
         for mut contact in list {
             if !matches!(contact.uri, Uri::Sip(_)) {
                 return Err(StatusCode::BAD_REQUEST);
@@ -194,7 +204,11 @@ impl Registrar {
             let asked = contact.expires().map_err(|_| StatusCode::BAD_REQUEST)?;
             let seconds = asked.or(header_expires).unwrap_or(self.config.expires_default_s);
             contact.params.remove("expires");
-            let same = bindings.iter().position(|old| old.contact.uri == contact.uri);
+            let flow = outbound.then(|| flow_of(&contact)).flatten();
+            let same = bindings
+                .iter()
+                .position(|old| flow.is_some() && flow_of(&old.contact) == flow)
+                .or_else(|| bindings.iter().position(|old| old.contact.uri == contact.uri));
             if let Some(at) = same
                 && !in_order(&bindings[at])
             {
@@ -257,6 +271,29 @@ impl Registrar {
         }
         response
     }
+}
+
+/// Whether flows are registered by it: asked for, and over a connection whose end we see.
+fn is_outbound(hop: &Hop, request: &Request) -> bool {
+    hop.transport.is_reliable() && request.headers.lists(&HeaderName::Supported, "outbound")
+}
+
+/// Whether a contact of `request` names its instance and its flow.
+fn names_a_flow(request: &Request) -> bool {
+    match request.contacts() {
+        Ok(Contacts::List(list)) => list.iter().any(|contact| flow_of(contact).is_some()),
+        _ => false,
+    }
+}
+
+/// The instance and the flow that a contact names ([RFC 5626 §4.1, §4.2]).
+///
+/// [RFC 5626 §4.1, §4.2]: https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+fn flow_of(contact: &Contact) -> Option<(String, u32)> {
+    let instance = contact.params.value("+sip.instance")?;
+    let number =
+        contact.params.value("reg-id")?.parse().ok().filter(|number| (1..1 << 31).contains(number))?;
+    Some((instance.into_owned(), number))
 }
 
 #[cfg(test)]
@@ -374,6 +411,41 @@ mod tests {
         assert!(bench.targets().is_empty());
         bench.send(2, "Contact: <sip:a@h>\r\n");
         assert_eq!(bench.targets().len(), 1);
+    }
+
+    #[test]
+    fn a_browser_that_comes_again_replaces_what_its_instance_had_registered() {
+        let mut bench = Bench::new();
+        let page = |host: &str, flow: u32| {
+            format!(
+                "Supported: path, outbound\r\nContact: <sip:x@{host}.invalid;transport=ws>;reg-id={flow};\
+                 +sip.instance=\"<urn:uuid:1>\";expires=600\r\n"
+            )
+        };
+        let ok = bench.send(1, &page("one", 1));
+        assert_eq!(ok.headers.get(&HeaderName::Require).as_deref(), Some("outbound"));
+        assert!(ok.headers.get(&HeaderName::Contact).is_some_and(|said| said.contains("+sip.instance")));
+        bench.send(2, &page("two", 1));
+        assert_eq!(bench.targets(), ["sip:x@two.invalid;transport=ws"]);
+        bench.send(3, &page("three", 2));
+        assert_eq!(bench.targets().len(), 2, "another flow of the same browser is kept beside it");
+        // Without the option the number means nothing, and neither does it over UDP.
+        let ok = bench.send(4, &page("four", 1).replace("outbound", "gruu"));
+        assert_eq!(ok.headers.get(&HeaderName::Require), None);
+        assert_eq!(bench.targets().len(), 3);
+        let udp = Hop { transport: Transport::Udp, ..hop(9) };
+        let answer = bench.registrar.register(bench.now, AOR, &udp, &register(5, &page("five", 1)));
+        assert_eq!(answer.response.headers.get(&HeaderName::Require), None);
+        assert_eq!(bench.targets().len(), 4);
+    }
+
+    #[test]
+    fn a_flow_cannot_be_taken_over_by_a_request_out_of_order() {
+        let mut bench = Bench::new();
+        let contact = "Supported: outbound\r\nContact: <sip:a@h>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n";
+        assert_eq!(bench.status(5, contact), 200);
+        assert_eq!(bench.status(5, &contact.replace("a@h", "b@h")), 500);
+        assert_eq!(bench.targets(), ["sip:a@h"]);
     }
 
     #[test]
