@@ -7,13 +7,12 @@ use std::time::Instant;
 use call::{Exchange, ExchangeConfig, Local};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use sip::Transport;
 use sip::message::HostPort;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::cdr::{JsonLines, SinkError};
-use crate::config::{Config, Listener, ListenerKind};
+use crate::config::{Config, Listener};
 use crate::exchange::{Actor, Wiring, wall_ms};
 use crate::media::{EngineSocketError, Engines};
 use crate::progress::ProgressLog;
@@ -170,11 +169,7 @@ fn exchange_config(
 
 /// What Via and Contact say about a listener: the advertised host, and always a port.
 fn local(listener: &Listener, bound: std::net::SocketAddr) -> Local {
-    let transport = match listener.kind {
-        ListenerKind::Udp => Transport::Udp,
-        ListenerKind::Tcp => Transport::Tcp,
-        ListenerKind::Tls { .. } => Transport::Tls,
-    };
+    let transport = listener.kind.transport();
     let own = HostPort::new(bound.ip().into(), Some(bound.port()));
     let advertised = listener.advertised.as_deref().and_then(|text| text.parse::<HostPort>().ok());
     let address = advertised

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use call::{Trunk, TrunkId, TrunkMedia, TrunkTransport};
-use control::config::{Config, ConfigErrors, ConfigSource, Kind, ListenerKind, SETTINGS};
+use control::config::{Config, ConfigErrors, ConfigSource, Kind, ListenerKind, Origins, SETTINGS};
 use control::store::Admin;
 
 const SMALL: &str = r#"[node]
@@ -126,7 +126,7 @@ fn a_tls_listener_needs_certificate_and_key_and_only_it_has_them() {
         ]
     );
     let [mistake] = &mistakes(&format!("{SMALL}key = \"k.pem\"\n"))[..] else { panic!("one mistake") };
-    assert!(mistake.starts_with("control.toml:7: listener.key: only a tls listener"), "{mistake}");
+    assert!(mistake.starts_with("control.toml:7: listener.key: only a tls or wss listener"), "{mistake}");
 }
 
 #[test]
@@ -175,6 +175,61 @@ fn an_override_cannot_smuggle_in_another_key() {
     let source = source(SMALL).set("node.id", "x\"\n[limits]\nconnections_max = 1\n#", "--node-id");
     let errors = Config::load(&source).expect_err("no name");
     assert!(errors.to_string().contains("is not a name"), "{errors}");
+}
+
+#[test]
+fn a_websocket_is_served_to_named_pages_and_in_plain_on_loopback_alone() {
+    let listener = |lines: &str| format!("[node]\ndomain = \"sip.example.net\"\n[[listener]]\n{lines}");
+    let only = |lines: &str| match &mistakes(&listener(lines))[..] {
+        [mistake] => mistake.clone(),
+        several => panic!("{several:#?}"),
+    };
+    let ws = "transport = \"ws\"\naddress = \"127.0.0.1:8080\"\n";
+    let wss = "transport = \"wss\"\naddress = \"192.0.2.1:443\"\n";
+    let page = "origins = [\"https://phone.example.net\"]\n";
+    let files = "certificate = \"c\"\nkey = \"k\"\n";
+
+    let config = Config::load(&source(&listener(&format!("{ws}{page}")))).expect("valid");
+    let listed = Origins::Listed(vec!["https://phone.example.net".to_owned()]);
+    assert_eq!(config.listeners[0].kind, ListenerKind::Ws { origins: listed });
+    let config =
+        Config::load(&source(&listener(&format!("{wss}{files}origins = [\"*\"]\n")))).expect("valid");
+    assert_eq!(config.listeners[0].kind.origins(), Some(&Origins::Any));
+    let public = ws.replace("127.0.0.1", "192.0.2.1");
+    Config::load(&source(&listener(&format!("{public}{page}plain = \"proxied\"\n")))).expect("it is said");
+
+    let said = only(&format!("{public}{page}"));
+    assert!(
+        said.starts_with("control.toml:5: listener.address: 192.0.2.1:8080 would take plain SIP"),
+        "{said}"
+    );
+    assert!(said.contains("transport = \"wss\"") && said.contains("plain = \"proxied\""), "{said}");
+    for nobody in ["", "origins = []\n"] {
+        let said = only(&format!("{ws}{nobody}"));
+        assert!(said.contains("listener.origins: it is not said whose pages may connect"), "{said}");
+    }
+    for wrong in [
+        "phone.example.net",
+        "https://phone.example.net/",
+        "https://phone.example.net:443",
+        "https://",
+        "://h",
+        "https://a b",
+        "*",
+    ] {
+        let said = only(&format!("{ws}origins = [\"https://a.example\", {wrong:?}]\n"));
+        assert!(said.contains(&format!("listener.origins: {wrong:?} is no origin")), "{said}");
+    }
+    let said = only(&format!("transport = \"udp\"\naddress = \"127.0.0.1:5060\"\n{page}"));
+    assert!(said.contains("listener.origins: only a ws or wss listener has them"), "{said}");
+    let said = only(&format!("{ws}{page}plain = \"trunk\"\n"));
+    assert!(said.contains("listener.plain: \"trunk\" is not allowed here"), "{said}");
+    let said = only(&format!("{wss}{page}{files}plain = \"proxied\"\n"));
+    assert!(said.contains("listener.plain: \"proxied\" is not allowed here"), "{said}");
+    let said = mistakes(&listener(&format!("{wss}{page}")));
+    assert!(said.iter().all(|said| said.contains("a wss listener needs one")) && said.len() == 2, "{said:?}");
+    let said = mistakes(&listener(&format!("{ws}{page}{files}")));
+    assert!(said.iter().all(|said| said.contains("set transport = \"wss\"")) && said.len() == 2, "{said:?}");
 }
 
 #[test]

@@ -35,10 +35,12 @@ pub(crate) fn authenticate(
         )
     };
     let directory = core.directory.clone();
-    let encrypted = hop.transport == sip::Transport::Tls;
+    let encrypted = hop.transport.is_encrypted();
     let credentials = digest.credentials(request, &carry);
     if credentials.is_err()
         && !registers
+        // A page of anybody's makes a browser inside the trusted network connect: its address proves nothing.
+        && !hop.transport.is_inbound_only()
         && let Some(account) = directory.by_address(hop.remote.ip()).filter(|account| account.enabled)
     {
         return Verdict::Account(account.id.clone());

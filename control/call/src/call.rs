@@ -340,7 +340,9 @@ impl Call {
     /// Where the messages of a side come from: its media may come from there too, whatever its description says.
     fn source(&self, side: Side) -> Option<IpAddr> {
         let index = if side == Side::Caller { Some(0) } else { self.callee_index() };
-        Some(self.legs.get(index?)?.hop.remote.ip())
+        let hop = &self.legs.get(index?)?.hop;
+        // Plain WebSocket comes from the proxy where TLS ended: the browser is elsewhere.
+        (hop.transport != sip::Transport::Ws).then(|| hop.remote.ip())
     }
 
     /// How long the engine may go on by itself: the setup, then what is held with its grace.

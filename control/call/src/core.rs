@@ -280,6 +280,8 @@ fn layer_config(config: &ExchangeConfig) -> LayerConfig {
     let mut layer = LayerConfig::new(local_of(config, Transport::Udp));
     layer.sent_by_tcp = local_of(config, Transport::Tcp);
     layer.sent_by_tls = local_of(config, Transport::Tls);
+    layer.sent_by_ws = local_of(config, Transport::Ws);
+    layer.sent_by_wss = local_of(config, Transport::Wss);
     layer.timers = Timers { t1: config.times.t1, ..Timers::default() };
     layer.clients_max = config.limits.calls_max.saturating_mul(4);
     layer.servers_max = config.limits.calls_max.saturating_mul(4);

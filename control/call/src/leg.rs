@@ -179,12 +179,7 @@ impl Leg {
 
     /// The leg as the journal kept it; none if the row is not ours to read.
     pub(crate) fn restore(side: Side, record: &LegRecord) -> Option<Self> {
-        let transport = match record.hop.transport.as_str() {
-            "UDP" => Transport::Udp,
-            "TCP" => Transport::Tcp,
-            "TLS" => Transport::Tls,
-            _ => return None,
-        };
+        let transport = Transport::from_via(&record.hop.transport)?;
         let mut hop = Hop::new(transport, record.hop.remote);
         hop.server_name = record.hop.server_name.as_deref().map(Into::into);
         let text = Bytes::copy_from_slice(record.invite.as_bytes());

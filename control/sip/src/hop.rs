@@ -16,6 +16,10 @@ pub enum Transport {
     Tcp,
     /// A stream inside TLS.
     Tls,
+    /// Messages of a WebSocket ([RFC 7118](https://www.rfc-editor.org/rfc/rfc7118)); only ever opened by the other end.
+    Ws,
+    /// The same inside TLS.
+    Wss,
 }
 
 impl Transport {
@@ -25,6 +29,18 @@ impl Transport {
         !matches!(self, Self::Udp)
     }
 
+    /// Whether nobody between the two ends reads it.
+    #[must_use]
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether its connections are opened by the other end alone: there is no listener where a browser is.
+    #[must_use]
+    pub const fn is_inbound_only(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
     /// The name as it stands in Via.
     #[must_use]
     pub const fn via(self) -> &'static str {
@@ -32,16 +48,25 @@ impl Transport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    /// The value of the `transport` parameter of a URI.
+    /// The transport that Via calls so.
+    #[must_use]
+    pub fn from_via(name: &str) -> Option<Self> {
+        [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss].into_iter().find(|known| known.via() == name)
+    }
+
+    /// The value of the `transport` parameter of a URI. RFC 7118 §5.2.2 knows one for both kinds of WebSocket.
     #[must_use]
     pub const fn param(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws | Self::Wss => "ws",
         }
     }
 
@@ -51,6 +76,8 @@ impl Transport {
         match self {
             Self::Udp | Self::Tcp => 5060,
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
         }
     }
 }
@@ -61,7 +88,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// One TCP or TLS connection, or one UDP socket; never reused in a process.
+/// One connection, or one UDP socket; never reused in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FlowId(pub u64);
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use sip::auth::{Challenge, Credentials};
-use sip::message::{Frame, Framer, Limits, Message, NameAddr, TypedHeader, Uri, Via};
+use sip::message::{Frame, Framer, Limits, Message, NameAddr, RefusalReason, TypedHeader, Uri, Via};
 use sip::{Event, FlowId, Hop, LayerConfig, StatusCode, TransactionLayer, Transport};
 
 /// Pieces messages are made of, so that random ones come close to valid ones.
@@ -51,6 +52,29 @@ fn valid_message() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_message_alone_is_a_message_that_nothing_follows(
+        bytes in valid_message(),
+        more in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let limits = Limits::default();
+        let both = Bytes::from([bytes, more].concat());
+        let (Ok(loose), alone) = (Message::parse(both.clone(), &limits), Message::parse_alone(both.clone(), &limits))
+        else { panic!("a valid message") };
+        let rest = &both[loose.to_bytes().len()..];
+        match alone {
+            Ok(alone) => {
+                prop_assert_eq!(alone.to_bytes(), loose.to_bytes());
+                prop_assert!(rest.iter().all(|byte| b"\r\n".contains(byte)), "{rest:?} is lost");
+            }
+            Err(refusal) => {
+                prop_assert_eq!(refusal.reason, RefusalReason::BodyLong);
+                prop_assert_eq!(refusal.response.map(|answer| answer.status().code()), Some(400));
+                prop_assert!(rest.iter().any(|byte| !b"\r\n".contains(byte)));
+            }
+        }
+    }
 
     #[test]
     fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

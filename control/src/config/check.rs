@@ -15,7 +15,7 @@ use super::error::{ConfigError, ConfigErrors, Origin};
 use super::raw::{self, Field, Raw};
 use super::settings::{Kind, Setting};
 use super::source::{ConfigSource, Places};
-use super::{Call, Config, Engine, Limits, Listener, ListenerKind, Media, Sip, Tls};
+use super::{Call, Config, Engine, Limits, Listener, ListenerKind, Media, Origins, Sip, Tls};
 use crate::store::load_directory;
 
 impl Config {
@@ -40,7 +40,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigErrors> {
         let mut errors = Vec::new();
         for listener in &self.listeners {
-            if let ListenerKind::Tls { certificate, key } = &listener.kind {
+            if let Some((certificate, key)) = listener.kind.certificate() {
                 errors.extend(check_certificate(certificate, key));
             }
         }
@@ -165,6 +165,7 @@ impl Check<'_> {
                 first_message_timeout: self
                     .millis("limits.first_message_timeout_ms", &limits.first_message_timeout_ms),
                 idle_timeout: self.seconds("limits.idle_timeout_s", &limits.idle_timeout_s),
+                websocket_ping: self.seconds("limits.websocket_ping_s", &limits.websocket_ping_s),
                 messages_per_source_per_s: self
                     .small("limits.messages_per_source_per_s", &limits.messages_per_source_per_s),
             },
@@ -215,43 +216,53 @@ impl Check<'_> {
 
     fn listener(&mut self, raw: &raw::Listener) -> Option<Listener> {
         let address = self.address("listener.address", &raw.address);
-        let secure = raw.transport.get_ref() == "tls";
-        let kind = match raw.transport.get_ref().as_str() {
+        let transport = raw.transport.get_ref().as_str();
+        let secure = matches!(transport, "tls" | "wss");
+        let paged = matches!(transport, "ws" | "wss");
+        let kind = match transport {
             "udp" => ListenerKind::Udp,
             "tcp" => ListenerKind::Tcp,
-            "tls" => {
+            "tls" | "wss" => {
                 let certificate = self.required("listener.certificate", &raw.certificate, &raw.transport);
                 let key = self.required("listener.key", &raw.key, &raw.transport);
-                ListenerKind::Tls { certificate: certificate?, key: key? }
+                let origins = if paged { Some(self.origins(raw)?) } else { None };
+                let (certificate, key) = (certificate?, key?);
+                match origins {
+                    Some(origins) => ListenerKind::Wss { origins, certificate, key },
+                    None => ListenerKind::Tls { certificate, key },
+                }
             }
+            "ws" => ListenerKind::Ws { origins: self.origins(raw)? },
             other => {
                 let reason = format!("{other:?} is not a transport");
-                self.wrong_at(&raw.transport, "listener.transport", reason, "use udp, tcp or tls");
+                self.wrong_at(&raw.transport, "listener.transport", reason, "use udp, tcp, tls, ws or wss");
                 return None;
             }
         };
         if !secure {
             for (key, field) in [("listener.certificate", &raw.certificate), ("listener.key", &raw.key)] {
                 if field.is_some() {
-                    let reason = "only a tls listener has one".to_owned();
-                    self.wrong(field, key, reason, "remove it, or set transport = \"tls\"");
+                    let reason = "only a tls or wss listener has one".to_owned();
+                    let remedy = if paged { "wss" } else { "tls" };
+                    self.wrong(field, key, reason, &format!("remove it, or set transport = {remedy:?}"));
                 }
             }
         }
-        let trunks_only = match &raw.plain {
-            None => false,
-            Some(value) if value.get_ref() == "trunk" && !secure => true,
-            Some(value) => {
-                let reason = format!("{:?} is not allowed here", value.get_ref());
-                self.wrong_at(
-                    value,
-                    "listener.plain",
-                    reason,
-                    "\"trunk\" on a udp or tcp listener, or nothing",
-                );
-                false
-            }
-        };
+        if !paged && raw.origins.is_some() {
+            let reason = "only a ws or wss listener has them".to_owned();
+            self.wrong(&raw.origins, "listener.origins", reason, "remove it: no page connects here");
+        }
+        let plain = raw.plain.as_ref().map(|value| value.get_ref().as_str());
+        let trunks_only = plain == Some("trunk") && !secure && !paged;
+        let proxied = plain == Some("proxied") && transport == "ws";
+        if let Some(value) = &raw.plain
+            && !trunks_only
+            && !proxied
+        {
+            let reason = format!("{:?} is not allowed here", value.get_ref());
+            let remedy = "\"trunk\" on a udp or tcp listener, \"proxied\" on a ws listener, or nothing";
+            self.wrong_at(value, "listener.plain", reason, remedy);
+        }
         if let Some(advertised) = &raw.advertised
             && !is_host_port(advertised.get_ref())
         {
@@ -259,14 +270,14 @@ impl Check<'_> {
             self.wrong_at(advertised, "listener.advertised", reason, "for example sip.example.net:5061");
         }
         let address = address?;
-        if !secure && !trunks_only && !address.ip().is_loopback() {
+        if !secure && !trunks_only && !proxied && !address.ip().is_loopback() {
             let reason = format!("{address} would take plain SIP from anybody");
-            self.wrong_at(
-                &raw.address,
-                "listener.address",
-                reason,
-                "use transport = \"tls\", a loopback address, or plain = \"trunk\" to serve configured trunks only",
-            );
+            let remedy = if paged {
+                "use transport = \"wss\", a loopback address, or plain = \"proxied\" where only a proxy that ended TLS can reach it"
+            } else {
+                "use transport = \"tls\", a loopback address, or plain = \"trunk\" to serve configured trunks only"
+            };
+            self.wrong_at(&raw.address, "listener.address", reason, remedy);
         }
         let advertised = raw.advertised.as_ref().map(|value| value.get_ref().clone());
         if address.ip().is_unspecified() && advertised.is_none() {
@@ -274,6 +285,33 @@ impl Check<'_> {
             self.wrong_at(&raw.address, "listener.address", reason, "set advertised, or bind one address");
         }
         Some(Listener { address, advertised, kind, trunks_only })
+    }
+
+    /// Whose pages may connect: the operator says it, for a browser connects for any page it shows.
+    fn origins(&mut self, raw: &raw::Listener) -> Option<Origins> {
+        const KEY: &str = "listener.origins";
+        const REMEDY: &str = "list them as browsers write them, for example [\"https://phone.example.net\"], or [\"*\"] for any page";
+        let Some(list) = raw.origins.as_ref().filter(|list| !list.get_ref().is_empty()) else {
+            let reason = "it is not said whose pages may connect".to_owned();
+            self.wrong_at(&raw.transport, KEY, reason, REMEDY);
+            return None;
+        };
+        let list = list.get_ref();
+        if let [only] = list.as_slice()
+            && only.get_ref() == "*"
+        {
+            return Some(Origins::Any);
+        }
+        let mut origins = Vec::new();
+        for origin in list {
+            if is_origin(origin.get_ref()) {
+                origins.push(origin.get_ref().clone());
+            } else {
+                let reason = format!("{:?} is no origin", origin.get_ref());
+                self.wrong_at(origin, KEY, reason, REMEDY);
+            }
+        }
+        Some(Origins::Listed(origins))
     }
 
     fn engines(&mut self, raw: &Raw) -> Vec<Engine> {
@@ -307,7 +345,8 @@ impl Check<'_> {
         match field {
             Some(value) => Some(PathBuf::from(value.get_ref())),
             None => {
-                self.wrong_at(because, key, "a tls listener needs one".to_owned(), "name a PEM file");
+                let reason = format!("a {} listener needs one", because.get_ref());
+                self.wrong_at(because, key, reason, "name a PEM file");
                 None
             }
         }
@@ -395,6 +434,19 @@ fn is_host_port(text: &str) -> bool {
         || text
             .rsplit_once(':')
             .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+/// What a browser puts into Origin: a scheme, a host, a port if it is not the scheme's, and no path.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host_port)) = text.split_once("://") else { return false };
+    let usual = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => "",
+    };
+    let is_scheme = scheme.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme && is_host_port(host_port) && (usual.is_empty() || !host_port.ends_with(usual))
 }
 
 fn in_file(path: &Path, key: &str, reason: String) -> ConfigError {

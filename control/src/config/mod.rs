@@ -11,9 +11,11 @@ mod settings;
 mod source;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use sip::Transport;
 
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use settings::{ENVIRONMENT_PREFIX, Kind, SETTINGS, Setting, reference};
@@ -75,6 +77,70 @@ pub enum ListenerKind {
         /// PEM file with its private key.
         key: PathBuf,
     },
+    /// WebSocket ([RFC 7118](https://www.rfc-editor.org/rfc/rfc7118)), for loopback or behind a proxy where TLS ends.
+    Ws {
+        /// Whose pages may connect.
+        origins: Origins,
+    },
+    /// WebSocket inside TLS, as browsers reach it.
+    Wss {
+        /// Whose pages may connect.
+        origins: Origins,
+        /// PEM file: the server's certificate first, then its issuers.
+        certificate: PathBuf,
+        /// PEM file with its private key.
+        key: PathBuf,
+    },
+}
+
+impl ListenerKind {
+    /// The transport as SIP names it.
+    pub fn transport(&self) -> Transport {
+        match self {
+            ListenerKind::Udp => Transport::Udp,
+            ListenerKind::Tcp => Transport::Tcp,
+            ListenerKind::Tls { .. } => Transport::Tls,
+            ListenerKind::Ws { .. } => Transport::Ws,
+            ListenerKind::Wss { .. } => Transport::Wss,
+        }
+    }
+
+    /// The files of its certificate and key, where it has them.
+    pub fn certificate(&self) -> Option<(&Path, &Path)> {
+        match self {
+            ListenerKind::Tls { certificate, key } | ListenerKind::Wss { certificate, key, .. } => {
+                Some((certificate, key))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whose pages may connect, where pages do.
+    pub fn origins(&self) -> Option<&Origins> {
+        match self {
+            ListenerKind::Ws { origins } | ListenerKind::Wss { origins, .. } => Some(origins),
+            _ => None,
+        }
+    }
+}
+
+/// Whose pages a browser may connect for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// Anybody's.
+    Any,
+    /// Those of these origins ([RFC 6454](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)): scheme, host, and port if it is not the scheme's.
+    Listed(Vec<String>),
+}
+
+impl Origins {
+    /// Whether a page of `origin`, as a browser writes it, may connect.
+    pub fn allow(&self, origin: &str) -> bool {
+        match self {
+            Origins::Any => true,
+            Origins::Listed(list) => list.iter().any(|known| known.eq_ignore_ascii_case(origin)),
+        }
+    }
 }
 
 /// One media engine.
@@ -122,6 +188,8 @@ pub struct Limits {
     pub first_message_timeout: Duration,
     /// Longest silence on a connection.
     pub idle_timeout: Duration,
+    /// Time between two pings to a WebSocket.
+    pub websocket_ping: Duration,
     /// Messages served per source and second.
     pub messages_per_source_per_s: u32,
 }

@@ -79,6 +79,7 @@ table!(Limits {
     write_timeout_ms: u64,
     first_message_timeout_ms: u64,
     idle_timeout_s: u64,
+    websocket_ping_s: u64,
     messages_per_source_per_s: u64,
 });
 table!(Call {
@@ -104,6 +105,7 @@ pub(super) struct Listener {
     pub(super) address: Spanned<String>,
     pub(super) advertised: Field<String>,
     pub(super) plain: Field<String>,
+    pub(super) origins: Field<Vec<Spanned<String>>>,
     pub(super) certificate: Field<String>,
     pub(super) key: Field<String>,
 }

@@ -139,10 +139,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     list(
         "listener",
-        "One table per SIP listener: transport (udp, tcp or tls), address (IP:port), advertised (host or \
+        "One table per SIP listener: transport (udp, tcp, tls, ws or wss), address (IP:port), advertised (host or \
          host:port written into Via and Contact, default address), plain (\"trunk\": a udp or tcp listener \
-         outside loopback, which serves the addresses of configured trunks only), certificate and key \
-         (PEM files, tls only). At least one.",
+         outside loopback, which serves the addresses of configured trunks only; \"proxied\": a ws listener outside \
+         loopback, which a proxy reaches where TLS ended), certificate and key (PEM files, tls and wss only), \
+         origins (ws and wss only: the origins whose pages may connect, such as \"https://phone.example.net\", or \
+         \"*\" for any). At least one.",
     ),
     list(
         "engine",
@@ -178,7 +180,7 @@ pub const SETTINGS: &[Setting] = &[
         4_096,
         1,
         1_000_000,
-        "Inbound TCP and TLS connections at once; the next one is closed at accept. A TLS connection costs \
+        "Inbound connections at once, of every kind; the next one is closed at accept. A TLS connection costs \
          about 40 KiB.",
     ),
     number(
@@ -204,7 +206,7 @@ pub const SETTINGS: &[Setting] = &[
         2_048,
         1_048_576,
         "Largest body of a SIP message; a larger one ends its connection or is dropped with its datagram. Headers \
-         have a bound of their own, 16 KiB.",
+         have a bound of their own, 16 KiB; over WebSocket a message is bounded by the sum of both.",
     ),
     number(
         "limits.write_queue_bytes_max",
@@ -256,6 +258,15 @@ pub const SETTINGS: &[Setting] = &[
         86_400,
         "A connection without a byte for so long is closed; CRLF keep-alives count. Keep it above the \
          registration expiry, or phones that send no keep-alive become unreachable.",
+    ),
+    number(
+        "limits.websocket_ping_s",
+        "seconds",
+        30,
+        1,
+        3_600,
+        "How often a WebSocket is pinged. One that shows no sign of life for three times as long is closed, \
+         and its registrations are not called any more. Keep it below the idle timeouts of proxies and NATs.",
     ),
     number(
         "limits.messages_per_source_per_s",

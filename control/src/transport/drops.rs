@@ -28,10 +28,10 @@ reasons! {
     NotATrunk = "not_a_trunk",
     /// A datagram or a frame that is no SIP message.
     Malformed = "malformed",
-    /// The stream cannot be cut into messages: no usable Content-Length, or a
-    /// message beyond the limit. The connection is closed.
+    /// The stream cannot be cut into messages: no usable Content-Length, a
+    /// message beyond the limit, or no WebSocket frame. The connection is closed.
     Unframed = "unframed",
-    /// A connection brought more malformed messages than are put up with.
+    /// A connection brought more malformed messages, or pings, than are put up with.
     Babbling = "babbling",
     /// The source sent more messages than it may; those that are served may
     /// still be answered 503 by the call logic.
@@ -48,9 +48,15 @@ reasons! {
     AcceptFailed = "accept_failed",
     /// The handshake failed or took too long.
     HandshakeFailed = "handshake_failed",
+    /// A WebSocket was asked for without its subprotocol `sip`.
+    NotSip = "not_sip",
+    /// A WebSocket was asked for by a page of an origin that is not allowed.
+    OriginRefused = "origin_refused",
+    /// A message over WebSocket beyond the limit. The connection is closed.
+    FrameTooLong = "frame_too_long",
     /// The first message, or the rest of one, did not come in time.
     MessageTimeout = "message_timeout",
-    /// Nothing was heard for longer than the idle timeout.
+    /// Nothing was heard for longer than the idle timeout, or three pings of a WebSocket.
     Idle = "idle",
     /// The peer did not read what was written to it.
     SlowReader = "slow_reader",

@@ -1,10 +1,10 @@
-//! SIP transports: UDP, TCP and TLS sockets behind one flow table
+//! SIP transports: UDP, TCP, TLS and WebSocket behind one flow table
 //! ([RFC 3261 §18](https://www.rfc-editor.org/rfc/rfc3261#section-18)).
 //!
 //! Supported: several listeners, RFC 3581 symmetric response routing (a datagram
 //! leaves by the socket it answers), connections opened on demand and reused,
-//! keep-alives of RFC 5626 §4.4.1, TLS 1.2 and 1.3. Not here: DNS (a hop carries
-//! an address), WebSocket, STUN keep-alives, ICMP errors on datagrams (they are
+//! keep-alives of RFC 5626 §4.4.1, TLS 1.2 and 1.3, RFC 7118 as its server. Not here: DNS
+//! (a hop carries an address), WebSockets of our own, STUN keep-alives, ICMP errors on datagrams (they are
 //! as easily forged as datagrams; a dead UDP target is found by timer).
 //!
 //! A UDP socket's flow id is its place in the list of listeners, counted from 1,
@@ -19,6 +19,7 @@ mod source;
 mod stream;
 mod tls;
 mod udp;
+mod websocket;
 
 use std::collections::HashSet;
 use std::io;
@@ -215,16 +216,15 @@ impl Transports {
                     transports.waiting.push(Waiting::Udp(receiver));
                     local
                 }
-                ListenerKind::Tcp | ListenerKind::Tls { .. } => {
-                    let tls = match &listener.kind {
-                        ListenerKind::Tls { certificate, key } => {
+                kind => {
+                    let tls = match kind.certificate() {
+                        Some((certificate, key)) => {
                             let tls = server_config(certificate, key);
                             Some(tls.map_err(|source| BindError::Tls { address: listener.address, source })?)
                         }
-                        _ => None,
+                        None => None,
                     };
-                    let acceptor =
-                        accept::bind(listener.address, tls, listener.trunks_only).map_err(socket)?;
+                    let acceptor = accept::bind(listener, tls).map_err(socket)?;
                     let local = acceptor.local;
                     transports.waiting.push(Waiting::Stream(acceptor));
                     local
@@ -265,7 +265,7 @@ impl Transports {
     pub fn send(&self, hop: &Hop, bytes: Bytes) -> Result<(), SendError> {
         let sent = match hop.transport {
             Transport::Udp => self.send_datagram(hop, &bytes),
-            Transport::Tcp | Transport::Tls => self.send_stream(hop, bytes),
+            _ => self.send_stream(hop, bytes),
         };
         match sent.inspect_err(|error| self.shared.drops.count(error.0)) {
             // About this message alone: a failure would end everything else on the way to that peer.
@@ -311,7 +311,7 @@ impl Transports {
         if let Some(flow) = flows.find(hop) {
             return flows.enqueue(flow, Some(hop.clone()), bytes);
         }
-        if hop.flow.is_some() {
+        if hop.flow.is_some() || hop.transport.is_inbound_only() {
             return Err(SendError(DropReason::FlowGone));
         }
         let opening = Opening::Outbound { server_name: hop.server_name.clone() };
@@ -338,7 +338,11 @@ impl Shared {
             return true;
         }
         let datagram = hop.transport == Transport::Udp;
-        let event = match Message::parse(bytes, &self.message_limits) {
+        let parsed = match hop.transport {
+            Transport::Ws | Transport::Wss => Message::parse_alone(bytes, &self.message_limits),
+            _ => Message::parse(bytes, &self.message_limits),
+        };
+        let event = match parsed {
             Ok(message) => TransportEvent::Message { hop, message: Box::new(message) },
             Err(refusal) if refusal.reason == RefusalReason::KeepAlive => return true,
             Err(refusal) => {

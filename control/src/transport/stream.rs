@@ -18,7 +18,7 @@ use super::{DropReason, Shared, TransportEvent};
 const READ_BYTES: usize = 8 * 1024;
 
 /// Malformed messages put up with on one connection.
-const MALFORMED_MAX: usize = 8;
+pub(super) const MALFORMED_MAX: usize = 8;
 
 /// How long the goodbye of a connection may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 /// Answer to a keep-alive ping ([RFC 5626 §4.4.1]).
 ///
 /// [RFC 5626 §4.4.1]: https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
-const PONG: Bytes = Bytes::from_static(b"\r\n");
+pub(super) const PONG: Bytes = Bytes::from_static(b"\r\n");
 
 /// Serves the connection until either side ends it or it breaks a rule.
 pub(super) async fn run<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, mut end: FlowEnd, socket: S) {
@@ -54,14 +54,14 @@ pub(super) async fn abandon(shared: &Shared, end: FlowEnd, reason: DropReason) {
 }
 
 /// What the reading half needs of the flow while the writing half has the queue.
-struct View {
-    hop: Hop,
-    inbound: bool,
+pub(super) struct View {
+    pub(super) hop: Hop,
+    pub(super) inbound: bool,
     /// A message has come, so somebody may know the flow.
-    heard: AtomicBool,
+    pub(super) heard: AtomicBool,
 }
 
-async fn finish(shared: &Shared, mut end: FlowEnd, reason: Option<DropReason>, heard: bool) {
+pub(super) async fn finish(shared: &Shared, mut end: FlowEnd, reason: Option<DropReason>, heard: bool) {
     if let Some(reason) = reason {
         shared.drops.count(reason);
     }
@@ -132,7 +132,7 @@ async fn read<R: AsyncRead + Unpin>(shared: &Shared, view: &View, reader: &mut R
 }
 
 /// Queues our own answer; one that does not fit is no loss to anybody.
-fn enqueue(shared: &Shared, flow: Option<sip::FlowId>, bytes: Bytes) {
+pub(super) fn enqueue(shared: &Shared, flow: Option<sip::FlowId>, bytes: Bytes) {
     let flows = shared.flows();
     let found = flow.and_then(|id| flows.get(id));
     if let Some(flow) = found

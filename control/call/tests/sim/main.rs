@@ -2,6 +2,7 @@
 
 mod answer;
 mod basic;
+mod browsers;
 mod engine;
 mod media;
 mod modify;

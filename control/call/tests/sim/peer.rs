@@ -28,16 +28,29 @@ impl Peer {
         Self { name, hop, branches: 0, cseq: 0 }
     }
 
+    /// A browser, which does not know its own address.
+    pub(crate) fn page(name: &'static str, address: &str, flow: u64) -> Self {
+        let hop = Hop::over(Transport::Wss, address.parse().expect("address"), FlowId(flow));
+        Self { name, hop, branches: 0, cseq: 0 }
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.hop.remote
     }
 
     fn here(&self) -> HostPort {
+        if let (Transport::Wss, Some(flow)) = (self.hop.transport, self.hop.flow) {
+            return HostPort::new(Host::Name(format!("page{}.invalid", flow.0)), None);
+        }
         HostPort::new(Host::Ip(self.hop.remote.ip()), Some(self.hop.remote.port()))
     }
 
     pub(crate) fn contact(&self) -> String {
-        NameAddr::new(Uri::sip(Some(self.name), self.here())).to_string()
+        let mut uri = Uri::sip(Some(self.name), self.here());
+        if self.hop.transport == Transport::Wss {
+            uri = uri.with_param("transport", Some("ws"));
+        }
+        NameAddr::new(uri).to_string()
     }
 
     fn via(&mut self) -> String {

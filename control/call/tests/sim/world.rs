@@ -312,7 +312,12 @@ pub(crate) fn config() -> ExchangeConfig {
         epoch: 1,
         realm: "tollgate.test".into(),
         nonce_key: [3; 32],
-        locals: vec![local(Transport::Udp, 5060), local(Transport::Tcp, 5060), local(Transport::Tls, 5061)],
+        locals: vec![
+            local(Transport::Udp, 5060),
+            local(Transport::Tcp, 5060),
+            local(Transport::Tls, 5061),
+            local(Transport::Wss, 8443),
+        ],
         engines: 2,
         country_code: Some("49".into()),
         limits: Limits::default(),

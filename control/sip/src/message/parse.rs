@@ -79,6 +79,8 @@ pub enum RefusalReason {
     ContentLength,
     /// The body is shorter than Content-Length.
     BodyShort,
+    /// More follows the body, where one message was to come alone.
+    BodyLong,
 }
 
 /// The headers a verdict depends on.
@@ -127,6 +129,21 @@ impl Message {
     /// # Errors
     /// As [`Message::parse_datagram`].
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, Refusal> {
+        Self::read(bytes, limits, Rest::Dropped)
+    }
+
+    /// Parses one message of a WebSocket: there a message comes alone, and a second one behind it is
+    /// neither served nor silently lost ([RFC 7118 §5]). Content-Length may be absent.
+    ///
+    /// # Errors
+    /// As [`Message::parse_datagram`].
+    ///
+    /// [RFC 7118 §5]: https://www.rfc-editor.org/rfc/rfc7118#section-5
+    pub fn parse_alone(bytes: Bytes, limits: &Limits) -> Result<Self, Refusal> {
+        Self::read(bytes, limits, Rest::Refused)
+    }
+
+    fn read(bytes: Bytes, limits: &Limits, rest: Rest) -> Result<Self, Refusal> {
         let skipped = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         let bytes = bytes.slice(skipped..);
         if bytes.iter().all(|b| b"\r\n\0".contains(b)) {
@@ -147,7 +164,7 @@ impl Message {
             if let Some(reason) = line_error {
                 return Err(drop_for(reason));
             }
-            return parse_response(start, headers, body, limits).map_err(drop_for);
+            return parse_response(start, headers, body, limits, rest).map_err(drop_for);
         }
         // Refusals of requests come after reading the headers, because
         // answering needs them.
@@ -156,7 +173,7 @@ impl Message {
         if let Some(reason) = line_error {
             return Err(refuse(reason, &headers));
         }
-        match parse_request(&start, &headers, body, limits) {
+        match parse_request(&start, &headers, body, limits, rest) {
             Ok((method, uri, body)) => Ok(Self::Request(Request {
                 method,
                 uri,
@@ -170,6 +187,13 @@ impl Message {
     }
 }
 
+/// What becomes of bytes after Content-Length.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Dropped,
+    Refused,
+}
+
 const fn drop_for(reason: RefusalReason) -> Refusal {
     Refusal { reason, response: None }
 }
@@ -179,6 +203,7 @@ fn parse_request(
     headers: &Headers,
     body: Bytes,
     limits: &Limits,
+    rest: Rest,
 ) -> Result<(Method, Uri, Bytes), RefusalReason> {
     let start = std::str::from_utf8(start).map_err(|_| RefusalReason::StartLine)?;
     let mut parts = start.split(' ');
@@ -212,7 +237,7 @@ fn parse_request(
     if method == Method::Register {
         optional::<Expires>(headers, MustHave::Expires)?;
     }
-    let body = take_body(headers, body, limits)?;
+    let body = take_body(headers, body, limits, rest)?;
     Ok((method, uri, body))
 }
 
@@ -221,6 +246,7 @@ fn parse_response(
     headers: Headers,
     body: Bytes,
     limits: &Limits,
+    rest: Rest,
 ) -> Result<Message, RefusalReason> {
     if !start.get(..8).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/2.0 ")) {
         return Err(RefusalReason::Version);
@@ -233,7 +259,7 @@ fn parse_response(
     let code = code.iter().fold(0, |n, b| n * 10 + u16::from(b - b'0'));
     let status = StatusCode::new(code).ok_or(RefusalReason::StatusCode)?;
     check_headers(&headers)?;
-    let body = take_body(&headers, body, limits)?;
+    let body = take_body(&headers, body, limits, rest)?;
     Ok(Message::Response(Response {
         status,
         line: start,
@@ -297,7 +323,7 @@ fn check_contact(headers: &Headers) -> Result<(), RefusalReason> {
     Ok(())
 }
 
-fn take_body(headers: &Headers, body: Bytes, limits: &Limits) -> Result<Bytes, RefusalReason> {
+fn take_body(headers: &Headers, body: Bytes, limits: &Limits, rest: Rest) -> Result<Bytes, RefusalReason> {
     let mut length = None;
     for header in headers.iter().filter(|h| *h.name() == HeaderName::ContentLength) {
         let ContentLength(value) =
@@ -314,6 +340,10 @@ fn take_body(headers: &Headers, body: Bytes, limits: &Limits) -> Result<Bytes, R
     }
     if length > body.len() {
         return Err(RefusalReason::BodyShort);
+    }
+    // Line ends behind a body are the habit of some, and hide nothing.
+    if rest == Rest::Refused && body[length..].iter().any(|byte| !b"\r\n".contains(byte)) {
+        return Err(RefusalReason::BodyLong);
     }
     Ok(body.slice(..length))
 }
@@ -351,6 +381,7 @@ impl RefusalReason {
             Self::MethodMismatch => "CSeq Method Mismatch",
             Self::ContentLength => "Bad Content-Length",
             Self::BodyShort => "Body Shorter Than Content-Length",
+            Self::BodyLong => "Body Longer Than Content-Length",
             _ => status.reason(),
         }
     }

@@ -15,6 +15,10 @@ pub struct LayerConfig {
     pub sent_by_tcp: HostPort,
     /// Host and port of our Via over TLS.
     pub sent_by_tls: HostPort,
+    /// Host and port of our Via over WebSocket.
+    pub sent_by_ws: HostPort,
+    /// Host and port of our Via over WebSocket inside TLS.
+    pub sent_by_wss: HostPort,
     /// Server transactions at once (about 4 KiB each). Over UDP each lives 32 s
     /// after its answer, so 100 calls a second need 6,400 for their INVITE and BYE.
     pub servers_max: usize,
@@ -34,7 +38,9 @@ impl LayerConfig {
             timers: Timers::default(),
             sent_by_udp: sent_by.clone(),
             sent_by_tcp: sent_by.clone(),
-            sent_by_tls: sent_by,
+            sent_by_tls: sent_by.clone(),
+            sent_by_ws: sent_by.clone(),
+            sent_by_wss: sent_by,
             servers_max: 60_000,
             servers_per_source_max: 30_000,
             clients_max: 60_000,
@@ -47,6 +53,8 @@ impl LayerConfig {
             Transport::Udp => &self.sent_by_udp,
             Transport::Tcp => &self.sent_by_tcp,
             Transport::Tls => &self.sent_by_tls,
+            Transport::Ws => &self.sent_by_ws,
+            Transport::Wss => &self.sent_by_wss,
         }
     }
 }
