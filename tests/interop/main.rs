@@ -37,4 +37,5 @@ mod sipp_alone;
 mod spray;
 mod stranger;
 mod totals;
+mod web_phones;
 mod wire;

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::jssip::ORIGIN;
 use crate::process::{Process, tollgate};
 use crate::{Address, udp};
 
@@ -58,6 +59,10 @@ pub struct Node {
     pub sip: SocketAddr,
     /// Where phones connect with TLS.
     pub tls: SocketAddr,
+    /// Where pages connect in plain.
+    pub ws: SocketAddr,
+    /// Where pages connect inside TLS.
+    pub wss: SocketAddr,
     /// What every file of it lies in.
     pub folder: tempfile::TempDir,
     config: PathBuf,
@@ -69,6 +74,8 @@ pub struct Setup {
     folder: tempfile::TempDir,
     sip: SocketAddr,
     tls: SocketAddr,
+    ws: SocketAddr,
+    wss: SocketAddr,
     config: String,
     launcher: Vec<String>,
 }
@@ -80,7 +87,7 @@ impl Setup {
         // are charged meanwhile.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         let folder = folder.expect("a temporary folder");
-        let (sip, tls) = (at.socket(), at.socket());
+        let (sip, tls, ws, wss) = (at.socket(), at.socket(), at.socket(), at.socket());
         let certified = rcgen::generate_simple_self_signed(vec![DOMAIN.to_owned(), at.to_string()])
             .expect("a certificate");
         let file = |name: &str| folder.path().join(name).display().to_string();
@@ -91,16 +98,21 @@ impl Setup {
             "[node]\nid = \"test\"\ndomain = \"{DOMAIN}\"\n\
              [store]\npath = \"{}\"\n[cdr]\npath = \"{}\"\n\
              [[listener]]\ntransport = \"udp\"\naddress = \"{sip}\"\n\
-             [[listener]]\ntransport = \"tls\"\naddress = \"{tls}\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+             [[listener]]\ntransport = \"tls\"\naddress = \"{tls}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
+             [[listener]]\ntransport = \"ws\"\naddress = \"{ws}\"\norigins = [\"{ORIGIN}\"]\n\
+             [[listener]]\ntransport = \"wss\"\naddress = \"{wss}\"\norigins = [\"{ORIGIN}\"]\n\
+             certificate = \"{}\"\nkey = \"{}\"\n",
             file("ledger.db"),
             file("cdr.jsonl"),
+            file("tls.crt"),
+            file("tls.key"),
             file("tls.crt"),
             file("tls.key"),
         );
         for (index, ng) in engines.iter().enumerate() {
             config += &format!("[[engine]]\nname = \"engine-{index}\"\naddress = \"{ng}\"\n");
         }
-        Setup { folder, sip, tls, config, launcher: Vec::new() }
+        Setup { folder, sip, tls, ws, wss, config, launcher: Vec::new() }
     }
 
     /// Adds lines to the configuration file.
@@ -144,8 +156,8 @@ impl Setup {
         let config = self.folder.path().join("control.toml");
         std::fs::write(&config, &self.config).expect("a file in a new folder");
         let control = start_control(&config, self.sip, &self.launcher);
-        let Setup { folder, sip, tls, launcher, .. } = self;
-        Node { control, sip, tls, folder, config, launcher }
+        let Setup { folder, sip, tls, ws, wss, launcher, .. } = self;
+        Node { control, sip, tls, ws, wss, folder, config, launcher }
     }
 }
 
