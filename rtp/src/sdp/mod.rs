@@ -2,7 +2,7 @@
 //!
 //! Supported: parsing and writing (RFC 8866), typed views of `o=`, `c=`, `m=`
 //! and `a=` lines, edits of single lines, direction (RFC 8866 §6.7), `a=rtcp`
-//! (RFC 3605), `a=rtpmap`, hold as RFC 3264 §8.4 and older phones say it.
+//! (RFC 3605), `a=rtpmap`, `a=crypto` (RFC 4568), hold as RFC 3264 §8.4 and older phones say it.
 //! Not here: offer/answer decisions, capability negotiation (RFC 5939),
 //! several descriptions in one body.
 //!
@@ -18,6 +18,7 @@
 mod attribute;
 mod audio;
 mod connection;
+mod crypto;
 mod error;
 mod line;
 mod lint;
@@ -32,6 +33,7 @@ use std::net::SocketAddr;
 pub use attribute::{Attribute, AttributeError, Direction, RtcpAttribute, Rtpmap};
 pub use audio::{AudioFormat, audio};
 pub use connection::{Address, Connection, Family};
+pub use crypto::{Crypto, InlineKey, Lifetime};
 pub use error::{LineError, SdpError, SdpErrorReason};
 pub use line::Line;
 pub use lint::Lint;
