@@ -16,7 +16,7 @@ use driver::{
 };
 use engine_core::{Interfaces, Limits, PortRange, Shard, ShardConfig};
 use rand::TryRng;
-use rand::rngs::SysRng;
+use rand::rngs::{SysError, SysRng};
 use thiserror::Error;
 
 use crate::beat::Beat;
@@ -228,7 +228,7 @@ impl Engine {
                 choice: config.driver,
                 options: Options { sockets_max, ..Options::default() },
                 shard: shard_config(config, index, port_seed, &instance),
-                seed: seed()?,
+                secret: secret()?,
                 tape: recorder.as_ref().map(Recorder::tape),
                 page: page.clone(),
             };
@@ -399,7 +399,7 @@ struct Plan {
     choice: driver::Choice,
     options: Options,
     shard: ShardConfig,
-    seed: u64,
+    secret: [u8; 32],
     tape: Option<Tape>,
     page: Page,
 }
@@ -466,7 +466,7 @@ impl Plan {
             tracing::warn!(worker, reason, "io_uring cannot be used: epoll takes over");
         }
         let kind = driver.kind();
-        let shard = Shard::new(self.shard, self.seed);
+        let shard = Shard::new(self.shard, self.secret);
         let meter = self.page.within(|| WorkerMeter::new(worker, self.page.histograms()));
         Ok((Worker::new(driver, shard, mail, hatch, self.tape, meter).watched_by(gauge, farewell), kind))
     }
@@ -582,9 +582,18 @@ fn instance() -> Result<String, RunError> {
 
 /// A seed nobody can guess.
 fn seed() -> Result<u64, RunError> {
-    SysRng
-        .try_next_u64()
-        .map_err(|error| RunError::Kernel { what: "random bytes", source: io::Error::other(error) })
+    SysRng.try_next_u64().map_err(no_random_bytes)
+}
+
+/// A longer one, for keys.
+fn secret() -> Result<[u8; 32], RunError> {
+    let mut bits = [0; 32];
+    SysRng.try_fill_bytes(&mut bits).map_err(no_random_bytes)?;
+    Ok(bits)
+}
+
+fn no_random_bytes(error: SysError) -> RunError {
+    RunError::Kernel { what: "random bytes", source: io::Error::other(error) }
 }
 
 /// Names what the kernel refused.

@@ -47,7 +47,6 @@ const DEVIATIONS: &[(&str, &str)] = &[
     ("mismatch/answer-without-ptime", "the offerer's ptime is not put into the answerer's mouth"),
     ("opensips/delete", DELETED),
     ("query/delete", DELETED),
-    ("profile/savp-to-avp", "SRTP is not built yet: refused by name"),
     ("replace/flattened", "list options as flags with a prefix are understood, as in later releases"),
     (
         "publish/event-first",

@@ -2,6 +2,7 @@
 
 use ng::{Refusal, Trouble};
 use rtp::quality::{JITTER_BOUNDS_MS, MOS_BOUNDS, Sample};
+use rtp::srtp::{ProtectError, UnprotectError};
 
 /// Why a datagram was not forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,17 +23,29 @@ pub enum DropReason {
     Held,
     /// A client forbade this party, or this way, to be heard.
     Blocked,
-    /// The datagram is empty or longer than 65535 bytes.
+    /// The datagram is empty, longer than 65535 bytes, or has no room for its protection.
     Size,
     /// We failed on it, and ended its call.
     Fault,
     /// RTCP in whose place we report ourselves (`generate-RTCP`).
     Consumed,
+    /// One side is to be protected by SRTP, and its keys are not agreed yet.
+    NoKeys,
+    /// Shorter than what protects a packet, or under a key identifier that names no key.
+    NotSrtp,
+    /// The authentication tag differs: forged, damaged, or under another key (RFC 3711 §3.3).
+    Unauthentic,
+    /// The index was accepted before, or lies behind the replay window (RFC 3711 §3.3.2).
+    Replayed,
+    /// It would be encrypted under an index that was used before, or out of every order.
+    Repeated,
+    /// The keys have protected as many packets (RFC 3711 §9.2), or sources, as they may.
+    KeyExhausted,
 }
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::NoSocket,
         Self::UnknownSource,
         Self::Undecided,
@@ -44,6 +57,12 @@ impl DropReason {
         Self::Size,
         Self::Fault,
         Self::Consumed,
+        Self::NoKeys,
+        Self::NotSrtp,
+        Self::Unauthentic,
+        Self::Replayed,
+        Self::Repeated,
+        Self::KeyExhausted,
     ];
 
     /// Its name as a metric's label.
@@ -60,6 +79,35 @@ impl DropReason {
             Self::Size => "size",
             Self::Fault => "fault",
             Self::Consumed => "consumed",
+            Self::NoKeys => "no_keys",
+            Self::NotSrtp => "not_srtp",
+            Self::Unauthentic => "unauthentic",
+            Self::Replayed => "replayed",
+            Self::Repeated => "repeated",
+            Self::KeyExhausted => "key_exhausted",
+        }
+    }
+}
+
+impl From<UnprotectError> for DropReason {
+    fn from(error: UnprotectError) -> Self {
+        match error {
+            UnprotectError::TooShort | UnprotectError::UnknownMki => Self::NotSrtp,
+            UnprotectError::BadVersion => Self::NotRtp,
+            UnprotectError::Replayed | UnprotectError::TooOld => Self::Replayed,
+            UnprotectError::Unauthentic => Self::Unauthentic,
+            UnprotectError::KeyExhausted => Self::KeyExhausted,
+        }
+    }
+}
+
+impl From<ProtectError> for DropReason {
+    fn from(error: ProtectError) -> Self {
+        match error {
+            ProtectError::TooShort | ProtectError::BadVersion => Self::NotRtp,
+            ProtectError::NoRoom => Self::Size,
+            ProtectError::Repeated | ProtectError::OutOfOrder => Self::Repeated,
+            ProtectError::KeyExhausted | ProtectError::TooManySources => Self::KeyExhausted,
         }
     }
 }

@@ -199,6 +199,21 @@ impl Latch {
         self.admit_other(now, kind, remote, packet)
     }
 
+    /// The same for a packet that proved by its authentication to be the party's: where a stream may tell where the party
+    /// is, this one does at once.
+    pub(crate) fn admit_proven(&mut self, now: Instant, kind: PathKind, remote: SocketAddr) -> Verdict {
+        if self.judge(now, silence(kind), remote) == Judgement::Refused
+            && !self.is_heard(now, kind)
+            && self.window.take().is_some()
+        {
+            let cause = if self.confirmed.is_none() { Cause::First } else { Cause::Moved };
+            self.source = Some(remote.ip().to_canonical());
+            self.take(now, silence(kind), remote);
+            return Verdict::Learned(cause);
+        }
+        self.admit(now, kind, remote, &[])
+    }
+
     /// Whether a packet from `remote` would be admitted now as one from a known address.
     pub(crate) fn expects(&self, now: Instant, kind: PathKind, remote: SocketAddr) -> bool {
         self.confirmed == Some(remote) || self.judge(now, silence(kind), remote) != Judgement::Refused
@@ -277,8 +292,7 @@ impl Latch {
 
     /// A packet from an address that is not known.
     fn consider(&mut self, now: Instant, kind: PathKind, remote: SocketAddr, packet: &[u8]) -> Verdict {
-        // While the party is heard from where it said it is, it is not looked for elsewhere.
-        let heard = self.confirmed.is_some() && now.saturating_since(self.heard) < silence(kind);
+        let heard = self.is_heard(now, kind);
         let Some(window) = self.window.as_mut().filter(|_| !heard) else { return Verdict::Refused };
         match window.hear(now, remote, packet) {
             Outcome::Stranger => Verdict::Refused,
@@ -290,6 +304,11 @@ impl Latch {
                 self.window.take().map_or(Verdict::Refused, |window| Verdict::Learned(Cause::Stream(window)))
             }
         }
+    }
+
+    /// While the party is heard from where it said it is, it is not looked for elsewhere.
+    fn is_heard(&self, now: Instant, kind: PathKind) -> bool {
+        self.confirmed.is_some() && now.saturating_since(self.heard) < silence(kind)
     }
 
     fn knows(&self, remote: SocketAddr) -> bool {

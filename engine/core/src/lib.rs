@@ -7,7 +7,7 @@
 //!
 //! Supported: plain RTP and RTCP relay with rtcp-mux (RFC 3550, 5761), opaque UDP media such as
 //! udptl, the offer/answer dialogue model of the NG protocol, leases and kept reports for
-//! whoever drives a call, quality of every stream and what is wrong with a call's media. Not here: ICE, SRTP, DTLS and transcoding, which are refused by name.
+//! whoever drives a call, quality of every stream and what is wrong with a call's media. Not here: ICE, DTLS and transcoding, which are refused by name.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -33,6 +33,7 @@ mod recording;
 mod relay;
 mod report;
 mod rtcp;
+mod secure;
 mod shard;
 mod silence;
 pub mod sim;
@@ -53,4 +54,4 @@ pub use rtp::{
     quality::{JITTER_BOUNDS_MS, MOS_BOUNDS},
     units::Instant,
 };
-pub use shard::{Census, EndedCalls, PortUse, Session, Shard, apart};
+pub use shard::{Census, EndedCalls, PortUse, Seed, Session, Shard, apart};

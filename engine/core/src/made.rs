@@ -26,11 +26,17 @@ impl Made {
 
     /// Keeps a packet until the next input; `None` if there is no room.
     pub(crate) fn put(&mut self, packet: &[u8]) -> Option<Range<u32>> {
-        if packet.len() > MADE_BYTES_MAX - self.bytes.len() {
+        self.put_with_room(packet, 0)
+    }
+
+    /// The same, with room for `room` bytes more behind it.
+    pub(crate) fn put_with_room(&mut self, packet: &[u8], room: usize) -> Option<Range<u32>> {
+        if packet.len() + room > MADE_BYTES_MAX - self.bytes.len() {
             return None;
         }
         let start = u32::try_from(self.bytes.len()).expect("the buffer is far shorter than 2^32");
         self.bytes.extend_from_slice(packet);
+        self.bytes.resize(self.bytes.len() + room, 0);
         let end = u32::try_from(self.bytes.len()).expect("the buffer is far shorter than 2^32");
         Some(start..end)
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use rtp::sdp::Direction;
 
 use crate::{
+    negotiate::sdes::Keying,
     path::{PathId, PathKind, Paths},
     sim::{self, Way},
     socket::PairId,
@@ -29,6 +30,8 @@ pub(crate) struct Media {
     pub(crate) direction_told: Direction,
     /// Its name in descriptions that go to this party (RFC 5888).
     pub(crate) mid: Option<String>,
+    /// What was said of SRTP keys, if anything was.
+    pub(crate) keying: Option<Box<Keying>>,
     /// Payload types of its last description, a bit for each.
     pub(crate) payload_types: u128,
     /// Port 0: refused by this party.
@@ -104,6 +107,7 @@ impl Media {
             direction: Direction::SendRecv,
             direction_told: Direction::SendRecv,
             mid: None,
+            keying: None,
             payload_types: 0,
             refused: false,
             closed: false,

@@ -8,6 +8,7 @@ use rtp::units::Instant;
 use crate::{
     io::{RecordingId, SocketId},
     latch::Latch,
+    secure::Secure,
     stream::{Observer, Spares},
 };
 
@@ -116,6 +117,8 @@ pub(crate) struct Path {
     pub(crate) last_packet: Option<Instant>,
     pub(crate) last_packet_wall_ms: u64,
     pub(crate) ssrc: Option<u32>,
+    /// On an RTP half that is protected: with what, and its RTCP too.
+    pub(crate) secure: Option<Box<Secure>>,
     /// On an RTP half: its streams as they are observed.
     pub(crate) observer: Option<Box<Observer>>,
 }
@@ -144,6 +147,7 @@ impl Path {
             last_packet: None,
             last_packet_wall_ms: 0,
             ssrc: None,
+            secure: None,
             observer: None,
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     latch::{Cause, Verdict},
     made::Made,
     path::{Path, PathId, PathKind, Paths, Sink},
-    rtcp, silence,
+    rtcp, secure, silence,
     window::Window,
 };
 
@@ -53,7 +53,7 @@ impl Road<'_> {
     ///
     /// # Cost
     /// Two paths, no search, no allocation, and of the packet itself only the first bytes are read;
-    /// one copy for each sink after the first.
+    /// one copy for each sink after the first. A side with SRTP costs its cipher, in place.
     pub(crate) fn datagram(
         &mut self,
         path: PathId,
@@ -62,15 +62,14 @@ impl Road<'_> {
         packet: &mut [u8],
         length: u16,
     ) -> Result<(), DropReason> {
-        let packet =
-            packet.get_mut(..length.into()).filter(|packet| !packet.is_empty()).ok_or(DropReason::Size)?;
-        let id = self.admit(path, remote, packet)?;
-        self.measure(id, packet, length);
-        self.tap(id, socket, remote, packet);
-        if self.consumes(id, packet) {
+        let arrived = packet.get_mut(..length.into()).filter(|arrived| !arrived.is_empty());
+        let (id, plain) = self.admit(path, remote, arrived.ok_or(DropReason::Size)?)?;
+        self.measure(id, &packet[..plain], length);
+        self.tap(id, socket, remote, &packet[..plain]);
+        if self.consumes(id, &packet[..plain]) {
             return Err(DropReason::Consumed);
         }
-        self.send(id, packet, length)
+        self.send(id, packet, plain)
     }
 
     /// Whether the party at `path` can be sent to.
@@ -84,11 +83,16 @@ impl Road<'_> {
             self.counters.copies_dropped += 1;
             return false;
         };
-        self.copy(path, socket, remote, packet).is_some()
+        self.copy(path, socket, remote, packet, false)
     }
 
-    /// Who sent it: the half it belongs to.
-    fn admit(&mut self, path: PathId, remote: SocketAddr, packet: &[u8]) -> Result<PathId, DropReason> {
+    /// Who sent it: the half it belongs to, and how long it is once it is plain.
+    fn admit(
+        &mut self,
+        path: PathId,
+        remote: SocketAddr,
+        packet: &mut [u8],
+    ) -> Result<(PathId, usize), DropReason> {
         let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
         let path = if half.sibling.is_some() { self.paths.sharing(self.now, path, remote) } else { path };
         let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
@@ -98,8 +102,15 @@ impl Road<'_> {
             let known = half.latch.expects(self.now, half.kind, remote);
             return Err(if known { DropReason::NotRtp } else { DropReason::UnknownSource });
         }
-        let rtcp_half = half.rtcp;
-        let taught = match half.latch.admit(self.now, half.kind, remote, packet) {
+        // On a multiplexed socket RTCP belongs to the other half.
+        let id = half.rtcp.filter(|_| rtcp::is_rtcp(packet)).unwrap_or(path);
+        let (verdict, length) = if self.paths.is_secure(id) {
+            self.prove(path, id, remote, packet)?
+        } else {
+            let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+            (half.latch.admit(self.now, half.kind, remote, packet), packet.len())
+        };
+        let taught = match verdict {
             Verdict::Known | Verdict::Heard => None,
             Verdict::Learned(cause) => {
                 self.counters.addresses_learned += 1;
@@ -110,7 +121,7 @@ impl Road<'_> {
                 }
             }
             verdict @ (Verdict::Undecided | Verdict::Ended(_) | Verdict::Refused) => {
-                half.received.errors += 1;
+                self.count_error(path);
                 let undecided = matches!(verdict, Verdict::Undecided);
                 if let Verdict::Ended(window) = verdict {
                     self.lesson = Some(Lesson { path, taught: Taught::Nobody(window) });
@@ -121,8 +132,39 @@ impl Road<'_> {
         if taught.is_some() {
             self.lesson = taught.map(|taught| Lesson { path, taught });
         }
-        // On a multiplexed socket RTCP belongs to the other half.
-        Ok(rtcp_half.filter(|_| rtcp::is_rtcp(packet)).unwrap_or(path))
+        Ok((id, length))
+    }
+
+    /// Who sent a packet that is to be protected: it is authenticated before anything is learned of it, and whoever
+    /// would be refused all the same costs no cipher.
+    fn prove(
+        &mut self,
+        path: PathId,
+        id: PathId,
+        remote: SocketAddr,
+        packet: &mut [u8],
+    ) -> Result<(Verdict, usize), DropReason> {
+        let half = self.paths.get(path).ok_or(DropReason::NoSocket)?;
+        let kind = half.kind;
+        if !half.latch.expects(self.now, kind, remote) && !half.latch.is_open() {
+            return Ok((Verdict::Refused, packet.len()));
+        }
+        match self.paths.unprotect(id, id != path || kind == PathKind::Rtcp, packet) {
+            Ok(length) => {
+                let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+                Ok((half.latch.admit_proven(self.now, kind, remote), length))
+            }
+            Err(reason) => {
+                self.count_error(path);
+                Err(reason)
+            }
+        }
+    }
+
+    fn count_error(&mut self, path: PathId) {
+        if let Some(half) = self.paths.get_mut(path) {
+            half.received.errors += 1;
+        }
     }
 
     /// What is known of a stream from this packet.
@@ -155,11 +197,12 @@ impl Road<'_> {
     }
 
     /// To everybody who may hear it: the first from the slot it lies in, the others by a copy.
-    fn send(&mut self, id: PathId, packet: &mut [u8], length: u16) -> Result<(), DropReason> {
+    fn send(&mut self, id: PathId, buffer: &mut [u8], length: usize) -> Result<(), DropReason> {
         let mut first = None;
         let mut refused = DropReason::NoSink;
         let mut place = 0;
         let mut missed = 0;
+        let packet = &buffer[..length];
         while let Some(sink) = self.paths.get(id).and_then(|half| half.sinks().nth(place).copied()) {
             place += 1;
             let half = self.paths.get(id).ok_or(DropReason::NoSink)?;
@@ -173,18 +216,17 @@ impl Road<'_> {
                 }
                 Ok(_) if first.is_none() => first = Some((sink.path, silenced)),
                 Ok((socket, &remote)) => {
-                    let made = self.copy(sink.path, socket, remote, packet);
-                    if let Some(made) = made.filter(|_| silenced) {
-                        silence::silence(self.made.bytes_mut(&made));
-                    }
+                    self.copy(sink.path, socket, remote, packet, silenced);
                 }
             }
         }
         let Some((path, silenced)) = first else { return Err(refused) };
         self.counters.sinks_missed += missed;
         if silenced {
-            silence::silence(packet);
+            silence::silence(&mut buffer[..length]);
         }
+        let length = self.paths.protect(path, buffer, length)?;
+        let length = u16::try_from(length).map_err(|_| DropReason::Size)?;
         let (socket, remote) = destination(self.paths, path)?;
         self.outputs.push_back(Output::Transmit { socket, remote: *remote, range: 0..length });
         let sink = self.paths.get_mut(path).ok_or(DropReason::NoSink)?;
@@ -195,26 +237,36 @@ impl Road<'_> {
         Ok(())
     }
 
-    /// Sends a copy to the party at `path`.
+    /// Sends a copy to the party at `path`; false, and counted, if it cannot be sent.
     fn copy(
         &mut self,
         path: PathId,
         socket: SocketId,
         remote: SocketAddr,
         packet: &[u8],
-    ) -> Option<std::ops::Range<u32>> {
-        let Some(made) = self.made.put(packet) else {
+        silenced: bool,
+    ) -> bool {
+        let room = if self.paths.is_secure(path) { secure::GROWTH_BYTES_MAX } else { 0 };
+        let made = self.made.put_with_room(packet, room).and_then(|made| {
+            let buffer = self.made.bytes_mut(&made);
+            if silenced {
+                silence::silence(&mut buffer[..packet.len()]);
+            }
+            let length = self.paths.protect(path, buffer, packet.len()).ok()?;
+            Some(made.start..made.start + u32::try_from(length).ok()?)
+        });
+        let Some(made) = made else {
             self.counters.copies_dropped += 1;
-            return None;
+            return false;
         };
         if let Some(sink) = self.paths.get_mut(path) {
             sink.sent.packets += 1;
-            sink.sent.bytes += packet.len() as u64;
+            sink.sent.bytes += made.len() as u64;
         }
         self.counters.copies_sent += 1;
-        self.counters.copies_bytes += packet.len() as u64;
-        self.outputs.push_back(Output::TransmitCopy { socket, remote, made: made.clone() });
-        Some(made)
+        self.counters.copies_bytes += made.len() as u64;
+        self.outputs.push_back(Output::TransmitCopy { socket, remote, made });
+        true
     }
 }
 

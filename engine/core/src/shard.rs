@@ -30,7 +30,7 @@ use std::{
 };
 
 use ng::{Command, Reply};
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rtp::units::Instant;
 
 pub(crate) use self::{publish::Publication, subscribe::Subscription};
@@ -75,7 +75,7 @@ pub struct Shard {
     outputs: VecDeque<Output>,
     made: Made,
     counters: Counters,
-    /// What tags and session numbers of our own are drawn from.
+    /// What keys, tags and session numbers of our own are drawn from.
     chance: StdRng,
     admission: admit::Admission,
     media_networks: MediaNetworks,
@@ -90,16 +90,40 @@ pub struct Shard {
     wall_ms: u64,
 }
 
+/// What decides what chance decides in a shard.
+#[derive(Debug)]
+pub struct Seed {
+    chance: StdRng,
+    number: u64,
+}
+
+/// For worlds that are to come out the same again: who knows the number knows every key.
+impl From<u64> for Seed {
+    fn from(number: u64) -> Self {
+        Self { chance: StdRng::seed_from_u64(number), number }
+    }
+}
+
+/// Of 256 random bits, which nobody can guess.
+impl From<[u8; 32]> for Seed {
+    fn from(bits: [u8; 32]) -> Self {
+        let mut chance = StdRng::from_seed(bits);
+        let number = chance.random();
+        Self { chance, number }
+    }
+}
+
 /// How often the owner of a call hears its counters.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shard {
-    /// A shard without calls. `seed` decides what chance decides.
-    pub fn new(config: ShardConfig, seed: u64) -> Self {
+    /// A shard without calls. `seed` decides what chance decides, keys included.
+    pub fn new(config: ShardConfig, seed: impl Into<Seed>) -> Self {
+        let Seed { chance, number } = seed.into();
         let ShardConfig { interfaces, mut ports, marker, tos, media_networks, learn_strict, limits } = config;
         // The range is divided by the seed all shards share; only an undivided one takes this shard's.
         if ports.shards <= 1 {
-            ports.seed ^= seed;
+            ports.seed ^= number;
         }
         Self {
             marker,
@@ -114,7 +138,7 @@ impl Shard {
             outputs: VecDeque::with_capacity(64),
             made: Made::new(),
             counters: Counters::default(),
-            chance: StdRng::seed_from_u64(seed),
+            chance,
             admission: admit::Admission::default(),
             media_networks,
             learn_strict,

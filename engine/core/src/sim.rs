@@ -74,6 +74,8 @@ ways! {
     RolledBackExchange "exchange: undone, call stays",
     Waited "exchange: command waited for sockets",
     MediaChanged "media: section changed its transport",
+    KeysAgreed "srtp: keys were agreed on",
+    KeysChanged "srtp: keys were changed",
     SubscriberNew "subscribe: subscriber made",
     SubscriberKnown "subscribe: subscriber asks again",
     SubscribedToSeveral "subscribe: several are heard",

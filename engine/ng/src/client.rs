@@ -269,6 +269,11 @@ pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: 
         .put_some("ICE", ice)
         .put_some("endpoint-learning", learning)
         .put_some("sip-message-type", message);
+    let sdes = signal.sdes.words();
+    if !sdes.is_empty() {
+        fields.put("SDES", Value::List(sdes.into_iter().map(Value::owned).collect()));
+    }
+    put_words(fields, "OSRTP", &[(signal.osrtp.offer, "offer"), (signal.osrtp.accept, "accept")]);
     if let Some(address) = signal.received_from {
         let family = if matches!(address, IpAddr::V4(_)) { "IP4" } else { "IP6" };
         fields

@@ -34,6 +34,7 @@ mod report_value;
 mod request;
 mod request_read;
 mod rtpp_flags;
+mod sdes;
 mod signal;
 mod signal_read;
 mod spelling;
@@ -61,6 +62,7 @@ pub use report::{
 pub use request::{
     Cli, Command, Delete, DeleteDelay, Events, Gate, GateAction, Lease, List, Ping, Query, ReportAck, Request,
 };
+pub use sdes::{Osrtp, Sdes};
 pub use signal::{
     AliasKey, Family, Ice, Learning, MessageKind, Network, NetworkError, Replace, RtcpMux, Signal, Tos,
     TransportProtocol, Trust,

@@ -54,7 +54,6 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "reject-ICE",
     "reorder-codecs",
     "reuse-codecs",
-    "SDES",
     "SIP-code",
     "sip-code",
     "symmetric-codecs",
@@ -62,7 +61,7 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "trickle-ICE",
 ];
 
-pub(crate) const NO_EFFECT_PREFIXES: &[&str] = &["DTLS-", "ICE-lite-", "SDES-"];
+pub(crate) const NO_EFFECT_PREFIXES: &[&str] = &["DTLS-", "ICE-lite-"];
 
 pub(crate) const IGNORED: &[&str] = &["DTMF-log-dest", "NAT-wait", "pierce-NAT", "xmlrpc-callback"];
 

@@ -105,6 +105,8 @@ pub struct StreamStatus {
     pub endpoint: Option<SocketAddr>,
     /// Where the peer said it is.
     pub advertised_endpoint: Option<SocketAddr>,
+    /// The SRTP suite that the peer and we use; `None` where packets are plain.
+    pub crypto_suite: Option<String>,
     /// Wall clock of the last packet (or of creation before the first), seconds since the epoch.
     pub last_packet_s: u64,
     /// Words such as `RTP`, `RTCP`, `filled`, `confirmed`.

@@ -180,6 +180,7 @@ fn stream_value(stream: &StreamStatus) -> Value<'_> {
     fields
         .put("endpoint", endpoint_value(stream.endpoint))
         .put("advertised endpoint", endpoint_value(stream.advertised_endpoint))
+        .put_some("crypto suite", stream.crypto_suite.as_deref())
         .put_number("last packet", stream.last_packet_s)
         .put("flags", list(&stream.flags, |flag| Value::text(flag.as_ref())));
     if let Some(ssrc) = stream.ssrc {
@@ -199,6 +200,7 @@ fn read_stream(value: &Value<'_>) -> Option<StreamStatus> {
         local: address.zip(port).map(|(address, port): (IpAddr, u16)| SocketAddr::new(address, port)),
         endpoint: read_endpoint(value.get("endpoint")?),
         advertised_endpoint: value.get("advertised endpoint").and_then(read_endpoint),
+        crypto_suite: text(value, "crypto suite"),
         last_packet_s: number(value, "last packet").unwrap_or(0),
         flags: read_flags(value),
         ssrc: number(value, "SSRC").and_then(|ssrc| ssrc.try_into().ok()),

@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::{party::RecordingOptions, request::DeleteDelay};
+use crate::{
+    party::RecordingOptions,
+    request::DeleteDelay,
+    sdes::{Osrtp, Sdes},
+};
 
 /// The body of an `offer` or an `answer`.
 ///
@@ -36,6 +40,10 @@ pub struct Signal {
     pub address_family: Option<Family>,
     /// Profile wanted in the outgoing description.
     pub transport_protocol: Option<TransportProtocol>,
+    /// What is wanted of the keys in the description.
+    pub sdes: Sdes,
+    /// What is wanted of keys beside a profile that needs none.
+    pub osrtp: Osrtp,
     /// Where the SIP message came from.
     pub received_from: Option<IpAddr>,
     /// Whether the address in the SDP or `received_from` counts as the media address.

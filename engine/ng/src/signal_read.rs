@@ -46,6 +46,7 @@ const FLAT_LISTS: &[&str] = &[
     "rtcp-mux",
     "endpoint-learning",
     "OSRTP",
+    "SDES",
     "ICE",
     "address-family",
     "transport-protocol",
@@ -111,6 +112,7 @@ impl SignalReader {
             "replace" => self.each("replace", value, warnings, Self::replace),
             "rtcp-mux" => self.each("rtcp-mux", value, warnings, Self::rtcp_mux),
             "OSRTP" => self.each("OSRTP", value, warnings, Self::osrtp),
+            "SDES" => self.each("SDES", value, warnings, |reader, word| reader.signal.sdes.read(word)),
             "supports" => {
                 signal.supports_load_limit |= words(value).any(|word| normal(word) == "load-limit");
             }
@@ -419,16 +421,16 @@ impl SignalReader {
         true
     }
 
-    /// Best-effort SRTP: accepting it says nothing to a plain offer, offering it adds keys.
     fn osrtp(&mut self, word: &str) -> bool {
+        let osrtp = &mut self.signal.osrtp;
         match word {
-            "accept" | "accept-RFC" | "accept-legacy" => true,
-            "offer" | "offer-RFC" | "offer-legacy" => {
-                self.list_unsupported(format!("OSRTP-{word}"));
-                true
-            }
-            _ => false,
+            "accept" | "accept-RFC" => osrtp.accept = true,
+            "offer" | "offer-RFC" => osrtp.offer = true,
+            // Each section twice, of which one is to be refused.
+            "offer-legacy" | "accept-legacy" => self.list_unsupported(format!("OSRTP-{word}")),
+            _ => return false,
         }
+        true
     }
 
     fn unsupported(&mut self, key: &str, value: &Value<'_>) {
@@ -500,6 +502,7 @@ mod tests {
     use crate::{
         envelope::read_document,
         request::{Command, Request},
+        sdes::{Osrtp, Sdes},
         signal::{Replace, RtcpMux},
     };
 
@@ -554,6 +557,7 @@ mod tests {
                 direction: vec!["pub".to_owned(), "priv".to_owned()],
                 transport_protocol: Some(TransportProtocol::RtpAvp),
                 rtcp_mux: RtcpMux { demux: true, ..RtcpMux::default() },
+                sdes: Sdes { off: true, ..Sdes::default() },
                 received_from: "127.44.0.1".parse().ok(),
                 supports_load_limit: true,
                 unsupported: vec!["codec-strip".to_owned()],
@@ -571,18 +575,22 @@ mod tests {
             ice: Some(Ice::Force),
             transport_protocol: Some(TransportProtocol::RtpAvpf),
             direction: vec!["int".to_owned(), "ext".to_owned()],
+            sdes: Sdes { only: vec!["AES-CM-128-HMAC-SHA1-80".to_owned()], pad: true, ..Sdes::default() },
+            osrtp: Osrtp { accept: true, ..Osrtp::default() },
             learning: Some(Learning::Immediate),
             ..plain()
         };
         for options in [
             r#""replace":["origin","session-name"],"flags":["SIP-source-address"],"rtcp-mux":["offer"],"ICE":"force",
-               "transport-protocol":"RTP/AVPF","direction":["int","ext"],"endpoint-learning":"immediate""#,
+               "transport-protocol":"RTP/AVPF","direction":["int","ext"],"endpoint-learning":"immediate",
+               "SDES":["only-AES_CM_128_HMAC_SHA1_80","pad"],"OSRTP":["accept"]"#,
             r#""replace":"origin,session_name","flags":"SIP source address, endpoint-learning-immediate","rtcp_mux":"offer",
-               "ICE":"force","transport protocol":"RTP/AVPF","direction":"int,ext""#,
+               "ICE":"force","transport protocol":"RTP/AVPF","direction":"int,ext","SDES":"pad,only-AES_CM_128_HMAC_SHA1_80","OSRTP":"accept-RFC""#,
             r#""flags":["replace-origin","replace session name","SIP_source_address","rtcp-mux-offer","ICE=force",
-               "endpoint-learning=immediate","transport-protocol=RTP/AVPF"],"from-interface":"int","to-interface":"ext""#,
-            r#""rtpp-flags":"replace-origin replace=[session-name] SIP-source-address rtcp-mux=[offer] ICE=force RTP AVPF endpoint-learning=immediate direction=int direction=ext""#,
-            r#""rtpp flags":"replace=[origin session-name] SIP-source-address rtcp-mux-offer ICE=force RTP/AVPF endpoint_learning=immediate direction=[int ext]""#,
+               "endpoint-learning=immediate","transport-protocol=RTP/AVPF","SDES-only-AES_CM_128_HMAC_SHA1_80","SDES-pad",
+               "OSRTP-accept"],"from-interface":"int","to-interface":"ext""#,
+            r#""rtpp-flags":"replace-origin replace=[session-name] SIP-source-address rtcp-mux=[offer] ICE=force RTP AVPF endpoint-learning=immediate direction=int direction=ext SDES-pad SDES=[only-AES_CM_128_HMAC_SHA1_80] OSRTP-accept""#,
+            r#""rtpp flags":"replace=[origin session-name] SIP-source-address rtcp-mux-offer ICE=force RTP/AVPF endpoint_learning=immediate direction=[int ext] SDES=[only-AES_CM_128_HMAC_SHA1_80 pad] OSRTP=[accept]""#,
         ] {
             assert_eq!(offer(options), (expected.clone(), Vec::new()), "{options}");
         }
@@ -607,7 +615,7 @@ mod tests {
     fn options_that_are_not_built_are_carried_by_name() {
         let (signal, warnings) = offer(
             r#""codec":{"strip":["all"],"offer":["PCMA"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],
-               "flags":["codec-transcode-opus","media-echo-blackhole","inactive","OSRTP-offer","trickle-ICE","OSRTP-accept"]"#,
+               "flags":["codec-transcode-opus","media-echo-blackhole","inactive","OSRTP-offer-legacy","trickle-ICE","OSRTP-accept"]"#,
         );
         assert_eq!(
             signal.unsupported,
@@ -619,7 +627,7 @@ mod tests {
                 "codec-transcode-opus",
                 "media-echo-blackhole",
                 "inactive",
-                "OSRTP-offer"
+                "OSRTP-offer-legacy"
             ]
         );
         assert_eq!(warnings, Vec::<String>::new());

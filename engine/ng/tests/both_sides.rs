@@ -279,9 +279,11 @@ prop_compose! {
         flags in vec(select(vec!["RTP", "RTCP", "filled"]).prop_map(Cow::Borrowed), 0..3),
         stats in counters(),
         ssrc in any::<Option<u32>>(),
+        crypto_suite in option::of(select(vec!["AES_CM_128_HMAC_SHA1_80".to_owned()])),
     ) -> StreamStatus {
         StreamStatus {
-            local, endpoint, advertised_endpoint, last_packet_s, flags, stats, ssrc, stats_out: ssrc.map(|_| stats),
+            local, endpoint, advertised_endpoint, crypto_suite, last_packet_s, flags, stats, ssrc,
+            stats_out: ssrc.map(|_| stats),
         }
     }
 }

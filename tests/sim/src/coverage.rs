@@ -61,9 +61,10 @@ impl Coverage {
         }
     }
 
-    /// Rows that were never reached.
+    /// Rows that were never reached, though the parties here could have reached them.
     pub fn missing(&self) -> Vec<&str> {
-        self.rows.iter().filter(|(_, count)| **count == 0).map(|(row, _)| row.as_str()).collect()
+        let rows = self.rows.iter().filter(|(_, count)| **count == 0).map(|(row, _)| row.as_str());
+        rows.filter(|row| !SRTP.contains(row)).collect()
     }
 
     fn add(&mut self, row: String, count: u64) {
@@ -76,6 +77,18 @@ impl fmt::Display for Coverage {
         self.rows.iter().try_for_each(|(row, count)| writeln!(f, "{count:>10}  {row}"))
     }
 }
+
+/// Rows of SRTP, which the parties here do not speak: the core's own tests reach them (`shard/tests/srtp.rs`).
+const SRTP: [&str; 8] = [
+    "drop   key_exhausted",
+    "drop   no_keys",
+    "drop   not_srtp",
+    "drop   repeated",
+    "drop   replayed",
+    "drop   unauthentic",
+    "way    srtp: keys were agreed on",
+    "way    srtp: keys were changed",
+];
 
 fn drop(reason: DropReason) -> String {
     format!("drop   {}", reason.as_str())

@@ -221,6 +221,14 @@ impl World {
             }
             Some(DropReason::Fault) => return,
             Some(
+                reason @ (DropReason::NoKeys
+                | DropReason::NotSrtp
+                | DropReason::Unauthentic
+                | DropReason::Replayed
+                | DropReason::Repeated
+                | DropReason::KeyExhausted),
+            ) => panic!("a packet {name} is dropped for {reason:?}, and nobody speaks SRTP here"),
+            Some(
                 DropReason::Consumed
                 | DropReason::Held
                 | DropReason::Blocked

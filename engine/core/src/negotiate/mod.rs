@@ -10,6 +10,7 @@ pub(crate) mod own;
 pub(crate) mod reason;
 pub(crate) mod refuse;
 pub(crate) mod rewrite;
+pub(crate) mod sdes;
 
 use std::net::SocketAddr;
 
@@ -158,10 +159,12 @@ pub(crate) fn protocols(
             sent.clone_into(&mut to.protocol);
         }
     }
-    if let (Transport::Rtp, Some(asked @ (TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf))) =
-        (transport, signal.transport_protocol)
+    let asked = signal.transport_protocol.filter(|asked| *asked != TransportProtocol::Accept);
+    if let (Transport::Rtp, Some(asked)) = (transport, asked.map(TransportProtocol::as_str))
+        // Whoever offered with keys is answered with keys, and nobody else is.
+        && (kind == Kind::Offer || sdes::is_secure(asked) == sdes::is_secure(&to.protocol))
     {
-        asked.as_str().clone_into(&mut to.protocol);
+        asked.clone_into(&mut to.protocol);
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use ng::Explained;
 use rtp::sdp::{Line, Sdp};
 
+use super::sdes;
+
 /// Why a line was changed, added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -23,6 +25,7 @@ pub(crate) enum Reason {
     NoRtcp,
     Mux,
     Setup,
+    Keys,
     PacketTime,
     Candidates,
     Ice,
@@ -59,6 +62,7 @@ impl fmt::Display for Reason {
             Self::NoRtcp => "no-rtcp-attribute leaves it out",
             Self::Mux => "whether RTCP shares the port is agreed with each side apart (rtcp-mux)",
             Self::Setup => "there is no DTLS that it could be about",
+            Self::Keys => "keys of SRTP are agreed with each side apart",
             Self::PacketTime => "one packet time serves the section",
             Self::Candidates => "they end where there were any",
             Self::Ice => "ICE=remove takes it out",
@@ -157,8 +161,9 @@ impl Reasons {
                 (None, Some(line)) => (&mut numbers[1], line),
                 (None, None) => continue,
             };
-            let text =
-                |line: Option<&Line>| line.map(|line| String::from_utf8_lossy(line.bytes()).into_owned());
+            let text = |line: Option<&Line>| {
+                line.map(|line| String::from_utf8_lossy(&sdes::without_keys(line.bytes())).into_owned())
+            };
             let mut reasons: Vec<String> = Vec::new();
             for reason in why.iter().map(Reason::to_string) {
                 if !reasons.contains(&reason) {

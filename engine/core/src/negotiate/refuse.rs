@@ -3,6 +3,7 @@
 use ng::{Ice, Signal, TransportProtocol};
 use rtp::sdp::{Line, Sdp};
 
+use super::sdes;
 use crate::{media::Transport, networks};
 
 /// The text of the refusal if an offer or answer asks by its options for something not built.
@@ -22,23 +23,20 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
         };
         refused.push(format!("ICE={name}"));
     }
-    let secure = match signal.transport_protocol {
-        Some(TransportProtocol::RtpSavp) => Some("RTP/SAVP"),
-        Some(TransportProtocol::RtpSavpf) => Some("RTP/SAVPF"),
-        Some(TransportProtocol::UdpTlsRtpSavp) => Some("UDP/TLS/RTP/SAVP"),
-        Some(TransportProtocol::UdpTlsRtpSavpf) => Some("UDP/TLS/RTP/SAVPF"),
-        Some(TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf | TransportProtocol::Accept) | None => {
-            None
-        }
-    };
-    refused.extend(secure.map(|name| format!("transport-protocol={name}")));
+    let asked = signal.transport_protocol.map(TransportProtocol::as_str);
+    let dtls = asked.filter(|name| name.starts_with("UDP/TLS"));
+    refused.extend(dtls.map(|name| format!("transport-protocol={name}")));
+    // Without DTLS there is no other way to agree on keys.
+    let keyless = asked.filter(|name| signal.sdes.off && dtls.is_none() && sdes::is_secure(name));
+    refused.extend(keyless.map(|name| format!("SDES=off with transport-protocol={name}")));
     let wide = signal.media_networks.iter().filter(|network| networks::is_too_wide(network));
     refused.extend(wide.map(|network| format!("media-networks={network}, which is half the world")));
     (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
 }
 
 /// The text of the refusal if a description has a property that is not built.
-pub(crate) fn description(sdp: &Sdp, ice_removed: bool) -> Option<String> {
+pub(crate) fn description(sdp: &Sdp, signal: &Signal) -> Option<String> {
+    let ice_removed = signal.ice == Some(Ice::Remove);
     for media in &sdp.media {
         let fields = media.media();
         if fields.port != 0 && transport(&fields.proto).is_none() {
@@ -52,8 +50,17 @@ pub(crate) fn description(sdp: &Sdp, ice_removed: bool) -> Option<String> {
         if !ice_removed && ["ice-ufrag", "ice-pwd", "candidate"].contains(&name) {
             return Some(format!("Not supported: SDP attribute {name} (strip it with ICE=remove)"));
         }
-        if ["crypto", "fingerprint"].contains(&name) {
-            return Some(format!("Not supported: SDP attribute {name}"));
+    }
+    for media in sdp.media.iter().filter(|media| media.media().port != 0) {
+        let proto = &media.media().proto;
+        if transport(proto) != Some(Transport::Rtp) || sdes::has_keys(media, &signal.sdes) {
+            continue;
+        }
+        if sdes::is_secure(proto) {
+            return Some(format!("Not supported: {proto} without an a=crypto that can be used (see SDES)"));
+        }
+        if media.section.has_attribute("fingerprint") || sdp.session.has_attribute("fingerprint") {
+            return Some("Not supported: SDP attribute fingerprint".to_owned());
         }
     }
     None
@@ -76,7 +83,7 @@ pub(crate) fn passed(sdp: &Sdp, signal: &Signal) -> Option<String> {
 /// How a profile's datagrams are treated; `None` for one that is not built.
 pub(crate) fn transport(proto: &str) -> Option<Transport> {
     match proto {
-        "RTP/AVP" | "RTP/AVPF" => Some(Transport::Rtp),
+        "RTP/AVP" | "RTP/AVPF" | "RTP/SAVP" | "RTP/SAVPF" => Some(Transport::Rtp),
         _ if proto.starts_with("TCP/") && !proto.contains("RTP") => Some(Transport::Foreign),
         _ if proto == "TCP" => Some(Transport::Foreign),
         _ if ["SAVP", "TLS", "TCP"].iter().any(|part| proto.contains(part)) => None,

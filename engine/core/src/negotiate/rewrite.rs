@@ -2,7 +2,7 @@
 //!
 //! Of a section with RTP these lines are taken out where they stand and written anew at its
 //! end, in this order: `mid`; of each payload type `rtpmap`, `fmtp`, `rtcp-fb`; the direction;
-//! `rtcp`; `rtcp-mux`; `ptime`; `end-of-candidates`, which `ICE=remove` leaves. A refused section (port 0) keeps none of them but `mid`.
+//! `rtcp`; `rtcp-mux`; `crypto`; `ptime`; `end-of-candidates`, which `ICE=remove` leaves. A refused section (port 0) keeps none of them but `mid`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +12,7 @@ use rtp::sdp::{Connection, Direction, Line, LineError, MediaSection, RtcpAttribu
 use super::{
     codec,
     reason::{Reason, Reasons, SESSION},
-    refuse,
+    refuse, sdes,
 };
 use crate::{
     leg::Identity,
@@ -31,6 +31,8 @@ pub(crate) struct Outgoing {
     pub(crate) rtcp_port: u16,
     pub(crate) rtcp_mux: bool,
     pub(crate) direction: Direction,
+    /// Values of its `a=crypto` lines.
+    pub(crate) keys: Vec<String>,
 }
 
 impl Outgoing {
@@ -38,6 +40,7 @@ impl Outgoing {
     /// one above.
     pub(crate) fn of(
         media: &Media,
+        signal: &Signal,
         local: SocketAddr,
         (rtcp_mux, one_port): (bool, bool),
         direction: Direction,
@@ -50,6 +53,7 @@ impl Outgoing {
             rtcp_port: if one_port { local.port() } else { local.port().saturating_add(1) },
             rtcp_mux,
             direction,
+            keys: sdes::lines(media, &signal.sdes),
         }
     }
 }
@@ -118,6 +122,8 @@ pub(crate) fn explained(
             () if bundle => Reason::Bundle,
             () if direction && !original => Reason::Direction,
             () if strip_ice && refuse::is_ice(line) => Reason::Ice,
+            () if ["setup", "fingerprint", "tls-id"].contains(&attribute.name) => Reason::Setup,
+            () if attribute.name == "crypto" => Reason::Keys,
             () => return true,
         };
         reasons.removed(SESSION, line, why);
@@ -186,7 +192,8 @@ fn media(
             "rtcp" => Reason::Rtcp,
             "ptime" => Reason::PacketTime,
             "rtcp-mux" => Reason::Mux,
-            "setup" if rtp => Reason::Setup,
+            "setup" | "fingerprint" | "tls-id" if rtp => Reason::Setup,
+            "crypto" => Reason::Keys,
             "end-of-candidates" if rtp => Reason::Candidates,
             "rtpmap" | "fmtp" | "rtcp-fb" if rtp && codec::belongs(line) => Reason::Format,
             "mid" => Reason::Name,
@@ -228,6 +235,9 @@ fn media(
         }
         if outgoing.rtcp_mux {
             append(section, Line::attribute_of("rtcp-mux", None)?, place, Reason::Mux, reasons);
+        }
+        for key in &outgoing.keys {
+            append(section, Line::attribute_of("crypto", Some(key))?, place, Reason::Keys, reasons);
         }
         if let Some(line) = ptime {
             append(section, line, place, Reason::PacketTime, reasons);

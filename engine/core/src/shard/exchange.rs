@@ -8,13 +8,17 @@ use rtp::sdp::{Direction, Sdp};
 use super::{OTHER_OWNER, Shard, detect, gate, is_foreign, learn, opening::PairRequest, record, tos};
 use crate::{
     call::{Call, CallKey},
+    leg::Leg,
     media::{Media, Mux, Transport},
     negotiate::{
         Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
-        reason::Reasons, refuse, rewrite,
+        reason::Reasons,
+        refuse, rewrite,
+        sdes::{self, Keying},
     },
     path::{PathId, Paths},
     pending::{Pending, Work},
+    secure,
     sim::{self, Fault, Way},
     socket::{PairId, Sockets},
     stream,
@@ -77,6 +81,11 @@ impl Shard {
         let (sender, receiver) = dialogue::parties(call, kind, &signal, self.wall_ms, limits.legs_max)?;
         if sender == receiver {
             return Err("Invalid dialogue association");
+        }
+        if kind == Kind::Answer
+            && let Some(text) = mismatch(call.leg(offered(call, sender, receiver)), &sdp, &sections, &signal)
+        {
+            return Err(text);
         }
         let mut families = [None; 2];
         for ((index, name), family) in
@@ -152,7 +161,7 @@ impl Shard {
 
     /// Every socket is open: addresses, routes and the description that goes out.
     pub(super) fn commit(&mut self, key: CallKey, exchange: Exchange) -> Result<Reply, &'static str> {
-        let Self { calls, sockets, paths, timers, marker, media_networks, .. } = self;
+        let Self { calls, sockets, paths, timers, marker, media_networks, chance, .. } = self;
         let (now, wall_ms) = (self.now, self.wall_ms);
         let call = calls.get_mut(key).expect("the exchange belongs to a call that is there");
         let Exchange { kind, ref signal, ref sdp, sender, receiver, .. } = exchange;
@@ -164,11 +173,14 @@ impl Shard {
         // A further party that answers, and was offered nothing itself, was forked the offer of the
         // first one, and sends to the ports that were shown there.
         let forked = kind == Kind::Answer && !call.leg(sender).partners.contains(&receiver);
-        let first = call.leg(receiver).partners.first().copied().filter(|&first| forked && first != sender);
+        let first = Some(offered(call, sender, receiver)).filter(|&first| forked && first != sender);
         let elders: Vec<([PathId; 2], Mux)> = first
             .map(|first| {
                 call.leg(first).medias.iter().map(|media| ([media.rtp, media.rtcp], media.mux)).collect()
             })
+            .unwrap_or_default();
+        let keyed: Vec<Option<Box<Keying>>> = first
+            .map(|first| call.leg(first).medias.iter().map(|media| media.keying.clone()).collect())
             .unwrap_or_default();
         sim::trip(Fault::Commit);
         let guide = learn::Guide::new(now, kind, signal, call, media_networks, self.learn_strict);
@@ -191,6 +203,12 @@ impl Shard {
                 to.kind.clone_from(&from.kind);
             }
             to.direction_told = from.direction_told.reversed();
+            if let Some(keying) = keyed.get(index) {
+                from.keying.clone_from(keying);
+            }
+            if plan.transport == Transport::Rtp {
+                sdes::exchange(kind, signal, &sdp.media[index], from, to, chance);
+            }
             name(kind, signal, index, &sdp.media[index], from, to);
             let written = sdp.media[index].section.has_attribute("rtcp-mux");
             if let Some((_, mux)) = elders.get(index) {
@@ -213,6 +231,8 @@ impl Shard {
             }
             show(to, plan.receiver_pair, sockets, paths);
             route(from, to, talks, paths);
+            secure::install(from, paths);
+            secure::install(to, paths);
             stream::described(&sdp.media[index], from, to, paths);
             let advertised = to.selected.and_then(|pair| sockets.advertised(pair));
             guide.exchange(from, to, plan, sockets, paths);
@@ -223,7 +243,7 @@ impl Shard {
                 SocketAddr::new(interfaces.get(chosen).advertised, 0)
             };
             let local = plan.receiver_pair.and(advertised).unwrap_or_else(fallback);
-            outgoing.push(rewrite::Outgoing::of(to, local, mux, direction(sdp, index)));
+            outgoing.push(rewrite::Outgoing::of(to, signal, local, mux, direction(sdp, index)));
         }
         // Sections that this description leaves out are refused by it (RFC 3264 §8.2 asks for port 0; peers differ).
         if kind == Kind::Offer {
@@ -294,7 +314,7 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
     if sdp.media.len() > medias_max {
         return Err(format!("Not supported: more than {medias_max} media sections"));
     }
-    if let Some(text) = refuse::description(&sdp, signal.ice == Some(ng::Ice::Remove)) {
+    if let Some(text) = refuse::description(&sdp, signal) {
         return Err(text);
     }
     if signal.trust == Trust::SipSource && signal.received_from.is_none() {
@@ -323,6 +343,21 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
     };
     let sections = (0..sdp.media.len()).map(section).collect::<Result<_, _>>()?;
     Ok((sdp, sections))
+}
+
+/// Who was offered what `sender` answers: itself, or of a forked offer the party that was shown it.
+fn offered(call: &Call, sender: usize, receiver: usize) -> usize {
+    let partners = &call.leg(receiver).partners;
+    let first = partners.first().filter(|_| !call.leg(sender).partners.contains(&receiver));
+    first.copied().unwrap_or(sender)
+}
+
+/// Why an answer is none to what the party was offered.
+fn mismatch(party: &Leg, sdp: &Sdp, sections: &[SectionPlan], signal: &Signal) -> Option<&'static str> {
+    let described = party.medias.iter().zip(&sdp.media).zip(sections);
+    let live = described
+        .filter(|((_, section), plan)| section.media().port != 0 && plan.transport == Transport::Rtp);
+    live.filter_map(|((media, section), _)| sdes::mismatch(media, section, &signal.sdes)).next()
 }
 
 /// Two different parties at once.

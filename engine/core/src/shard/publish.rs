@@ -19,8 +19,9 @@ use crate::{
     call::CallKey,
     leg::{OwnSession, Role},
     media::Transport,
-    negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, rewrite},
+    negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, rewrite, sdes},
     pending::{Pending, Work},
+    secure,
     sim::{self, Way},
     socket::PairId,
 };
@@ -138,7 +139,7 @@ impl Shard {
         publication: Publication,
     ) -> Result<Reply, &'static str> {
         let session = self.chance.random::<u64>() >> 1;
-        let Self { calls, sockets, paths, marker, media_networks, .. } = self;
+        let Self { calls, sockets, paths, marker, media_networks, chance, .. } = self;
         let call = calls.get_mut(key).expect("the publication belongs to a call that is there");
         let Publication { signal, publisher, sdp, sections } = publication;
         call.last_signal = self.now;
@@ -168,6 +169,11 @@ impl Shard {
             media.mid = mid.map(str::to_owned);
             let asked = signal.rtcp_mux;
             media.mux.active = section.section.has_attribute("rtcp-mux") && !asked.reject;
+            if plan.transport == Transport::Rtp {
+                sdes::offered(media, section, &signal.sdes);
+                sdes::answer(media, None, &signal.sdes, chance);
+                secure::install(media, paths);
+            }
             show(media, plan.sender_pair, sockets, paths);
             share(media, paths);
             guide.signal(media, plan, sockets, paths);
@@ -175,7 +181,7 @@ impl Shard {
             hold(media, paths);
             let local = plan.sender_pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
             let mux = (media.mux.active, media.mux.active);
-            outgoing.push(rewrite::Outgoing::of(media, local, mux, media.direction.reversed()));
+            outgoing.push(rewrite::Outgoing::of(media, &signal, local, mux, media.direction.reversed()));
         }
         for media in leg.medias.iter_mut().skip(sections.len()) {
             reject(media, paths);

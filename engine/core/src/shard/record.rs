@@ -13,6 +13,7 @@ use super::{Shard, select};
 use crate::{
     call::{Call, CallKey},
     io::{Output, RecordingId},
+    negotiate::sdes,
     path::Paths,
     recording::{Recording, RecordingBegun, RecordingNote, Wish},
     sim::{self, Way},
@@ -100,7 +101,7 @@ impl Shard {
         }
         let call = self.calls.get(key).expect("it was there a line ago");
         if let Some(recording) = &call.recording {
-            let note = RecordingNote::Described { offer, sdp: written.to_vec() };
+            let note = RecordingNote::Described { offer, sdp: sdes::without_keys(written) };
             self.outputs.push_back(Output::Recording { recording: recording.id, note });
         }
         apply(call, &mut self.paths);

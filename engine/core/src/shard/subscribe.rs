@@ -23,8 +23,9 @@ use crate::{
     call::{Call, CallKey},
     leg::{OwnSession, Role},
     media::{Media, Transport},
-    negotiate::{Kind, codec, dialogue, own, refuse, rewrite},
+    negotiate::{Kind, codec, dialogue, own, refuse, rewrite, sdes},
     pending::{Pending, Work},
+    secure,
     sim::{self, Way},
     socket::PairId,
 };
@@ -199,7 +200,7 @@ impl Shard {
         subscription: Subscription,
     ) -> Result<Reply, &'static str> {
         let session = self.chance.random::<u64>() >> 1;
-        let Self { calls, sockets, paths, marker, .. } = self;
+        let Self { calls, sockets, paths, marker, chance, .. } = self;
         let call = calls.get_mut(key).expect("the subscription belongs to a call that is there");
         let Subscription { signal, subscriber, sources, descriptions, sections } = subscription;
         call.last_signal = self.now;
@@ -223,14 +224,16 @@ impl Shard {
             let media = &mut leg.medias[index];
             media.kind = kind;
             media.become_transport(heard.transport, paths);
-            media.protocol = match signal.transport_protocol {
-                Some(asked @ (TransportProtocol::RtpAvp | TransportProtocol::RtpAvpf))
-                    if heard.transport == Transport::Rtp =>
-                {
-                    asked.as_str().to_owned()
-                }
-                _ => protocol,
+            let asked = signal.transport_protocol.filter(|asked| *asked != TransportProtocol::Accept);
+            media.protocol = match asked.filter(|_| heard.transport == Transport::Rtp) {
+                Some(asked) => asked.as_str().to_owned(),
+                None => protocol,
             };
+            if heard.transport == Transport::Rtp && heard.pair.is_some() {
+                sdes::offer(media, &[], false, &signal, chance);
+            } else {
+                media.keying = None;
+            }
             media.mid = mid.or_else(|| signal.generate_mid.then(|| (index + 1).to_string()));
             let direction = if sends { Direction::SendOnly } else { Direction::Inactive };
             let mux = multiplex(media, &signal);
@@ -245,9 +248,10 @@ impl Shard {
                     assert!(added, "room was seen before the sockets were asked for");
                 }
                 hold(media, paths);
+                secure::install(media, paths);
             }
             let local = heard.pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
-            outgoing.push(rewrite::Outgoing::of(media, local, mux, direction));
+            outgoing.push(rewrite::Outgoing::of(media, &signal, local, mux, direction));
         }
         let tags = sources.iter().filter_map(|&source| call.leg(source).tag.clone()).collect();
         call.leg_mut(subscriber).hears = sources;
@@ -305,6 +309,12 @@ impl Shard {
         if let Some(text) = refused(&offered, &sdp, answer.allow_transcoding) {
             return self.refuse(id, &text);
         }
+        let described = leg.medias.iter().zip(&sdp.media).filter(|(_, section)| section.media().port != 0);
+        let mismatch =
+            described.filter_map(|(media, section)| sdes::mismatch(media, section, &signal.sdes)).next();
+        if let Some(text) = mismatch {
+            return self.refuse(id, text);
+        }
         sim::seen(Way::SubscriptionAnswered);
         for (index, media) in leg.medias.iter_mut().enumerate() {
             let Some(plan) = plans.get(index).filter(|plan| plan.endpoint.port() != 0) else {
@@ -318,6 +328,8 @@ impl Shard {
             media.endpoint = Some(plan.endpoint);
             media.protocol.clone_from(&section.media().proto);
             media.direction = Direction::from_flags(false, sdp.direction(index).receives());
+            sdes::answered(media, section, &signal.sdes);
+            secure::install(media, paths);
             media.mux.active = media.mux.offered && section.section.has_attribute("rtcp-mux");
             media.mux.said = media.mux.active;
             share(media, paths);

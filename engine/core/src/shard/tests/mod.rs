@@ -21,6 +21,7 @@ mod record;
 mod sdp;
 mod sinks;
 mod spray;
+mod srtp;
 mod subscribe;
 mod timeouts;
 mod tos;

@@ -240,7 +240,7 @@ fn what_is_not_built_is_refused_by_name() {
     let audio = format!("{HEAD}m=audio 4000 RTP/AVP 0\n");
     let cases: [Case; 6] = [
         ("a=ice-ufrag:x\n", |_| {}, "ice-ufrag"),
-        ("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\n", |_| {}, "crypto"),
+        ("a=fingerprint:sha-256 00\n", |_| {}, "fingerprint"),
         ("m=audio 4002 RTP/SAVP 0\n", |_| {}, "RTP/SAVP"),
         ("m=audio 4002 UDP/TLS/RTP/SAVPF 0\n", |_| {}, "UDP/TLS/RTP/SAVPF"),
         ("", |signal| signal.ice = Some(ng::Ice::Force), "ICE=force"),

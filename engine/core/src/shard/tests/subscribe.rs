@@ -177,9 +177,10 @@ fn whoever_cannot_be_heard_is_refused_with_the_reason() {
     request(&mut rig, to("A"));
     let chain = of(Selector { from_tag: Some("rec".into()), ..Selector::default() }, Some("rec2"));
     assert_eq!(refused(&mut rig, chain), "The party to be heard has sent no description");
-    let secure = Signal { transport_protocol: Some(ng::TransportProtocol::RtpSavp), ..to_b(Vec::new()) };
+    let secure =
+        Signal { transport_protocol: Some(ng::TransportProtocol::UdpTlsRtpSavp), ..to_b(Vec::new()) };
     let secure = SubscribeRequest { signal: Box::new(secure), ..to("A") };
-    assert_eq!(refused(&mut rig, secure), "Not supported: transport-protocol=RTP/SAVP");
+    assert_eq!(refused(&mut rig, secure), "Not supported: transport-protocol=UDP/TLS/RTP/SAVP");
 }
 
 #[test]

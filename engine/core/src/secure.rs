@@ -1,0 +1,145 @@
+//! What protects the packets of one half: SRTP each way, with the keys that its party and we agreed on.
+
+use rtp::srtp::{Inbound, Outbound, Policy};
+
+use crate::{
+    counters::DropReason,
+    media::Media,
+    path::{PathId, PathKind, Paths},
+    sim::{self, Way},
+};
+
+/// SRTP of one half. RTCP uses that of the RTP half of its media, whose keys are the same.
+#[derive(Debug, Default)]
+pub(crate) struct Secure {
+    /// `None` while no keys are agreed: nothing comes in, and nothing goes out.
+    keyed: Option<Keyed>,
+}
+
+#[derive(Debug)]
+struct Keyed {
+    inbound: Inbound,
+    outbound: Outbound,
+    /// With which they were made.
+    policies: [Policy; 2],
+}
+
+impl Secure {
+    /// Takes keys, if they are others than before. What was counted of sources and replays stays.
+    fn key(&mut self, inbound: Policy, outbound: Policy) {
+        let policies = [inbound, outbound];
+        match &mut self.keyed {
+            Some(keyed) if keyed.policies == policies => {}
+            Some(keyed) => {
+                sim::seen(Way::KeysChanged);
+                let [inbound, outbound] = &policies;
+                if *inbound != keyed.policies[0] {
+                    keyed.inbound.rekey(inbound).expect(CHECKED);
+                }
+                if *outbound != keyed.policies[1] {
+                    keyed.outbound.rekey(outbound).expect(CHECKED);
+                }
+                keyed.policies = policies;
+            }
+            None => {
+                sim::seen(Way::KeysAgreed);
+                self.keyed = Some(Keyed {
+                    inbound: Inbound::new(&policies[0]).expect(CHECKED),
+                    outbound: Outbound::new(&policies[1]).expect(CHECKED),
+                    policies,
+                });
+            }
+        }
+    }
+
+    /// Authenticates and decrypts a packet in place; its length then.
+    ///
+    /// # Errors
+    /// Why it is dropped. Nothing was learned from it.
+    fn unprotect(&mut self, rtcp: bool, packet: &mut [u8]) -> Result<usize, DropReason> {
+        let inbound = &mut self.keyed.as_mut().ok_or(DropReason::NoKeys)?.inbound;
+        let length = if rtcp { inbound.unprotect_rtcp(packet) } else { inbound.unprotect_rtp(packet) };
+        length.map_err(DropReason::from)
+    }
+
+    /// Encrypts a packet, the first `length` bytes of the buffer, in place; its length then.
+    ///
+    /// # Errors
+    /// Why it cannot be sent.
+    fn protect(&mut self, rtcp: bool, buffer: &mut [u8], length: usize) -> Result<usize, DropReason> {
+        let outbound = &mut self.keyed.as_mut().ok_or(DropReason::NoKeys)?.outbound;
+        let length =
+            if rtcp { outbound.protect_rtcp(buffer, length) } else { outbound.protect_rtp(buffer, length) };
+        length.map_err(DropReason::from)
+    }
+}
+
+/// Gives a media the keys that are agreed, or takes them away.
+pub(crate) fn install(media: &Media, paths: &mut Paths) {
+    paths[media.rtcp].rtp = Some(media.rtp);
+    let path = &mut paths[media.rtp];
+    let Some(keying) = &media.keying else {
+        path.secure = None;
+        return;
+    };
+    let secure = path.secure.get_or_insert_default();
+    if let Some(policies) = keying.policies() {
+        secure.key(policies.inbound, policies.outbound);
+    }
+}
+
+impl Paths {
+    /// What protects the packets of a half.
+    fn secure_mut(&mut self, id: PathId) -> Option<&mut Secure> {
+        let half = self.get(id)?;
+        let keeper = if half.kind == PathKind::Rtcp { half.rtp? } else { id };
+        self.get_mut(keeper)?.secure.as_deref_mut()
+    }
+
+    /// Whether the packets of a half are protected.
+    pub(crate) fn is_secure(&self, id: PathId) -> bool {
+        let Some(half) = self.get(id) else { return false };
+        let keeper =
+            if half.kind == PathKind::Rtcp { half.rtp.and_then(|rtp| self.get(rtp)) } else { Some(half) };
+        keeper.is_some_and(|keeper| keeper.secure.is_some())
+    }
+
+    /// Authenticates and decrypts what came in for a half, if it is protected; the length of what is plain then.
+    ///
+    /// # Errors
+    /// Why it is dropped.
+    pub(crate) fn unprotect(
+        &mut self,
+        id: PathId,
+        rtcp: bool,
+        packet: &mut [u8],
+    ) -> Result<usize, DropReason> {
+        match self.secure_mut(id) {
+            Some(secure) => secure.unprotect(rtcp, packet),
+            None => Ok(packet.len()),
+        }
+    }
+
+    /// Encrypts what goes out to a half, if it is protected; its length then.
+    ///
+    /// # Errors
+    /// Why it cannot be sent.
+    pub(crate) fn protect(
+        &mut self,
+        id: PathId,
+        buffer: &mut [u8],
+        length: usize,
+    ) -> Result<usize, DropReason> {
+        let rtcp = self.get(id).is_some_and(|half| half.kind == PathKind::Rtcp);
+        match self.secure_mut(id) {
+            Some(secure) => secure.protect(rtcp, buffer, length),
+            None => Ok(length),
+        }
+    }
+}
+
+/// Lines that cannot be used are not agreed on.
+const CHECKED: &str = "the policy of an agreed line was checked when the line was read";
+
+/// Bytes that a packet may grow by: of RTCP the tag, the index and the longest key identifier.
+pub(crate) const GROWTH_BYTES_MAX: usize = rtp::srtp::RTCP_OVERHEAD_BYTES_MAX + 128;
