@@ -95,8 +95,7 @@ where
         if self.authenticates_rtp { self.hmac.tag(packet, at.rollover()) } else { [0; hmac::TAG_BYTES] }
     }
 
-    fn open_rtcp(&self, packet: &mut [u8], plain_bytes: usize, tag: &[u8], at: RtcpIndex) -> bool {
-        let packet = &mut packet[..plain_bytes];
+    fn open_rtcp(&self, packet: &mut [u8], tag: &[u8], at: RtcpIndex) -> bool {
         if !equal(&self.rtcp_hmac().tag(packet, at.word()), tag) {
             return false;
         }
@@ -107,8 +106,7 @@ where
         true
     }
 
-    fn seal_rtcp(&self, packet: &mut [u8], plain_bytes: usize, at: RtcpIndex) -> [u8; hmac::TAG_BYTES] {
-        let packet = &mut packet[..plain_bytes];
+    fn seal_rtcp(&self, packet: &mut [u8], at: RtcpIndex) -> [u8; hmac::TAG_BYTES] {
         if at.encrypted {
             let counter = counter(self.rtcp_salt(), at.ssrc, at.index.into());
             apply_keystream(&self.rtcp_cipher(), counter, &mut packet[super::keys::RTCP_HEADER_BYTES..]);

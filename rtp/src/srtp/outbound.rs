@@ -141,7 +141,7 @@ impl Outbound {
         key.use_for_rtcp();
         let at = RtcpIndex { ssrc, index, encrypted: shape.encrypts_rtcp };
         let trailer = shape.rtcp_trailer(length);
-        let tag = key.transform.seal_rtcp(packet, length, at);
+        let tag = key.transform.seal_rtcp(&mut packet[..length], at);
         if let Some(mki) = key.mki {
             mki.write(&mut packet[trailer.mki]);
         }

@@ -11,17 +11,17 @@ use aes::{Aes128Enc, Aes192Enc, Aes256Enc};
 ///
 /// Tags are whole here; the caller cuts them to what the suite sends.
 pub(super) trait Transform: Send + Sync {
-    /// Decrypts `packet` behind its header, if `tag` fits; `false`, with what was behind the header lost, if not.
+    /// Decrypts `packet` behind its header, if `tag` fits; otherwise nothing changes.
     fn open_rtp(&self, packet: &mut [u8], header_bytes: usize, tag: &[u8], at: RtpIndex) -> bool;
 
     /// Encrypts `packet` behind its header and returns the tag.
     fn seal_rtp(&self, packet: &mut [u8], header_bytes: usize, at: RtpIndex) -> [u8; hmac::TAG_BYTES];
 
-    /// Decrypts the first `plain_bytes` of `packet`, if `tag` fits; four bytes behind them may change.
-    fn open_rtcp(&self, packet: &mut [u8], plain_bytes: usize, tag: &[u8], at: RtcpIndex) -> bool;
+    /// Decrypts `packet`, if it is encrypted and `tag` fits; otherwise nothing changes.
+    fn open_rtcp(&self, packet: &mut [u8], tag: &[u8], at: RtcpIndex) -> bool;
 
-    /// Encrypts the first `plain_bytes` of `packet` and returns the tag; four bytes behind them may change.
-    fn seal_rtcp(&self, packet: &mut [u8], plain_bytes: usize, at: RtcpIndex) -> [u8; hmac::TAG_BYTES];
+    /// Encrypts `packet`, if it is to be, and returns the tag.
+    fn seal_rtcp(&self, packet: &mut [u8], at: RtcpIndex) -> [u8; hmac::TAG_BYTES];
 
     /// Secrets that two transforms share only if they come from the same master key.
     fn secrets(&self) -> &[u8];
