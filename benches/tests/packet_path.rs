@@ -7,6 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use calls::{Calls, packet};
+use rtp::srtp::{Inbound, MasterKey, Outbound, Policy, Suite};
 
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
@@ -80,4 +81,31 @@ fn a_source_that_nobody_announced_allocates_nothing() {
         assert_eq!(call.relay(0, &mut packet), (172, 0));
     }
     assert_eq!(count(), before, "allocations for a thousand sources");
+}
+
+#[test]
+fn a_protected_packet_allocates_nothing() {
+    for suite in Suite::ALL {
+        let key = vec![7; suite.master_bytes()];
+        let policy =
+            Policy::new(suite, MasterKey::from_concatenation(suite, &key).expect("the suite's length"));
+        let before = count();
+        let mut outbound = Outbound::new(&policy).expect("a policy");
+        let mut inbound = Inbound::new(&policy).expect("a policy");
+        assert!(count() > before, "the set-up allocates, and is counted");
+        let mut buffer = [0x80; 200];
+        let before = count();
+        for seq in 0..1000_u16 {
+            buffer[2..4].copy_from_slice(&seq.to_be_bytes());
+            // Two sources, and a report of each.
+            buffer[8] = u8::from(seq % 3 == 0);
+            let length = outbound.protect_rtp(&mut buffer, 172).expect("a packet");
+            assert_eq!(inbound.unprotect_rtp(&mut buffer[..length]), Ok(172));
+            let mut report = [0x80; 64];
+            report[4] = buffer[8];
+            let length = outbound.protect_rtcp(&mut report, 40).expect("a report");
+            assert_eq!(inbound.unprotect_rtcp(&mut report[..length]), Ok(40));
+        }
+        assert_eq!(count(), before, "allocations in a thousand packets of {suite}");
+    }
 }
