@@ -17,6 +17,8 @@ use crate::units::Instant;
 const FLIGHT_RTO: Duration = Duration::from_millis(400);
 /// Retransmissions of a flight: the last is sent about 25 s after the first.
 const FLIGHT_RETRIES: usize = 6;
+/// When it is asked again what it wants at once.
+const AGAIN: Duration = Duration::from_millis(10);
 /// Datagrams kept until those before them come.
 const QUEUE_RX_MAX: usize = 24;
 /// Datagrams of one flight.
@@ -144,6 +146,10 @@ impl Engine for DimplEngine {
     fn handle_timeout(&mut self, now: Instant, progress: &mut Progress) -> Result<(), FailReason> {
         self.dtls.handle_timeout(at(self.base, now)).map_err(reason)?;
         self.drain(progress);
+        // dimpl may ask for the very moment that it was just given; whoever serves it at once would never be done.
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = Some(now + AGAIN);
+        }
         Ok(())
     }
 
