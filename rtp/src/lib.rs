@@ -1,4 +1,4 @@
-//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP, SDP and DTLS-SRTP, without sockets or clocks.
+//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP, SDP, DTLS-SRTP and ICE, without sockets or clocks.
 //!
 //! Time is an argument ([`units::Instant`]), bytes are slices the caller owns,
 //! and every parser has a size limit. What a peer sends can be refused, never
@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dtls;
+pub mod ice;
 pub mod packet;
 pub mod quality;
 pub mod rtcp;

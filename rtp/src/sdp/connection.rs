@@ -110,4 +110,4 @@ fn is_host_name(text: &str) -> bool {
 }
 
 /// Longest host name in text form (RFC 1035 §2.3.4).
-const HOST_NAME_BYTES_MAX: usize = 253;
+pub(crate) const HOST_NAME_BYTES_MAX: usize = 253;

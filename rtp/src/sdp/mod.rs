@@ -32,6 +32,7 @@ use std::net::SocketAddr;
 
 pub use attribute::{Attribute, AttributeError, Direction, RtcpAttribute, Rtpmap};
 pub use audio::{AudioFormat, audio};
+pub(crate) use connection::HOST_NAME_BYTES_MAX;
 pub use connection::{Address, Connection, Family};
 pub use crypto::{Crypto, InlineKey, Lifetime};
 pub use error::{LineError, SdpError, SdpErrorReason};
