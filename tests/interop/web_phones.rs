@@ -1,4 +1,5 @@
-//! JsSIP over WebSocket: what a page does at a provider, against carriers and phones of other kinds. Its media is plain RTP.
+//! JsSIP over WebSocket: what a page does at a provider, against carriers and phones of other kinds. In node its media is plain
+//! RTP; in Chromium it is a browser's.
 
 use serde_json::json;
 use tests::jssip::{header, url};
@@ -233,4 +234,50 @@ fn a_page_of_another_origin_or_with_a_wrong_password_is_refused_by_name() {
     bob.await_event("unregistered");
     let last = bob.wire().iter().rev().find(|(_, text)| text.starts_with("SIP/2.0 200"));
     assert!(last.is_some_and(|(_, text)| header(text, "Contact").is_none()), "{last:?}");
+}
+
+#[test]
+fn a_real_browser_registers_over_wss_from_an_allowed_page_alone() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let node = two_accounts(at, &engine);
+    let mut alice = secure("alice", &node).in_chromium().register(at);
+    let registered = received(&alice, "SIP/2.0 200");
+    assert_eq!(header(registered, "Require"), Some("outbound"), "{registered}");
+    let contact = header(registered, "Contact").unwrap_or_default();
+    assert!(contact.contains(".invalid;transport=ws>") && contact.contains("+sip.instance="), "{registered}");
+    alice.order(json!({"do": "options", "to": "alice"}));
+    assert_eq!(alice.await_event("options")["status"], 200);
+    alice.order(json!({"do": "message", "to": "bob", "text": "h\u{e9}llo"}));
+    assert_eq!(alice.await_event("message")["status"], 405);
+    // Its offer is some 2 KiB of ICE and DTLS; nobody has this number.
+    alice.dial("33123456789");
+    assert_eq!(alice.await_event("failed")["status"], 404);
+    let invite = alice.wire().iter().find(|(received, text)| !received && text.starts_with("INVITE"));
+    let invite = invite.map(|(_, text)| text.as_str()).unwrap_or_default();
+    for line in
+        ["UDP/TLS/RTP/SAVPF", "a=fingerprint:sha-256 ", "a=ice-ufrag:", "a=rtcp-mux", "transport=ws;ob>"]
+    {
+        assert!(invite.contains(line), "{line} in {invite}");
+    }
+    let mut other = secure("alice", &node).of("https://evil.example").in_chromium().start(at);
+    let refused = other.await_event("refused");
+    assert!(refused["error"].as_str().is_some_and(|error| error.contains("403")), "{refused}");
+}
+
+/// The engine has no DTLS to answer a browser with: it says so, and nobody is rung or charged.
+#[test]
+fn the_encrypted_call_of_a_real_browser_is_refused_by_name() {
+    let at = Address::new();
+    let carrier = Plan::new(takes().is_hung_up_on()).start(at);
+    let (_engine, node) = provider::provider(at, &[&carrier]);
+    let mut alice = secure("alice", &node).in_chromium().register(at);
+    alice.dial(NUMBER);
+    assert_eq!(alice.await_event("failed")["status"], 488);
+    let refusal = received(&alice, "SIP/2.0 488");
+    let why = "Q.850;cause=88;text=\"Not supported: SDP profile UDP/TLS/RTP/SAVPF\"";
+    assert_eq!(header(refusal, "Reason"), Some(why), "{refusal}");
+    let record = provider::only_record(&node, provider::CREDIT);
+    let expected = json!({"account": "alice", "sip_status": 488, "charge": "0", "attempts": []});
+    provider::assert_says(&record, &expected);
 }

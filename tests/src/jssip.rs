@@ -1,16 +1,16 @@
-//! JsSIP as a phone over WebSocket, in node: what a page runs, with plain RTP in place of a browser's media.
+//! JsSIP as a phone over WebSocket: in node, with plain RTP in place of a browser's media, or in a page of a real Chromium.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::process::PATIENCE;
+use crate::process::{PATIENCE, await_some};
 use crate::{Address, DOMAIN, Process};
 
 /// The origin of the page that the phone says it is.
@@ -20,12 +20,15 @@ pub const ORIGIN: &str = "https://phone.provider.example";
 #[derive(Clone, Debug)]
 pub struct WebPhone {
     config: Value,
+    driver: &'static str,
 }
 
 /// A running phone.
 pub struct JsSip {
-    /// The running node.
+    /// The running node, which the browser is a child of.
     pub process: Process,
+    /// What a browser writes down.
+    _folder: tempfile::TempDir,
     name: String,
     orders: TcpStream,
     received: Vec<u8>,
@@ -42,6 +45,7 @@ impl WebPhone {
                 "user": name, "password": "secret", "domain": DOMAIN, "url": url, "origin": ORIGIN, "media": media,
                 "echoes": false,
             }),
+            driver: "node.js",
         }
     }
 
@@ -63,6 +67,13 @@ impl WebPhone {
         self.with("password", json!(password))
     }
 
+    /// Runs in a page of Debian's Chromium, without a screen: its media is a browser's, from a device that beeps.
+    #[must_use]
+    pub fn in_chromium(mut self) -> WebPhone {
+        self.driver = "chromium.js";
+        self
+    }
+
     /// Sends back what it hears, instead of packets of its own.
     #[must_use]
     pub fn echoes(self) -> WebPhone {
@@ -81,18 +92,29 @@ impl WebPhone {
         let name = self.config["user"].as_str().unwrap_or_default().to_owned();
         let listener = TcpListener::bind((at.ip(), 0)).expect("a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
+        listener.set_nonblocking(true).expect("an option");
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("node");
+        command.env("TMPDIR", folder.path()).env("HOME", folder.path());
         command.current_dir(modules()).args([
-            "node.js",
+            self.driver,
             &port.to_string(),
             &at.to_string(),
             &self.config.to_string(),
         ]);
         let process = Process::start(&format!("JsSIP {name}"), &mut command);
-        let (orders, _) = listener.accept().expect("node connects");
+        let (orders, _) = await_some("connection of node", || listener.accept().ok());
+        orders.set_nonblocking(false).expect("an option");
         orders.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-        let mut phone =
-            JsSip { process, name, orders, received: Vec::new(), events: VecDeque::new(), wire: Vec::new() };
+        let mut phone = JsSip {
+            process,
+            _folder: folder,
+            name,
+            orders,
+            received: Vec::new(),
+            events: VecDeque::new(),
+            wire: Vec::new(),
+        };
         phone.order(json!({"do": "start"}));
         phone
     }
@@ -216,6 +238,16 @@ impl JsSip {
             } else {
                 self.events.push_back(event);
             }
+        }
+    }
+}
+
+impl Drop for JsSip {
+    fn drop(&mut self) {
+        // It ends with its orders, and a browser puts its things away first.
+        let _ended_already = self.orders.shutdown(Shutdown::Both);
+        if !std::thread::panicking() {
+            self.process.await_exit();
         }
     }
 }
