@@ -286,6 +286,22 @@ fn who_controls_is_settled_when_both_want_to() {
     }
 }
 
+/// A shard takes its agents along to another thread.
+#[test]
+fn an_agent_moves_to_a_thread_and_back() {
+    let mut agent = agent(1, true, false, 1);
+    agent.add_local(Local::Host(address("192.0.2.1:5000"))).unwrap();
+    agent.set_remote_credentials(&credentials(2));
+    agent.add_remote(&"1 1 UDP 5 198.51.100.2 6000 typ host".parse().unwrap()).unwrap();
+    let moved = std::thread::spawn(move || {
+        agent.handle_timeout(START + Duration::from_secs(1));
+        agent
+    });
+    let mut agent = moved.join().unwrap();
+    let transmit = agent.poll_transmit(&mut [0; STUN_BYTES_MAX]).unwrap();
+    assert_eq!(transmit.remote, address("198.51.100.2:6000"));
+}
+
 #[test]
 fn tables_are_bounded() {
     let mut agent = agent(1, false, false, 1);

@@ -81,15 +81,23 @@ impl Ours {
         Instant::from_nanos(u64::try_from(self.base.elapsed().as_nanos()).expect("a short test"))
     }
 
+    /// Sends what is ready; returns how many datagrams that were.
+    fn send(&mut self) -> usize {
+        let mut count = 0;
+        let mut room = [0; DATAGRAM_BYTES_MAX];
+        while let Some(bytes) = self.association.poll_transmit(&mut room) {
+            let peer = self.peer.expect("only an answer is sent before the peer is known");
+            self.socket.send_to(&room[..bytes], peer).expect("loopback takes a datagram");
+            count += 1;
+        }
+        count
+    }
+
     /// Talks to the peer until something happens.
     fn await_event(&mut self, what: &str) -> Event {
         let end = std::time::Instant::now() + PATIENCE;
         loop {
-            let mut room = [0; DATAGRAM_BYTES_MAX];
-            while let Some(bytes) = self.association.poll_transmit(&mut room) {
-                let peer = self.peer.expect("only an answer is sent before the peer is known");
-                self.socket.send_to(&room[..bytes], peer).expect("loopback takes a datagram");
-            }
+            self.send();
             if let Some(event) = self.association.poll_event() {
                 return event;
             }
@@ -304,5 +312,25 @@ fn close_notify_is_told_and_renegotiation_refused() {
         let _ = ours.association.handle_datagram(now, &datagram[..bytes]);
         assert!(ours.association.is_established(), "{provider}");
         assert!(ours.association.poll_event().is_none(), "{provider}: no second keys");
+    }
+}
+
+/// The first flight goes where nobody listens yet, and is sent again by the clock of the machine: OpenSSL's own timer
+/// stands where our deadline does.
+#[test]
+fn a_peer_that_comes_late_is_asked_again() {
+    for provider in [Provider::Dimpl, Provider::OpenSsl] {
+        let certificate = Certificate::new(Kind::Ecdsa);
+        let expected = certificate.described(HashFunction::Sha256);
+        let address = Address::new();
+        let at = address.socket();
+        let socket = UdpSocket::bind((address.ip(), 0)).expect("a socket");
+        let suites = &Suite::ALL;
+        let terms = Terms { provider, role: Role::Client, expected: Some(&expected), suites, seed: [3; 32] };
+        let mut ours = Ours::new(socket, Some(at), terms);
+        assert_eq!(ours.send(), 1, "{provider}");
+        let mut theirs = Theirs::start(Role::Client, at, &certificate, SUITES[2], "");
+        let keys = ours.await_keys();
+        assert_eq!(exported(&keys, Role::Client), theirs.await_export(), "{provider}");
     }
 }
