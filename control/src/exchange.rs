@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use call::{Counters, Directory, Exchange, Input, JournalEntry, MediaError, Output, StoreReply, TrunkMedia};
+use call::{Counters, Directory, Exchange, Input, JournalEntry, MediaError, Output, StoreReply};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Engine;
@@ -218,8 +218,8 @@ impl Actor {
         let directory = Arc::clone(&self.wiring.directory.borrow_and_update());
         hear_carriers(&mut self.carriers, &directory, self.exchange.calls());
         self.wiring.transports.set_trunks(self.carriers.iter().copied().collect::<TrunkAddresses>());
-        for trunk in directory.trunks.iter().filter(|t| t.enabled && t.media == TrunkMedia::Srtp) {
-            tracing::warn!(trunk = %trunk.id, "no call goes over it: encrypted media to carriers is not built yet");
+        for trunk in directory.trunks.iter().filter(|trunk| trunk.enabled && !trunk.is_served()) {
+            tracing::warn!(trunk = %trunk.id, "no call goes over it: it would be told the keys of its media in clear; reach it by tls");
         }
         tracing::info!(
             accounts = directory.accounts.len(),
@@ -275,7 +275,7 @@ pub(crate) fn wall_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use call::{Trunk, TrunkTransport};
+    use call::{Trunk, TrunkMedia, TrunkTransport};
 
     use super::*;
 

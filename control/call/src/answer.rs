@@ -75,7 +75,7 @@ impl Call {
                     let rewritten = rewritten.clone();
                     return self.ring_caller(core, status, Some(rewritten));
                 }
-                let description = Description { is_early: true, ..self.answer_description(&sdp) };
+                let description = Description { is_early: true, ..self.answer_description(core, &sdp) };
                 self.ask(core, Job::Early(description, status));
             }
             // An offer in an unreliable 18x is none (RFC 3262 §5).
@@ -83,13 +83,15 @@ impl Call {
         }
     }
 
-    fn answer_description(&self, sdp: &[u8]) -> Description {
+    fn answer_description(&self, core: &Core, sdp: &[u8]) -> Description {
+        // To a caller that has described nothing a carrier's encrypted offer would be a demand: it is offered plain RTP.
+        let offers_in_secret = self.offer.is_none() && self.is_encrypted(core);
         Description {
             from: Side::Callee,
             sdp: sdp.to_vec(),
             is_answer: self.offer.is_some(),
             is_first: true,
-            protocol: None,
+            protocol: offers_in_secret.then_some(ng::TransportProtocol::RtpAvp),
             is_early: false,
         }
     }
@@ -154,7 +156,10 @@ impl Call {
             .or_else(|| self.answer.as_ref().map(|(seen, _)| seen.clone()));
         self.legs[index].invite_answer = Some(response);
         match sdp {
-            Some(sdp) => self.ask(core, Job::Answer(self.answer_description(&sdp))),
+            Some(sdp) => {
+                let description = self.answer_description(core, &sdp);
+                self.ask(core, Job::Answer(description));
+            }
             None => self.fail(core, 502, 38, "answer without description", Side::Exchange),
         }
     }

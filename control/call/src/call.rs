@@ -118,6 +118,22 @@ pub(crate) enum Job {
     Lease,
 }
 
+impl Job {
+    /// The description that it takes to the engine.
+    fn description(&self) -> Option<&Description> {
+        match self {
+            Self::Offer(description)
+            | Self::Early(description, _)
+            | Self::Answer(description)
+            | Self::LateAnswer(description)
+            | Self::Modify(description, _)
+            | Self::Modified(description, _)
+            | Self::Undo(description) => Some(description),
+            Self::Delete | Self::Query | Self::Lease => None,
+        }
+    }
+}
+
 /// What the store was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreStep {
@@ -315,22 +331,20 @@ impl Call {
             return self.on_media_failed(core, job, "no engine");
         };
         let lease = self.lease_ms(core, &job);
-        let command = match &job {
-            Job::Offer(description)
-            | Job::Early(description, _)
-            | Job::Answer(description)
-            | Job::LateAnswer(description)
-            | Job::Modify(description, _)
-            | Job::Modified(description, _)
-            | Job::Undo(description) => {
+        if job.description().is_some_and(|description| self.is_downgrade(core, description)) {
+            self.on_media_failed(core, job, "the carrier's description has media in clear");
+            return self.ask_next(core);
+        }
+        let command = match (job.description(), &job) {
+            (Some(description), _) => {
                 let source = self.source(description.from);
                 media::signal(&core.config, &self.media_name, description, source, lease)
             }
-            Job::Delete => media::delete(&core.config, &self.media_name),
-            Job::Query => {
+            (None, Job::Delete) => media::delete(&core.config, &self.media_name),
+            (None, Job::Query) => {
                 ng::Command::Query(ng::Query { call_id: self.media_name.clone(), ..ng::Query::default() })
             }
-            Job::Lease => media::lease(&core.config, &self.media_name, lease),
+            (None, _) => media::lease(&core.config, &self.media_name, lease),
         };
         let id = core.media(MediaWait::Call(self.key), record.engine, command);
         self.media_wait = Some((id, job));

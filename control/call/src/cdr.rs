@@ -118,6 +118,9 @@ pub struct LegMedia {
     pub packets_received: u64,
     /// Bytes received from this leg.
     pub bytes_received: u64,
+    /// The SRTP suite of this leg's voice; none where it was plain, or nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crypto_suite: Option<String>,
     /// How well this leg's voice arrived; none when nothing did, or the record is of an older version.
     #[serde(default)]
     pub quality: Option<LegQuality>,

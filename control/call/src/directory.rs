@@ -117,10 +117,9 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// Whether its media can be had from this release: SRTP is not built, and nothing goes out in clear
-    /// that should not.
+    /// Whether its media can be had as it is to be: the keys of SRTP go where nobody reads the signalling.
     pub fn is_served(&self) -> bool {
-        self.media == TrunkMedia::Plain
+        self.media == TrunkMedia::Plain || self.transport == TrunkTransport::Tls
     }
 }
 

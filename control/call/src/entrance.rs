@@ -128,11 +128,15 @@ impl Exchange {
                     .trunks
                     .iter()
                     .filter(|trunk| trunk.enabled)
-                    .partition(|trunk| trunk.is_served());
+                    .partition(|trunk| call.may_take(trunk));
                 call.targets = served.iter().map(|trunk| Target::Trunk(trunk.id.clone())).collect();
                 match refused.first() {
                     Some(trunk) if served.is_empty() => {
-                        let cause = format!("trunk {} wants SRTP, which is not built", trunk.id);
+                        let cause = if trunk.is_served() {
+                            "the call is to be encrypted, and no trunk is".to_owned()
+                        } else {
+                            format!("trunk {} would be told the keys of its media in clear", trunk.id)
+                        };
                         call.fail(core, 503, 79, &cause, Side::Exchange);
                     }
                     _ if served.is_empty() || !core.engines.has_other(&[]) => {

@@ -116,8 +116,10 @@ pub(crate) fn counters(report: &CallReport) -> CallMedia {
             leg.packets_received += stream.stats.packets;
             leg.bytes_received += stream.stats.bytes;
         }
-        let voice = party.medias.iter().filter(|media| media.kind == "audio");
-        leg.quality = voice.filter_map(|media| media.quality.as_ref()).next().map(LegQuality::from);
+        let voice = || party.medias.iter().filter(|media| media.kind == "audio");
+        leg.quality = voice().filter_map(|media| media.quality.as_ref()).next().map(LegQuality::from);
+        let streams = || voice().flat_map(|media| &media.streams);
+        leg.crypto_suite = streams().find_map(|stream| stream.crypto_suite.clone());
     }
     media
 }
@@ -135,8 +137,19 @@ pub(crate) fn event_counters(legs: &[LegReport]) -> CallMedia {
         let qualities = || report.medias.iter().filter_map(|section| section.quality.as_ref());
         let voice = qualities().find(|quality| quality.mos_x100.is_some()).or_else(|| qualities().next());
         leg.quality = voice.map(LegQuality::from);
+        leg.crypto_suite = report.medias.iter().find_map(|section| section.crypto_suite.clone());
     }
     media
+}
+
+/// Whether a description would have media in clear: a live section in a profile without SRTP.
+pub(crate) fn is_in_clear(sdp: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(sdp);
+    let sections = text.lines().filter_map(|line| line.strip_prefix("m="));
+    sections.map(|section| section.split(' ').collect::<Vec<_>>()).any(|words| match words[..] {
+        [_, port, profile, ..] => port != "0" && profile.starts_with("RTP/AVP"),
+        _ => false,
+    })
 }
 
 /// Milliseconds since the last packet of either side; none before the first.

@@ -9,7 +9,7 @@ use sip::{HeaderName, Headers, Hop, Method, Request, Response, StatusCode, Trans
 use crate::call::{Call, Job, StoreStep, Target, millis};
 use crate::core::{ALLOW, Core, Purpose, Timer, copy_session_headers};
 use crate::leg::{Leg, SDP, sdp_of};
-use crate::media::{Description, is_engine_full};
+use crate::media::{Description, is_engine_full, is_in_clear};
 use crate::state::{Event, State};
 use crate::{
     Attempt, CdrRoute, MediaRecord, Progress, Side, Step, StoreReply, StoreRequest, Trunk, TrunkMedia,
@@ -119,7 +119,7 @@ impl Call {
         let leg = match &target {
             Target::Trunk(id) => {
                 // The directory may have changed since the targets were chosen.
-                let found = directory.trunk(id).filter(|trunk| trunk.enabled && trunk.is_served());
+                let found = directory.trunk(id).filter(|trunk| trunk.enabled && self.may_take(trunk));
                 let Some(trunk) = found else { return false };
                 let used = core.trunk_calls.get(id).copied().unwrap_or(0);
                 if used >= trunk.max_calls {
@@ -207,6 +207,23 @@ impl Call {
             return self.fail(core, 503, 34, "no media engine", Side::Exchange);
         }
         self.fail(core, StatusCode::NOT_ACCEPTABLE_HERE.code(), 88, reason, Side::Exchange);
+    }
+
+    /// Whether a trunk serves this call. Whoever dials a `sips` address wants every hop encrypted (RFC 3261 §26.2.2), and here
+    /// that is the voice too.
+    pub(crate) fn may_take(&self, trunk: &Trunk) -> bool {
+        let demanded = self.legs.first().is_some_and(|leg| leg.invite.uri().is_secure());
+        trunk.is_served() && (trunk.media == TrunkMedia::Srtp || !demanded)
+    }
+
+    /// Whether the callee's media has to be encrypted.
+    pub(crate) fn is_encrypted(&self, core: &Core) -> bool {
+        self.protocol(core) == Some(ng::TransportProtocol::RtpSavp)
+    }
+
+    /// Whether a description would take media in clear over a trunk that is encrypted.
+    pub(crate) fn is_downgrade(&self, core: &Core, description: &Description) -> bool {
+        description.from == Side::Callee && is_in_clear(&description.sdp) && self.is_encrypted(core)
     }
 
     /// The profile the callee wants, where its trunk says so.

@@ -80,9 +80,6 @@ impl Config {
             if trunk.media == TrunkMedia::Srtp && trunk.transport != TrunkTransport::Tls {
                 let reason = "it would send the keys of its encrypted media in clear".to_owned();
                 errors.push(wrong(&key, reason, "reach it by tls, or mark its media plain"));
-            } else if trunk.media == TrunkMedia::Srtp {
-                let reason = "no call goes over it: encrypted media to carriers is not built yet".to_owned();
-                errors.push(wrong(&key, reason, "disable it, or mark its media plain"));
             }
             let serves = |listener: &Listener| {
                 listener.address.is_ipv4() == trunk.address.is_ipv4()

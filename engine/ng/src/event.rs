@@ -173,6 +173,8 @@ pub struct MediaReport {
     pub sent: StreamCounters,
     /// Milliseconds since the last packet from this party; `None` before the first.
     pub last_packet_ms: Option<u64>,
+    /// The SRTP suite that this party and the engine use; `None` where packets are plain.
+    pub crypto_suite: Option<String>,
     /// How well this party is heard; `None` before its first packet.
     pub quality: Option<MediaQuality>,
 }

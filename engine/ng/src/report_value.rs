@@ -387,6 +387,7 @@ fn leg_media_value(media: &MediaReport) -> Value<'_> {
     if let Some(age) = media.last_packet_ms {
         fields.put_number("last-packet-ms", age);
     }
+    fields.put_some("crypto suite", media.crypto_suite.as_deref());
     if let Some(quality) = &media.quality {
         fields.put("quality", quality_value::media(quality));
     }
@@ -398,6 +399,7 @@ fn read_leg_media(value: &Value<'_>) -> Option<MediaReport> {
         received: read_counters(value.get("received")),
         sent: read_counters(value.get("sent")),
         last_packet_ms: number(value, "last-packet-ms"),
+        crypto_suite: text(value, "crypto suite"),
         quality: value.get("quality").and_then(quality_value::read_media),
     })
 }

@@ -396,8 +396,15 @@ prop_compose! {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let media = (counters(), counters(), option::of(number()), option::of(quality())).prop_map(
-        |(received, sent, last_packet_ms, quality)| MediaReport { received, sent, last_packet_ms, quality },
+    let suite = option::of(select(vec!["AEAD_AES_128_GCM".to_owned()]));
+    let media = (counters(), counters(), option::of(number()), suite, option::of(quality())).prop_map(
+        |(received, sent, last_packet_ms, crypto_suite, quality)| MediaReport {
+            received,
+            sent,
+            last_packet_ms,
+            crypto_suite,
+            quality,
+        },
     );
     let trouble = (select(Trouble::ALL.to_vec()), any::<bool>(), name(), any::<Option<u32>>(), number());
     let trouble = trouble.prop_map(|(trouble, recovered, tag, ssrc, since_ms)| MediaTrouble {

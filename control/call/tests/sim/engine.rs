@@ -27,6 +27,8 @@ pub(crate) struct EngineCall {
     pub(crate) sources: Vec<Option<IpAddr>>,
     /// Each description and whether it was an answer, in order.
     pub(crate) heard: Vec<(bool, String)>,
+    /// The profile that each was to be passed on in, in order.
+    pub(crate) profiles: Vec<Option<ng::TransportProtocol>>,
     /// Whether each was said to come before the answer, in order.
     pub(crate) early: Vec<bool>,
 }
@@ -71,6 +73,7 @@ impl ModelEngine {
                 call.lease_ms = signal.lease_ms.expect("our calls have a lease");
                 call.sources.push(signal.received_from);
                 call.early.push(signal.early_media);
+                call.profiles.push(signal.transport_protocol);
                 call.heard.push((is_answer, String::from_utf8_lossy(&signal.sdp).into_owned()));
                 let mut sdp = signal.sdp.clone();
                 sdp.extend_from_slice(b"a=engine\r\n");
@@ -80,12 +83,13 @@ impl ModelEngine {
                 Some(call) => {
                     let ended = Ended { reason: EndReason::Deleted, wall_ms, lifetime_ms: 0 };
                     call.ended.get_or_insert(ended);
-                    Reply::Report(Box::new(report(None)))
+                    let encrypted = call.profiles.contains(&Some(ng::TransportProtocol::RtpSavp));
+                    Reply::Report(Box::new(report(None, encrypted)))
                 }
                 None => Reply::Ok { warning: Some(Reply::DELETE_NOT_FOUND.into()) },
             },
             Command::Query(query) => match self.calls.get(&query.call_id) {
-                Some(call) => Reply::Report(Box::new(report(call.ended.clone()))),
+                Some(call) => Reply::Report(Box::new(report(call.ended.clone(), false))),
                 None => Reply::Error(Reply::UNKNOWN_CALL.into()),
             },
             Command::List(_) => {
@@ -111,7 +115,9 @@ impl ModelEngine {
     }
 }
 
-fn report(ended: Option<Ended>) -> CallReport {
+/// `encrypted`: the callee speaks SRTP.
+fn report(ended: Option<Ended>, encrypted: bool) -> CallReport {
+    let suite = |tag: &str| (encrypted && tag == "callee").then(|| "AES_CM_128_HMAC_SHA1_80".to_owned());
     let party = |tag: &str, packets: u64| TagStatus {
         tag: tag.into(),
         medias: vec![MediaStatus {
@@ -123,6 +129,7 @@ fn report(ended: Option<Ended>) -> CallReport {
                 local: Some("192.0.2.9:20000".parse().expect("address")),
                 endpoint: None,
                 advertised_endpoint: None,
+                crypto_suite: suite(tag),
                 last_packet_s: 0,
                 flags: vec!["RTP".into()],
                 stats: StreamCounters { packets, bytes: packets * 172, errors: 0 },

@@ -1,7 +1,7 @@
 //! Carriers that fail, and those that come after them.
 
 use call::*;
-use sip::{HeaderName, Method};
+use sip::{Dialog, HeaderName, Method};
 
 use crate::basic::{carrier, dialled, phone, talking};
 use crate::peer::{Peer, sdp};
@@ -182,7 +182,7 @@ fn a_full_trunk_is_passed_over() {
 }
 
 #[test]
-fn a_trunk_that_wants_srtp_is_not_dialled_in_clear() {
+fn a_trunk_that_would_be_told_its_keys_in_clear_is_not_dialled() {
     for with_offer in [true, false] {
         let mut world = World::new();
         for trunk in &mut world.directory.trunks {
@@ -195,7 +195,7 @@ fn a_trunk_that_wants_srtp_is_not_dialled_in_clear() {
         phone.send(&mut world, invite);
         let refused = phone.expect(&mut world, 503);
         let why = refused.headers.get(&HeaderName::Reason).expect("a reason").into_owned();
-        assert!(why.contains("trunk first wants SRTP"), "{why}");
+        assert!(why.contains("trunk first would be told the keys of its media in clear"), "{why}");
         carrier().expect_nothing(&mut world);
         world.finish();
         assert_eq!((world.cdr().q850, world.cdr().held), (79, money("0")), "nothing was held for it");
@@ -208,4 +208,106 @@ fn a_trunk_that_wants_srtp_is_not_dialled_in_clear() {
         second().expect_request(&mut world, Method::Invite);
         carrier().expect_nothing(&mut world);
     }
+}
+
+/// The first trunk is reached by TLS and encrypted.
+fn encrypted(world: &mut World) -> Peer {
+    let trunk = &mut world.directory.trunks[0];
+    (trunk.media, trunk.transport) = (TrunkMedia::Srtp, TrunkTransport::Tls);
+    world.publish();
+    Peer::tls("carrier", "198.51.100.1:5070", 70)
+}
+
+fn savp(port: u16) -> String {
+    sdp(port).replace("RTP/AVP", "RTP/SAVP")
+}
+
+#[test]
+fn an_encrypted_trunk_is_offered_srtp_and_the_record_names_the_suite() {
+    let mut world = World::new();
+    let carrier = encrypted(&mut world);
+    let mut phone = phone();
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, invite.clone());
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&savp(6000))));
+    let answer = phone.expect(&mut world, 200);
+    carrier.expect_request(&mut world, Method::Ack);
+    let call = world.engines[0].calls.values().next().expect("a call");
+    assert_eq!(call.profiles, [Some(ng::TransportProtocol::RtpSavp), None]);
+    let mut dialog = Dialog::uac(&invite, &answer).expect("a dialog");
+    let ack = phone.ack(&dialog, dialog.local_cseq, None);
+    phone.send(&mut world, ack);
+    world.pass_ms(5_000);
+    let bye = phone.within(&mut dialog, Method::Bye, None);
+    phone.send(&mut world, bye);
+    phone.expect(&mut world, 200);
+    let bye = carrier.expect_request(&mut world, Method::Bye);
+    carrier.send(&mut world, carrier.response(&bye, 200, None));
+    world.finish();
+    let media = world.cdr().media;
+    assert_eq!(media.callee.crypto_suite.as_deref(), Some("AES_CM_128_HMAC_SHA1_80"));
+    assert_eq!(media.caller.crypto_suite, None);
+}
+
+#[test]
+fn an_encrypted_trunk_that_answers_in_clear_gets_no_call_and_no_money() {
+    let mut world = World::new();
+    let carrier = encrypted(&mut world);
+    let mut phone = phone();
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, invite);
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    carrier.send(&mut world, carrier.response(&onward, 183, Some(&sdp(6000))));
+    let early = phone.expect(&mut world, 183);
+    assert!(early.body().is_empty(), "it rings without its media");
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&sdp(6000))));
+    phone.expect(&mut world, 488);
+    carrier.expect_request(&mut world, Method::Ack);
+    let bye = carrier.expect_request(&mut world, Method::Bye);
+    carrier.send(&mut world, carrier.response(&bye, 200, None));
+    world.finish();
+    assert_eq!((world.cdr().sip_status, world.cdr().charge), (488, money("0")));
+}
+
+#[test]
+fn an_encrypted_carrier_that_offers_late_is_a_plain_offer_to_the_caller() {
+    for (offer, passes) in [(savp(6000), true), (sdp(6000), false)] {
+        let mut world = World::new();
+        let carrier = encrypted(&mut world);
+        let mut phone = phone();
+        let invite = phone.invite("+493055555", None);
+        phone.send(&mut world, invite);
+        let onward = carrier.expect_request(&mut world, Method::Invite);
+        carrier.send(&mut world, carrier.response(&onward, 200, Some(&offer)));
+        phone.expect(&mut world, if passes { 200 } else { 488 });
+        if passes {
+            let call = world.engines[0].calls.values().next().expect("a call");
+            assert_eq!(call.profiles, [Some(ng::TransportProtocol::RtpAvp)]);
+        }
+    }
+}
+
+#[test]
+fn who_dials_a_sips_address_gets_an_encrypted_trunk_or_no_call() {
+    let call = |world: &mut World| {
+        let mut phone = phone();
+        let mut invite = phone.invite("+493055555", Some(&sdp(4000)));
+        let secure = invite.uri().to_string().replacen("sip:", "sips:", 1);
+        invite.set_uri(secure.parse().expect("a URI"));
+        phone.send(world, invite);
+        phone
+    };
+    let mut world = World::new();
+    let refused = call(&mut world).expect(&mut world, 503);
+    let why = refused.headers.get(&HeaderName::Reason).expect("a reason").into_owned();
+    assert!(why.contains("the call is to be encrypted, and no trunk is"), "{why}");
+    carrier().expect_nothing(&mut world);
+    let mut world = World::new();
+    let carrier = encrypted(&mut world);
+    world.directory.trunks.reverse();
+    world.publish();
+    call(&mut world);
+    carrier.expect_request(&mut world, Method::Invite);
+    second().expect_nothing(&mut world);
 }

@@ -42,7 +42,7 @@ pub(crate) struct Add {
     name: String,
     /// Where it takes calls, for example `sip:192.0.2.10:5060;transport=udp`; a host name is looked up now
     uri: String,
-    /// How audio goes to it. SRTP is not there yet, so `plain` has to be said
+    /// How audio goes to it: encrypted, which wants `transport=tls`, or not
     #[arg(long, default_value = "srtp")]
     media: Media,
     /// User name that it challenges; without one it trusts our address
@@ -112,8 +112,9 @@ fn trunk(add: Add) -> anyhow::Result<Trunk> {
     let transport = transport(sip)?;
     let media = match add.media {
         Media::Plain => TrunkMedia::Plain,
+        Media::Srtp if transport == TrunkTransport::Tls => TrunkMedia::Srtp,
         Media::Srtp => bail!(
-            "encrypted audio to a trunk is not built yet; --media plain says that yours is not encrypted"
+            "the keys of encrypted audio would go to it in clear: reach it by transport=tls, or say --media plain"
         ),
     };
     let credentials = match (add.user, add.password_file) {
