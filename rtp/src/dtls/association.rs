@@ -303,6 +303,12 @@ impl Association {
         match engine.handle_datagram(now, &hello.datagram, &mut progress) {
             Ok(()) => {
                 let answers = progress.datagrams.clone();
+                let takes_up = answers.iter().any(|datagram| record::takes_up_hello(datagram));
+                // Who has not proved its address is sent no more than it sent.
+                if !takes_up && answers.iter().map(Vec::len).sum::<usize>() > hello.datagram.len() {
+                    self.reopen(now);
+                    return Err(self.refuse(FailReason::Protocol));
+                }
                 self.advance(now, progress);
                 if self.hello_taken_up {
                     self.hellos.clear();

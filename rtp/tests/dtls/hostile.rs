@@ -164,6 +164,25 @@ fn the_first_answer_is_smaller_than_the_hello() {
     }
 }
 
+/// A hello of DTLS 1.3 with next to nothing in it, which dimpl would answer with half as much again.
+#[test]
+fn a_hello_smaller_than_its_challenge_is_not_answered() {
+    let mut body = vec![0xfe, 0xfd];
+    body.extend_from_slice(&[7; 32]);
+    // No session, no cookie, one suite, no compression; supported_versions with 1.3 alone.
+    body.extend_from_slice(&[0, 0, 0, 2, 0x13, 0x01, 1, 0, 0, 7, 0, 43, 0, 3, 2, 0xfe, 0xfc]);
+    let length = u8::try_from(body.len()).unwrap();
+    let mut hello = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12 + length];
+    hello.extend_from_slice(&[1, 0, 0, length, 0, 0, 0, 0, 0, 0, 0, length]);
+    hello.extend_from_slice(&body);
+    let mut net = Net::pair(Provider::Dimpl, Provider::Dimpl, CLEAN, 1);
+    net.deliver(1, &hello);
+    assert_eq!(net.drops[1], [DatagramDrop::HelloRefused(FailReason::Protocol)]);
+    assert!(sent(&mut net.ends[1]).is_empty());
+    net.run(Duration::from_secs(2));
+    net.assert_connected();
+}
+
 /// Strangers' hellos, each with another random: the answers stay smaller than what asks for them, and the genuine client
 /// is served when it comes.
 #[test]
