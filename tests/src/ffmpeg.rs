@@ -16,8 +16,18 @@ pub struct Player {
 impl Player {
     /// From the RTP port of `from` and the one above it to `to` and the one above that.
     pub fn start(from: SocketAddr, to: SocketAddr, hertz: u32) -> Player {
+        Player::start_with(from, to, hertz, "rtp", &[])
+    }
+
+    /// The same in SRTP, with a suite and a key as `inline:` has it.
+    pub fn start_secure(from: SocketAddr, to: SocketAddr, hertz: u32, suite: &str, key: &str) -> Player {
+        let options = ["-srtp_out_suite", suite, "-srtp_out_params", key];
+        Player::start_with(from, to, hertz, "srtp", &options)
+    }
+
+    fn start_with(from: SocketAddr, to: SocketAddr, hertz: u32, protocol: &str, options: &[&str]) -> Player {
         let url = format!(
-            "rtp://{to}?localaddr={}&localrtpport={}&localrtcpport={}&pkt_size=172",
+            "{protocol}://{to}?localaddr={}&localrtpport={}&localrtcpport={}&pkt_size=172",
             from.ip(),
             from.port(),
             from.port() + 1
@@ -26,7 +36,9 @@ impl Player {
         command
             .args(["-nostdin", "-hide_banner", "-loglevel", "warning", "-re", "-f", "lavfi", "-i"])
             .arg(format!("sine=frequency={hertz}:sample_rate=8000"))
-            .args(["-c:a", "pcm_alaw", "-payload_type", "8", "-f", "rtp", &url]);
+            .args(["-c:a", "pcm_alaw", "-payload_type", "8"])
+            .args(options)
+            .args(["-f", "rtp", &url]);
         Player { _process: Process::start(&format!("ffmpeg that plays {hertz} Hz"), &mut command) }
     }
 }
@@ -47,12 +59,29 @@ impl Listener {
 
     /// On these ports and those above them.
     pub fn start_on(sections: &[SocketAddr]) -> Listener {
+        Listener::start_by(sections, &describe(sections, "8", ""))
+    }
+
+    /// On one port, in SRTP by these `a=crypto` lines of whoever sends.
+    pub fn start_secure(section: SocketAddr, keys: &str) -> Listener {
+        let sdp = describe(&[section], "8", keys).replace("RTP/AVP", "RTP/SAVP");
+        Listener::start_by(&[section], &sdp)
+    }
+
+    fn start_by(sections: &[SocketAddr], description: &str) -> Listener {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let sdp = folder.path().join("here.sdp");
-        std::fs::write(&sdp, describe(sections, "8", "")).expect("a file in a new folder");
+        std::fs::write(&sdp, description).expect("a file in a new folder");
         let mut command = Command::new("ffmpeg");
         command
-            .args(["-nostdin", "-hide_banner", "-loglevel", "warning", "-protocol_whitelist", "file,udp,rtp"])
+            .args([
+                "-nostdin",
+                "-hide_banner",
+                "-loglevel",
+                "warning",
+                "-protocol_whitelist",
+                "file,udp,rtp,srtp",
+            ])
             .args(["-localaddr", &sections[0].ip().to_string(), "-i"])
             .arg(&sdp);
         for index in 0..sections.len() {
