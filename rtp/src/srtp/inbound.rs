@@ -40,7 +40,8 @@ impl Inbound {
     /// on, so that a repeated answer, a hold and its end are no event. Under new keys every known source is taken
     /// to go on with its rollover counter ([RFC 3711 §3.3.1]) or, where that fails, to have begun again with 0, as
     /// some do; a source that is new begins with 0. Until the first authentic packet under the new keys, those
-    /// under the keys before are accepted too, and then no more.
+    /// under the keys before are accepted too, and then no more. A party that takes up keys again which it had
+    /// left makes what it sent under them before acceptable once more; keys are to be new (RFC 3711 §9.1).
     ///
     /// # Errors
     /// See [`Policy::check`]; then nothing changed.
