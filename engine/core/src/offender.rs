@@ -51,6 +51,27 @@ impl Offenders {
         *least = Some(Entry { offender, first: now });
     }
 
+    /// Takes in those of another call that is a part of this one from now on: the most frequent of both stay.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.packets += other.packets;
+        for theirs in other.entries.iter().flatten() {
+            let same = |entry: &&mut Entry| entry.offender.address == theirs.offender.address;
+            if let Some(ours) = self.entries.iter_mut().flatten().find(same) {
+                ours.offender.packets += theirs.offender.packets;
+                ours.offender.first_ms = ours.offender.first_ms.min(theirs.offender.first_ms);
+                ours.offender.last_ms = ours.offender.last_ms.max(theirs.offender.last_ms);
+                ours.first = ours.first.min(theirs.first);
+                continue;
+            }
+            let count = |entry: &Option<Entry>| entry.map_or(0, |entry| entry.offender.packets);
+            let least =
+                self.entries.iter_mut().min_by_key(|entry| count(entry)).expect("there is room for some");
+            if count(least) < theirs.offender.packets {
+                *least = Some(*theirs);
+            }
+        }
+    }
+
     /// Packets of all of them, and of those that are not listed any more.
     pub(crate) fn packets(&self) -> u64 {
         self.packets
@@ -104,6 +125,25 @@ mod tests {
         assert_eq!(list.len(), OFFENDERS_MAX);
         assert!(list[0].address == at(1) && list[0].packets >= 1_000, "{list:?}");
         assert_eq!(offenders.packets(), 2_000);
+    }
+
+    #[test]
+    fn of_two_lists_the_most_frequent_stay_and_whoever_is_on_both_is_counted_once() {
+        let list = |hosts: &[(u8, u64)], wall_ms| {
+            let mut offenders = Offenders::default();
+            hosts
+                .iter()
+                .for_each(|&(host, packets)| offenders.note(Instant::ZERO, wall_ms, at(host), packets));
+            offenders
+        };
+        let mut one = list(&[(1, 10), (2, 3), (3, 5)], 20);
+        one.join(&list(&[(1, 4), (4, 1), (5, 9), (6, 2)], 10));
+        let told: Vec<_> = one.list().iter().map(|one| (one.address, one.packets)).collect();
+        assert_eq!(told, [(at(1), 14), (at(5), 9), (at(3), 5), (at(2), 3)]);
+        assert_eq!((one.list()[0].first_ms, one.list()[0].last_ms, one.packets()), (10, 20, 34));
+        let mut none = Offenders::default();
+        none.join(&one);
+        assert_eq!((none.list(), none.packets()), (one.list(), 34));
     }
 
     #[test]

@@ -154,6 +154,9 @@ impl Shard {
         call.gate = call.gate.or(gone.gate);
         call.owner = call.owner.take().or(gone.owner);
         call.metadata = call.metadata.take().or(gone.metadata);
+        if let Some(offenders) = gone.offenders {
+            call.offenders.get_or_insert_default().join(&offenders);
+        }
         if let Some(recording) = gone.recording {
             self.recordings.move_to(recording.id, key);
             call.recording = Some(recording);

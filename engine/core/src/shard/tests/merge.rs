@@ -102,3 +102,19 @@ fn places_of_parties_that_went_are_taken_again() {
     rig.delete(at_once("c"));
     rig.assert_clean();
 }
+
+#[test]
+fn who_sent_to_either_call_without_leave_is_told_of_the_one() {
+    let mut rig = Rig::new();
+    let (toward_b, _) = established(&mut rig);
+    rig.offer(in_d("C", None, C));
+    let d = rig.answer(in_d("C", Some("D"), D)).port();
+    for (from, port, packets) in
+        [("203.0.113.1:9", toward_b, 3), ("203.0.113.1:9", d, 2), ("203.0.113.2:9", d, 7)]
+    {
+        (0..packets).for_each(|_| assert_eq!(rig.rtp(from, port), None));
+    }
+    assert_eq!(rig.command(connect("A", "D")), OK);
+    let told: Vec<_> = rig.offenders("c").iter().map(|one| (one.address.to_string(), one.packets)).collect();
+    assert_eq!(told, [("203.0.113.2:9".to_owned(), 7), ("203.0.113.1:9".to_owned(), 5)]);
+}
