@@ -361,8 +361,18 @@ impl Observer {
 ///
 /// `from` wrote `section` to `to`, which sends by the payload types in it.
 pub(crate) fn described(section: &MediaSection, from: &Media, to: &Media, paths: &mut Paths) {
-    if from.transport != Transport::Rtp {
-        for media in [from, to] {
+    observe(section, &[(from, false), (to, true)], paths);
+}
+
+/// The same of somebody who hears nobody.
+pub(crate) fn published(section: &MediaSection, from: &Media, paths: &mut Paths) {
+    observe(section, &[(from, false)], paths);
+}
+
+/// Parties whose streams `section` describes, and whether each was told it, or wrote it.
+fn observe(section: &MediaSection, parties: &[(&Media, bool)], paths: &mut Paths) {
+    if parties.iter().any(|(media, _)| media.transport != Transport::Rtp) {
+        for (media, _) in parties {
             paths[media.rtp].observer = None;
         }
         return;
@@ -371,7 +381,7 @@ pub(crate) fn described(section: &MediaSection, from: &Media, to: &Media, paths:
     // ATM's attribute (RFC 3108 §5.6.2.2), which phones kept.
     let suppression = section.section.attribute("silenceSupp").and_then(|attribute| attribute.value);
     let may_pause = suppression.is_some_and(|value| value.trim_start().starts_with("on"));
-    for (media, told) in [(from, false), (to, true)] {
+    for &(media, told) in parties {
         paths[media.rtcp].rtp = Some(media.rtp);
         let observer = paths[media.rtp].observer.get_or_insert_with(|| Box::new(Observer::new()));
         observer.describe(&formats, told, may_pause);

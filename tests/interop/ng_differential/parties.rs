@@ -120,6 +120,7 @@ pub(crate) fn publications() -> Vec<Message> {
         wish("pub-any", &["any"], "97 0").named("wish-any"),
         publish("pub-unknown", &media(4000, "97 0", "a=sendonly|")).named("unknown-codec-first"),
         publish("pub-event", &media(4000, "101 0", "a=sendonly|")).named("event-first"),
+        publish("pub-zero", &media(0, "0", "a=sendonly|")).named("rejected"),
         publish("pub-both", &media(4000, "0", "a=sendrecv|")).named("sendrecv"),
         publish("pub-hears", &media(4000, "0", "a=recvonly|")).named("recvonly"),
         publish("pub-mux", &media(4000, "0", "a=sendonly|a=rtcp-mux|")).named("mux"),

@@ -24,6 +24,7 @@ use crate::{
     secure,
     sim::{self, Way},
     socket::PairId,
+    stream,
 };
 
 /// A `publish` whose sockets are opening.
@@ -57,6 +58,10 @@ impl Shard {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
+        if sdp.media.iter().all(|section| section.media().port == 0) {
+            // As rtpengine 10.5 says it.
+            return self.refuse(id, "Failed to create SDP");
+        }
         for (section, plan) in sdp.media.iter_mut().zip(&sections) {
             if plan.transport == Transport::Rtp && section.media().port != 0 {
                 keep_one_codec(section, &accept);
@@ -174,6 +179,7 @@ impl Shard {
                 sdes::answer(media, None, &signal.sdes, chance);
                 secure::install(media, paths);
             }
+            stream::published(section, media, paths);
             show(media, plan.sender_pair, sockets, paths);
             share(media, paths);
             guide.signal(media, plan, sockets, paths);

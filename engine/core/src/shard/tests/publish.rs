@@ -181,3 +181,32 @@ fn the_owner_of_a_publication_hears_its_counters() {
     rig.pass(1_000);
     assert!(rig.events.iter().any(|event| matches!(event.kind, ng::EventKind::CallReport { .. })));
 }
+
+#[test]
+fn how_well_a_publisher_is_heard_is_told_like_that_of_any_party() {
+    let mut rig = Rig::new();
+    let port = publish(&mut rig, publication(media("8", "a=sendonly\r\n"))).port();
+    for number in 0..500_u16 {
+        rig.pass(20);
+        let mut packet = [0x55; 172];
+        packet[..12].copy_from_slice(&[0x80, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+        packet[2..4].copy_from_slice(&number.to_be_bytes());
+        packet[4..8].copy_from_slice(&(u32::from(number) * 160).to_be_bytes());
+        if number % 50 != 0 {
+            rig.packet(PUB, port, &packet);
+        }
+    }
+    let Reply::Report(report) = rig.query("c") else { panic!("a report") };
+    let media = &report.tags[0].medias[0];
+    let quality = media.quality.as_ref().expect("it was heard");
+    assert_eq!((media.codec.as_deref(), quality.lost), (Some("PCMA/8000"), 9));
+    assert!(quality.mos_x100.is_some_and(|mos| (300..440).contains(&mos)), "{quality:?}");
+}
+
+#[test]
+fn a_publication_of_nothing_is_refused() {
+    let mut rig = Rig::new();
+    let rejected = String::from_utf8(media("8", "")).unwrap().replace("audio 4000", "audio 0");
+    assert_eq!(publish(&mut rig, publication(rejected.into_bytes())).error(), "Failed to create SDP");
+    rig.assert_clean();
+}
