@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::Engine;
 use crate::media::{Engines, MediaEvent};
 use crate::progress::ProgressLog;
+use crate::run::Order;
 use crate::store::Store;
 use crate::transport::{DropReason, TransportEvent, Transports, TrunkAddresses};
 
@@ -59,7 +60,7 @@ enum Wake {
     Directory,
     Transport(TransportEvent),
     Interval,
-    Shutdown,
+    Order(Order),
 }
 
 impl Actor {
@@ -74,10 +75,10 @@ impl Actor {
         }
     }
 
-    /// Takes up the calls of the last process, then listens, until `shutdown`
-    /// yields. From then on no new calls are taken, and it ends as soon as every
-    /// step that has begun is durable, or when `shutdown` yields again.
-    pub(crate) async fn run(mut self, journal: Vec<JournalEntry>, mut shutdown: mpsc::Receiver<()>) {
+    /// Takes up the calls of the last process, then listens, until it is ordered to
+    /// leave. From then on no new calls are taken, and it ends as soon as every
+    /// step that has begun is durable, or when the order comes again.
+    pub(crate) async fn run(mut self, journal: Vec<JournalEntry>, mut orders: mpsc::Receiver<Order>) {
         self.on_directory();
         self.await_engines().await;
         let calls = journal.len();
@@ -93,13 +94,14 @@ impl Actor {
             if leave_by.is_some_and(|by| self.store_waits == 0 || Instant::now() >= by) {
                 break;
             }
-            match self.wake(leave_by.unwrap_or(counters_at), &mut shutdown).await {
-                Wake::Shutdown if leave_by.is_none() => {
+            match self.wake(leave_by.unwrap_or(counters_at), &mut orders).await {
+                Wake::Order(Order::Reload) => drop(self.wiring.transports.reload_certificates()),
+                Wake::Order(Order::Leave) if leave_by.is_none() => {
                     tracing::info!("shutting down: no new calls");
                     leave_by = Some(Instant::now() + GOODBYE);
                     self.input(Input::Drain);
                 }
-                Wake::Shutdown => break,
+                Wake::Order(Order::Leave) => break,
                 Wake::Deadline => self.input(Input::Tick),
                 Wake::Store(id, reply) => self.on_store(id, reply),
                 Wake::Media(event) => self.on_media(event),
@@ -118,12 +120,12 @@ impl Actor {
 
     /// What comes next. Answers that calls wait for come before new messages, so
     /// that a flood of those cannot delay them.
-    async fn wake(&mut self, interval_at: Instant, shutdown: &mut mpsc::Receiver<()>) -> Wake {
+    async fn wake(&mut self, interval_at: Instant, orders: &mut mpsc::Receiver<Order>) -> Wake {
         let deadline = self.exchange.next_deadline();
         let wiring = &mut self.wiring;
         tokio::select! {
             biased;
-            Some(()) = shutdown.recv() => Wake::Shutdown,
+            Some(order) = orders.recv() => Wake::Order(order),
             () = sleep_until(deadline) => Wake::Deadline,
             () = sleep_until(Some(interval_at)) => Wake::Interval,
             Some((id, reply)) = wiring.store_replies.recv() => Wake::Store(id, reply),

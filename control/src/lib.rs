@@ -12,4 +12,4 @@ mod run;
 pub mod store;
 pub mod transport;
 
-pub use run::{RunError, run, serve};
+pub use run::{Order, RunError, run, serve};

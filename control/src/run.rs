@@ -19,6 +19,15 @@ use crate::progress::ProgressLog;
 use crate::store::{Store, StoreConfig, StoreError, claim, next_incarnation, watch_directory};
 use crate::transport::{BindError, Transports};
 
+/// What is asked of a running process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Read certificates and keys again.
+    Reload,
+    /// Come to an end; a second time, at once.
+    Leave,
+}
+
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -45,35 +54,38 @@ pub enum RunError {
 /// step that has begun is durable, at the latest after 2 s. Calls in progress are
 /// not ended: their audio goes on, and the next start takes them up from the
 /// journal. A second signal leaves at once, which is as safe as a power cut.
+/// SIGHUP reads the certificates of the listeners again.
 ///
 /// # Errors
 /// The process could not start. Once it serves, it has no reason to end by itself.
 pub fn run(config: Config) -> Result<(), RunError> {
-    let (signals, shutdown) = mpsc::channel(2);
+    let (signals, orders) = mpsc::channel(2);
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::System)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(RunError::System)?;
         tokio::spawn(async move {
             loop {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-                if signals.send(()).await.is_err() {
+                let order = tokio::select! {
+                    _ = terminate.recv() => Order::Leave,
+                    _ = interrupt.recv() => Order::Leave,
+                    _ = hangup.recv() => Order::Reload,
+                };
+                if signals.send(order).await.is_err() {
                     return;
                 }
             }
         });
-        serve(&config, shutdown).await
+        serve(&config, orders).await
     })
 }
 
-/// The same under a runtime of the caller's, with `shutdown` in place of signals.
+/// The same under a runtime of the caller's, with `orders` in place of signals.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(config: &Config, shutdown: mpsc::Receiver<()>) -> Result<(), RunError> {
+pub async fn serve(config: &Config, orders: mpsc::Receiver<Order>) -> Result<(), RunError> {
     // Order: the database is ours alone before anything is changed, the journal is read before anybody is asked about a call, the
     // engines are known before calls are taken up, and peers are heard last.
     let (replies, store_replies) = mpsc::unbounded_channel();
@@ -117,7 +129,7 @@ pub async fn serve(config: &Config, shutdown: mpsc::Receiver<()>) -> Result<(), 
         directory,
         progress: ProgressLog::new(config.show_numbers),
     };
-    Actor::new(exchange, wiring).run(journal, shutdown).await;
+    Actor::new(exchange, wiring).run(journal, orders).await;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Node {
     sip: SocketAddr,
-    signal: mpsc::Sender<()>,
+    signal: mpsc::Sender<control::Order>,
     task: JoinHandle<Result<(), control::RunError>>,
 }
 
@@ -34,13 +34,13 @@ impl Node {
         );
         let config =
             Config::load(&ConfigSource::new().text(Path::new("control.toml"), &text)).expect("valid");
-        let (signal, shutdown) = mpsc::channel(2);
-        let task = tokio::spawn(async move { control::serve(&config, shutdown).await });
+        let (signal, orders) = mpsc::channel(2);
+        let task = tokio::spawn(async move { control::serve(&config, orders).await });
         Node { sip, signal, task }
     }
 
     async fn stop(self) {
-        self.signal.send(()).await.expect("it listens to signals");
+        self.signal.send(control::Order::Leave).await.expect("it listens to signals");
         timeout(PATIENCE, self.task).await.expect("it ends").expect("no panic").expect("no error");
     }
 }

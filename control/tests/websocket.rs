@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -70,7 +71,12 @@ impl Bench {
         shake(socket).await
     }
 
-    async fn secure_page(&self) -> WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>> {
+    async fn secure_page(&self) -> WebSocketStream<TlsStream<TcpStream>> {
+        self.try_secure_page().await.expect("TLS")
+    }
+
+    /// None if the listener does not show the certificate of the file.
+    async fn try_secure_page(&self) -> Option<WebSocketStream<TlsStream<TcpStream>>> {
         let mut roots = RootCertStore::empty();
         let pem = std::fs::read(&self.certificate).expect("certificate");
         roots.add(CertificateDer::from_pem_slice(&pem).expect("PEM")).expect("a certificate");
@@ -82,7 +88,7 @@ impl Bench {
             .with_no_client_auth();
         let socket = TcpStream::connect(self.address(1)).await.expect("connected");
         let name = ServerName::try_from("127.0.0.1").expect("a name");
-        shake(TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("TLS")).await
+        Some(shake(TlsConnector::from(Arc::new(config)).connect(name, socket).await.ok()?).await)
     }
 
     async fn event(&mut self) -> TransportEvent {
@@ -538,4 +544,31 @@ async fn a_page_that_closes_is_answered_and_the_flow_is_told_gone() {
     let Bench { transports, events: _events, .. } = bench;
     transports.shutdown().await;
     assert!(matches!(next(&mut page).await, Frame::Close(_)));
+}
+
+#[tokio::test]
+async fn a_certificate_is_replaced_under_live_connections_and_a_broken_one_is_not_taken() {
+    let mut bench = bench(&[]);
+    let mut old = bench.secure_page().await;
+    old.send(Frame::text(options("WSS", "old"))).await.expect("sent");
+    let (hop, _) = bench.message().await;
+    let key = bench.certificate.with_file_name("key.pem");
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("certificate");
+    let whole = std::fs::read(&bench.certificate).expect("read");
+    // Half of the pair, and then none: the old one goes on being shown.
+    for broken in [made.cert.pem(), "no PEM".to_owned()] {
+        std::fs::write(&bench.certificate, broken).expect("written");
+        assert_eq!(bench.transports.reload_certificates().await.expect("a task"), 1);
+        std::fs::write(&bench.certificate, &whole).expect("written");
+        drop(bench.try_secure_page().await.expect("the old certificate is shown"));
+    }
+    std::fs::write(&bench.certificate, made.cert.pem()).expect("written");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    assert!(bench.try_secure_page().await.is_none(), "the new one is not shown unasked");
+    assert_eq!(bench.transports.reload_certificates().await.expect("a task"), 0);
+    let mut new = bench.try_secure_page().await.expect("the new certificate is shown");
+    new.send(Frame::text(options("WSS", "new"))).await.expect("sent");
+    assert_eq!(call_id(&bench.message().await.1), "new@test");
+    bench.transports.send(&hop, Bytes::from_static(b"still here")).expect("sent");
+    assert_eq!(next(&mut old).await, Frame::text("still here"));
 }

@@ -237,6 +237,29 @@ fn a_page_of_another_origin_or_with_a_wrong_password_is_refused_by_name() {
 }
 
 #[test]
+fn a_new_certificate_is_shown_at_a_hangup_and_the_pages_that_are_there_stay() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let mut node = two_accounts(at, &engine);
+    let mut alice = secure("alice", &node).register(at);
+    let made = rcgen::generate_simple_self_signed(vec![at.to_string()]).expect("a certificate");
+    std::fs::write(node.certificate(), made.cert.pem()).expect("its files can be replaced");
+    let key = node.certificate().with_extension("key");
+    std::fs::write(key, made.signing_key.serialize_pem()).expect("its files can be replaced");
+    node.control.signal("HUP");
+    let shown = format!("certificate read again address={}", node.wss);
+    node.control.await_line("certificate", |line| line.contains(&shown));
+    // He trusts the new one alone.
+    let mut bob = secure("bob", &node).register(at);
+    bob.dial("alice");
+    alice.await_event("incoming");
+    alice.does("answer");
+    bob.await_event("confirmed");
+    bob.does("terminate");
+    alice.await_event("ended");
+}
+
+#[test]
 fn a_real_browser_registers_over_wss_from_an_allowed_page_alone() {
     let at = Address::new();
     let engine = Engine::start(at, &[]);

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::server::Acceptor as Acceptance;
 use sip::Transport;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::flow::{FlowEnd, Opening};
+use super::tls::Identity;
 use super::{DropReason, Shared, stream, websocket};
 use crate::config::{Listener, Origins};
 
@@ -37,12 +37,12 @@ pub(super) struct Acceptor {
 /// What is spoken on top of TCP.
 #[derive(Debug, Clone)]
 struct Speaks {
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Identity>,
     /// WebSocket, for the pages of these origins.
     websocket: Option<Arc<Origins>>,
 }
 
-pub(super) fn bind(listener: &Listener, tls: Option<Arc<ServerConfig>>) -> io::Result<Acceptor> {
+pub(super) fn bind(listener: &Listener, tls: Option<Identity>) -> io::Result<Acceptor> {
     let address = listener.address;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -99,7 +99,7 @@ async fn serve(shared: Arc<Shared>, socket: TcpStream, end: FlowEnd, speaks: Spe
         // Who connects and says nothing must not keep others from shaking hands.
         let hello = LazyConfigAcceptor::new(Acceptance::default(), socket).await.ok()?;
         let _permit = shared.handshakes.acquire().await.ok()?;
-        hello.into_stream(tls).await.ok()
+        hello.into_stream(tls.current()).await.ok()
     };
     match timeout(shared.handshake_timeout, handshake).await.ok().flatten() {
         Some(socket) => upgrade(shared, end, socket, speaks.websocket).await,

@@ -33,7 +33,7 @@ use rustls::ClientConfig;
 use sip::message::{Limits as MessageLimits, Refusal, RefusalReason};
 use sip::{FlowId, Hop, Message, Transport};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::{Config, ListenerKind};
 
@@ -43,6 +43,7 @@ pub(crate) use tls::{server_config, trust_roots};
 
 use flow::{FlowTable, Opening};
 use source::{Rates, Source};
+use tls::Identity;
 
 /// What the transports report.
 #[derive(Debug)]
@@ -135,6 +136,7 @@ pub struct Transports {
     addresses: Vec<SocketAddr>,
     waiting: Vec<Waiting>,
     listeners: JoinSet<()>,
+    identities: Vec<(SocketAddr, Identity)>,
 }
 
 /// A bound listener that does not listen yet.
@@ -203,6 +205,7 @@ impl Transports {
             addresses: Vec::new(),
             waiting: Vec::new(),
             listeners: JoinSet::new(),
+            identities: Vec::new(),
         };
         for (index, listener) in config.listeners.iter().enumerate() {
             let socket = |source| BindError::Socket { address: listener.address, source };
@@ -219,13 +222,14 @@ impl Transports {
                 kind => {
                     let tls = match kind.certificate() {
                         Some((certificate, key)) => {
-                            let tls = server_config(certificate, key);
+                            let tls = Identity::load(certificate, key);
                             Some(tls.map_err(|source| BindError::Tls { address: listener.address, source })?)
                         }
                         None => None,
                     };
-                    let acceptor = accept::bind(listener, tls).map_err(socket)?;
+                    let acceptor = accept::bind(listener, tls.clone()).map_err(socket)?;
                     let local = acceptor.local;
+                    transports.identities.extend(tls.map(|tls| (local, tls)));
                     transports.waiting.push(Waiting::Stream(acceptor));
                     local
                 }
@@ -254,6 +258,26 @@ impl Transports {
     /// Replaces the trunks that plain listeners outside loopback serve.
     pub fn set_trunks(&self, trunks: TrunkAddresses) {
         self.shared.trunks.store(Arc::new(trunks));
+    }
+
+    /// Reads certificates and keys again, on a thread of their own: handshakes from then on show the new
+    /// ones, connections go on, and what cannot be used changes nothing. The log says which; the task, how many
+    /// stay as they were.
+    pub fn reload_certificates(&self) -> JoinHandle<usize> {
+        let identities = self.identities.clone();
+        tokio::task::spawn_blocking(move || {
+            let stays = |(address, identity): &(SocketAddr, Identity)| match identity.reload() {
+                Ok(()) => {
+                    tracing::info!(%address, "certificate read again");
+                    false
+                }
+                Err(error) => {
+                    tracing::error!(%address, %error, "the certificate stays as it was");
+                    true
+                }
+            };
+            identities.iter().filter(|known| stays(known)).count()
+        })
     }
 
     /// Sends one message, or queues it for its connection; never waits.

@@ -5,9 +5,10 @@
 //! `adr/0002-tls-is-rustls-on-aws-lc.md`.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -25,6 +26,45 @@ pub enum TlsError {
     /// Certificate and key do not fit, or rustls does not take them.
     #[error("certificate and key cannot be used: {0}")]
     Refused(#[from] rustls::Error),
+}
+
+/// Who a listener says it is, replaced whole while it serves.
+#[derive(Debug, Clone)]
+pub(super) struct Identity(Arc<Files>);
+
+#[derive(Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Identity {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// As [`server_config`].
+    pub(super) fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        Ok(Self(Arc::new(Files {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+            current: ArcSwap::new(server_config(certificate, key)?),
+        })))
+    }
+
+    /// Reads both files again.
+    ///
+    /// # Errors
+    /// As [`server_config`]; the old ones stay.
+    pub(super) fn reload(&self) -> Result<(), TlsError> {
+        self.0.current.store(server_config(&self.0.certificate, &self.0.key)?);
+        Ok(())
+    }
+
+    /// What a handshake that begins now shows.
+    pub(super) fn current(&self) -> Arc<ServerConfig> {
+        self.0.current.load_full()
+    }
 }
 
 /// The server side of a listener.
