@@ -6,6 +6,7 @@ use engine_core::{
     Counters, Input, Instant, Interface, Interfaces, Output, PortRange, Shard, ShardConfig, SocketId,
 };
 use ng::Reply;
+use rtp::srtp::Suite;
 use serde_json::json;
 
 /// What a phone offers.
@@ -25,12 +26,23 @@ pub(crate) struct Calls {
     open: Vec<(SocketId, SocketAddr)>,
     /// By call: the socket that the caller sends to.
     sockets: Vec<SocketId>,
+    /// With which suite the callee speaks SRTP, if it does.
+    callee: Option<Suite>,
     remote: SocketAddr,
 }
 
 impl Calls {
     /// Sets `count` calls up.
     pub(crate) fn new(count: usize) -> Calls {
+        Self::with(count, None)
+    }
+
+    /// Sets one call up whose callee speaks SRTP by this suite.
+    pub(crate) fn encrypted(suite: Suite) -> Calls {
+        Self::with(1, Some(suite))
+    }
+
+    fn with(count: usize, callee: Option<Suite>) -> Calls {
         let interface: Interface = "127.0.0.1".parse().expect("an interface");
         let interfaces = Interfaces::new(vec![interface]).expect("one interface");
         let mut config = ShardConfig::new(interfaces, PortRange::whole(20_000, 29_999, 5));
@@ -40,6 +52,7 @@ impl Calls {
             now_ns: 1_000_000_000,
             open: Vec::new(),
             sockets: Vec::new(),
+            callee,
             remote: CALLER.parse().expect("an address"),
         };
         for call in 0..count {
@@ -67,7 +80,17 @@ impl Calls {
 
     /// Hands in an offer or answer and returns the port that the reply names.
     pub(crate) fn signal(&mut self, call: usize, command: &str) -> u16 {
-        let request = json!({"command": command, "call-id": call.to_string(), "from-tag": "a", "to-tag": "b", "sdp": SDP});
+        let mut request = json!({"command": command, "call-id": call.to_string(), "from-tag": "a", "to-tag": "b", "sdp": SDP});
+        if let Some(suite) = self.callee {
+            if command == "offer" {
+                request["transport-protocol"] = json!("RTP/SAVP");
+            } else {
+                // A key of zeroes: in base64 four letters for three bytes.
+                let key = "A".repeat((suite.master_bytes() * 4).div_ceil(3));
+                let keyed = SDP.replace("RTP/AVP", "RTP/SAVP");
+                request["sdp"] = json!(format!("{keyed}a=crypto:1 {suite} inline:{key}\r\n"));
+            }
+        }
         let command = ng::read_document(request.to_string().as_bytes()).1.expect("a request").command;
         self.now_ns += 20_000_000;
         let now = Instant::from_nanos(self.now_ns);
@@ -93,9 +116,13 @@ impl Calls {
     }
 
     /// Relays a packet of the caller; how many bytes go to the callee, and into a recording.
-    pub(crate) fn relay(&mut self, call: usize, packet: &mut [u8]) -> (usize, usize) {
+    pub(crate) fn relay(&mut self, call: usize, packet: &[u8]) -> (usize, usize) {
         self.now_ns += 20_000_000;
-        let input = Input::datagram(self.sockets[call], self.remote, packet);
+        let length = u16::try_from(packet.len()).expect("a packet is short");
+        let mut slot = [0; 256];
+        slot[..packet.len()].copy_from_slice(packet);
+        let input =
+            Input::Datagram { socket: self.sockets[call], remote: self.remote, packet: &mut slot, length };
         self.shard.handle_input(Instant::from_nanos(self.now_ns), WALL_MS, input);
         let (mut sent, mut recorded) = (0, 0);
         while let Some(output) = self.shard.poll_output() {
