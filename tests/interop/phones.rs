@@ -66,6 +66,36 @@ fn two_registered_phones_call_each_other_over_their_own_connections_for_free() {
 }
 
 #[test]
+fn a_phone_that_speaks_srtp_alone_reaches_a_plain_carrier_and_another_such_phone() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let mut carrier = Plan::new(provider::takes().is_hung_up_on()).start(at);
+    let node = provider::setup(at, &[&engine], &[&carrier], "5.00").account("bob", "0").start();
+    let phone =
+        |name: &str, hertz| Phone::new(name).tone(hertz).encrypted().start(at, node.tls, &node.certificate());
+    let mut alice = phone("alice", 440);
+    alice.dial(NUMBER);
+    alice.await_event("CALL_ESTABLISHED");
+    // The carrier echoes in clear what was decrypted for it.
+    alice.await_tone(440);
+    alice.hang_up();
+    carrier.await_success();
+    let record = only_record_by_length(&node);
+    let suite = |record: &serde_json::Value, side: &str| record["media"][side]["crypto_suite"].clone();
+    assert!(suite(&record, "caller").is_string(), "{record:#}");
+    assert!(suite(&record, "callee").is_null(), "{record:#}");
+
+    let mut bob = phone("bob", 620);
+    alice.dial("bob");
+    alice.await_event("CALL_ESTABLISHED");
+    bob.await_event("CALL_ESTABLISHED");
+    alice.await_tone(620);
+    bob.await_tone(440);
+    bob.hang_up();
+    alice.await_event("CALL_CLOSED");
+}
+
+#[test]
 fn a_phone_that_is_not_there_and_a_number_without_a_price_cost_nothing() {
     let at = Address::new();
     let engine = Engine::start(at, &[]);

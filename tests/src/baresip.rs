@@ -30,18 +30,26 @@ pub struct Baresip {
 pub struct Phone {
     name: String,
     tone_hz: u32,
+    encrypted: bool,
 }
 
 impl Phone {
     /// The phone of account `name`, whose password is `secret`; it answers every call and plays 440 Hz.
     pub fn new(name: &str) -> Phone {
-        Phone { name: name.to_owned(), tone_hz: 440 }
+        Phone { name: name.to_owned(), tone_hz: 440, encrypted: false }
     }
 
     /// Plays this tone.
     #[must_use]
     pub fn tone(mut self, hertz: u32) -> Phone {
         self.tone_hz = hertz;
+        self
+    }
+
+    /// Speaks SRTP with keys from descriptions (SDES), and nothing else.
+    #[must_use]
+    pub fn encrypted(mut self) -> Phone {
+        self.encrypted = true;
         self
     }
 
@@ -56,7 +64,8 @@ impl Phone {
         write("contacts", "");
         let account = format!(
             "<sip:{name}@{DOMAIN};transport=tls>;auth_user={name};auth_pass=secret;\
-             outbound=\"sip:{tls};transport=tls\";regint=3600;answermode=auto;audio_codecs=PCMA"
+             outbound=\"sip:{tls};transport=tls\";regint=3600;answermode=auto;audio_codecs=PCMA{}",
+            if self.encrypted { ";mediaenc=srtp-mand" } else { "" }
         );
         write("accounts", &format!("{account}\n"));
         write(
@@ -66,7 +75,7 @@ impl Phone {
                  audio_source ausine,{}\naudio_player aubridge,nowhere\naudio_alert aubridge,nowhere\n\
                  ausrc_srate 48000\nausrc_channels 2\nrtp_ports 40000-49999\nringback_disabled yes\nsnd_path {}\n\
                  ctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule ausine.so\n\
-                 module aubridge.so\nmodule sndfile.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
+                 module aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
                  module_app menu.so\nmodule_app ctrl_tcp.so\n",
                 certificate.display(),
                 self.tone_hz,
