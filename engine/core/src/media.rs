@@ -127,6 +127,8 @@ impl Media {
         }
         sim::seen(Way::MediaChanged);
         self.transport = transport;
+        // Keys were for what it was.
+        self.keying = None;
         let (first, second) = match transport {
             Transport::Rtp => (PathKind::Rtp, PathKind::Rtcp),
             Transport::Opaque | Transport::Foreign => (PathKind::Opaque, PathKind::Opaque),

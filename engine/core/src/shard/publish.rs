@@ -177,8 +177,8 @@ impl Shard {
             if plan.transport == Transport::Rtp {
                 sdes::offered(media, section, &signal.sdes);
                 sdes::answer(media, None, &signal.sdes, chance);
-                secure::install(media, paths);
             }
+            secure::install(media, paths);
             stream::published(section, media, paths);
             show(media, plan.sender_pair, sockets, paths);
             share(media, paths);

@@ -248,8 +248,8 @@ impl Shard {
                     assert!(added, "room was seen before the sockets were asked for");
                 }
                 hold(media, paths);
-                secure::install(media, paths);
             }
+            secure::install(media, paths);
             let local = heard.pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
             outgoing.push(rewrite::Outgoing::of(media, &signal, local, mux, direction));
         }

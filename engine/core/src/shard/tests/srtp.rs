@@ -349,6 +349,26 @@ fn a_reinvite_with_the_same_keys_changes_nothing_and_one_with_new_keys_is_follow
 }
 
 #[test]
+fn a_fax_that_takes_the_place_of_an_encrypted_voice_passes_unread_and_the_voice_comes_back_encrypted() {
+    let (mut rig, _, _, toward_a) = trunk(CM_80);
+    let fax = |at: &str| {
+        let text = String::from_utf8(sdp(at, "")).unwrap().replace("audio", "image");
+        text.replace("RTP/AVP 0 8 101", "udptl t38").into_bytes()
+    };
+    let toward_b = rig.offer(from_a(fax(A))).port();
+    rig.answer(to_b(fax(B)));
+    for (from, to_port, to) in [(A, toward_a, B), (B, toward_b, A)] {
+        let page = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        assert_eq!(relay(&mut rig, from, to_port, &page), Some((to.parse().unwrap(), page.to_vec())));
+    }
+    let offer = rig.offer(secure(from_a(sdp(A, ""))));
+    rig.answer(to_b(keyed(B, "RTP/SAVP", &[&line(7, CM_80, 0xb)])));
+    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let (_, protected) = relay(&mut rig, A, toward_a, &rtp(1)).unwrap();
+    assert_eq!(b.unprotect(protected), rtp(1));
+}
+
+#[test]
 fn rtcp_goes_with_the_keys_of_its_media_on_one_port_and_on_two() {
     let mut rig = Rig::new();
     let mux = ng::RtcpMux { offer: true, ..ng::RtcpMux::default() };
