@@ -147,7 +147,9 @@ pub(crate) fn is_in_clear(sdp: &[u8]) -> bool {
     let text = String::from_utf8_lossy(sdp);
     let sections = text.lines().filter_map(|line| line.strip_prefix("m="));
     sections.map(|section| section.split(' ').collect::<Vec<_>>()).any(|words| match words[..] {
-        [_, port, profile, ..] => port != "0" && profile.starts_with("RTP/AVP"),
+        [_, port, profile, ..] => {
+            port != "0" && !profile.split('/').any(|word| matches!(word, "SAVP" | "SAVPF"))
+        }
         _ => false,
     })
 }
@@ -197,6 +199,22 @@ mod tests {
                 (signal.from_tag, signal.to_tag)
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_known_to_be_encrypted_is_in_clear() {
+        let clear = |lines: &str| is_in_clear(format!("v=0\r\ns=-\r\n{lines}").as_bytes());
+        for profile in ["RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF"] {
+            assert!(!clear(&format!("m=audio 4000 {profile} 0\r\n")), "{profile}");
+        }
+        for profile in ["RTP/AVP", "RTP/AVPF", "rtp/avp", "udptl", "RTP/XSAVP"] {
+            assert!(clear(&format!("m=audio 4000 {profile} 0\r\n")), "{profile}");
+            assert!(!clear(&format!("m=audio 0 {profile} 0\r\n")), "{profile} is refused");
+            assert!(
+                clear(&format!("m=audio 4000 RTP/SAVP 0\r\nm=image 4002 {profile} t38\r\n")),
+                "{profile}"
+            );
         }
     }
 
