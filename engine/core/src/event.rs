@@ -45,7 +45,7 @@ fn legs(call: &Call, paths: &Paths, now: Instant) -> Vec<LegReport> {
             last_packet_ms: path
                 .last_packet
                 .map(|at| u64::try_from(now.saturating_since(at).as_millis()).unwrap_or(u64::MAX)),
-            crypto_suite: media.keying.as_ref().and_then(|keying| keying.suite()).map(str::to_owned),
+            crypto_suite: media.suite().map(str::to_owned),
             quality: quality::of_media(paths, media.rtp, now),
         }
     };

@@ -120,6 +120,11 @@ impl Media {
         }
     }
 
+    /// The suite of SRTP in which this party and we speak; `None` while or where packets are plain.
+    pub(crate) fn suite(&self) -> Option<&str> {
+        self.keying.as_ref()?.suite()
+    }
+
     /// A section may change its nature in a re-offer, as audio does that becomes T.38.
     pub(crate) fn become_transport(&mut self, transport: Transport, paths: &mut Paths) {
         if self.transport == transport {

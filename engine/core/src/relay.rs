@@ -149,7 +149,7 @@ impl Road<'_> {
         if !half.latch.expects(self.now, kind, remote) && !half.latch.is_open() {
             return Ok((Verdict::Refused, packet.len()));
         }
-        match self.paths.unprotect(id, id != path || kind == PathKind::Rtcp, packet) {
+        match self.paths.unprotect(id, packet) {
             Ok(length) => {
                 let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
                 Ok((half.latch.admit_proven(self.now, kind, remote), length))

@@ -119,7 +119,7 @@ fn media_status(
     if media.asked.unidirectional {
         flags.push(Cow::Borrowed("unidirectional"));
     }
-    if media.keying.as_ref().is_some_and(|keying| keying.suite().is_some()) {
+    if media.suite().is_some() {
         flags.push(Cow::Borrowed("SDES"));
     }
     let halves: &[PathId] = match media.transport {
@@ -175,7 +175,7 @@ fn stream_status(
         local,
         endpoint: path.latch.destination().copied().filter(|_| !media.refused).or(described),
         advertised_endpoint: signalled,
-        crypto_suite: media.keying.as_ref().and_then(|keying| keying.suite()).map(str::to_owned),
+        crypto_suite: media.suite().map(str::to_owned),
         last_packet_s: path.last_packet.map_or(created_s, |_| path.last_packet_wall_ms / 1000),
         flags,
         stats: path.received,

@@ -32,13 +32,9 @@ impl Secure {
             Some(keyed) if keyed.policies == policies => {}
             Some(keyed) => {
                 sim::seen(Way::KeysChanged);
-                let [inbound, outbound] = &policies;
-                if *inbound != keyed.policies[0] {
-                    keyed.inbound.rekey(inbound).expect(CHECKED);
-                }
-                if *outbound != keyed.policies[1] {
-                    keyed.outbound.rekey(outbound).expect(CHECKED);
-                }
+                // The direction whose keys are the same goes on as it was.
+                keyed.inbound.rekey(&policies[0]).expect(CHECKED);
+                keyed.outbound.rekey(&policies[1]).expect(CHECKED);
                 keyed.policies = policies;
             }
             None => {
@@ -89,33 +85,31 @@ pub(crate) fn install(media: &Media, paths: &mut Paths) {
 }
 
 impl Paths {
-    /// What protects the packets of a half.
-    fn secure_mut(&mut self, id: PathId) -> Option<&mut Secure> {
+    /// Which half keeps what protects the packets of this one, and whether these are RTCP.
+    fn keeper(&self, id: PathId) -> Option<(PathId, bool)> {
         let half = self.get(id)?;
-        let keeper = if half.kind == PathKind::Rtcp { half.rtp? } else { id };
-        self.get_mut(keeper)?.secure.as_deref_mut()
+        if half.kind == PathKind::Rtcp { half.rtp.map(|rtp| (rtp, true)) } else { Some((id, false)) }
     }
 
     /// Whether the packets of a half are protected.
     pub(crate) fn is_secure(&self, id: PathId) -> bool {
-        let Some(half) = self.get(id) else { return false };
-        let keeper =
-            if half.kind == PathKind::Rtcp { half.rtp.and_then(|rtp| self.get(rtp)) } else { Some(half) };
+        let keeper = self.keeper(id).and_then(|(keeper, _)| self.get(keeper));
         keeper.is_some_and(|keeper| keeper.secure.is_some())
+    }
+
+    /// What protects the packets of a half, and whether these are RTCP.
+    fn secure_mut(&mut self, id: PathId) -> Option<(&mut Secure, bool)> {
+        let (keeper, rtcp) = self.keeper(id)?;
+        Some((self.get_mut(keeper)?.secure.as_deref_mut()?, rtcp))
     }
 
     /// Authenticates and decrypts what came in for a half, if it is protected; the length of what is plain then.
     ///
     /// # Errors
     /// Why it is dropped.
-    pub(crate) fn unprotect(
-        &mut self,
-        id: PathId,
-        rtcp: bool,
-        packet: &mut [u8],
-    ) -> Result<usize, DropReason> {
+    pub(crate) fn unprotect(&mut self, id: PathId, packet: &mut [u8]) -> Result<usize, DropReason> {
         match self.secure_mut(id) {
-            Some(secure) => secure.unprotect(rtcp, packet),
+            Some((secure, rtcp)) => secure.unprotect(rtcp, packet),
             None => Ok(packet.len()),
         }
     }
@@ -130,9 +124,8 @@ impl Paths {
         buffer: &mut [u8],
         length: usize,
     ) -> Result<usize, DropReason> {
-        let rtcp = self.get(id).is_some_and(|half| half.kind == PathKind::Rtcp);
         match self.secure_mut(id) {
-            Some(secure) => secure.protect(rtcp, buffer, length),
+            Some((secure, rtcp)) => secure.protect(rtcp, buffer, length),
             None => Ok(length),
         }
     }

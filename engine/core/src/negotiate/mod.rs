@@ -15,7 +15,7 @@ pub(crate) mod sdes;
 use std::net::SocketAddr;
 
 use ng::{Signal, TransportProtocol};
-use rtp::sdp::{Direction, Sdp};
+use rtp::sdp::{Crypto, Direction, Sdp};
 
 use crate::{
     media::{Asked, Media, Transport},
@@ -45,13 +45,15 @@ pub(crate) struct Exchange {
 }
 
 /// What was settled about a section when its command arrived.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct SectionPlan {
     pub(crate) transport: Transport,
     /// Where the sender said it is, trust applied.
     pub(crate) endpoint: SocketAddr,
     /// The same for RTCP; `None` if there is none.
     pub(crate) rtcp_endpoint: Option<SocketAddr>,
+    /// Its lines of SRTP keys that can be used.
+    pub(crate) keys: Vec<Crypto>,
     /// What the sender is shown; `None` for a section that is refused or foreign.
     pub(crate) sender_pair: Option<PairId>,
     /// What the receiver is shown.
@@ -67,7 +69,7 @@ impl Exchange {
 
 /// The sender's part of a section, taken over into its media.
 pub(crate) fn describe(media: &mut Media, index: usize, exchange: &Exchange, paths: &mut Paths) {
-    let plan = exchange.sections[index];
+    let plan = &exchange.sections[index];
     let section = &exchange.sdp.media[index];
     media.kind.clone_from(&section.media().kind);
     media.become_transport(plan.transport, paths);

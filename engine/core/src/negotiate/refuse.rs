@@ -1,7 +1,7 @@
 //! What is not built is refused by name, never passed through in silence.
 
 use ng::{Ice, Signal, TransportProtocol};
-use rtp::sdp::{Line, Sdp};
+use rtp::sdp::{Crypto, Line, Sdp};
 
 use super::sdes;
 use crate::{media::Transport, networks};
@@ -34,8 +34,9 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
     (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
 }
 
-/// The text of the refusal if a description has a property that is not built.
-pub(crate) fn description(sdp: &Sdp, signal: &Signal) -> Option<String> {
+/// The text of the refusal if a description has a property that is not built. `keys` are those of each section that can be
+/// used.
+pub(crate) fn description(sdp: &Sdp, signal: &Signal, keys: &[Vec<Crypto>]) -> Option<String> {
     let ice_removed = signal.ice == Some(Ice::Remove);
     for media in &sdp.media {
         let fields = media.media();
@@ -51,9 +52,9 @@ pub(crate) fn description(sdp: &Sdp, signal: &Signal) -> Option<String> {
             return Some(format!("Not supported: SDP attribute {name} (strip it with ICE=remove)"));
         }
     }
-    for media in sdp.media.iter().filter(|media| media.media().port != 0) {
+    for (media, keys) in sdp.media.iter().zip(keys).filter(|(media, _)| media.media().port != 0) {
         let proto = &media.media().proto;
-        if transport(proto) != Some(Transport::Rtp) || sdes::has_keys(media, &signal.sdes) {
+        if transport(proto) != Some(Transport::Rtp) || !keys.is_empty() {
             continue;
         }
         if sdes::is_secure(proto) {

@@ -124,18 +124,18 @@ impl Keying {
     }
 }
 
-/// Brings together what an offer or answer says of a section's keys, on both sides.
+/// Brings together what an offer or answer says of a section's keys, on both sides; `keys` are its lines that can be used.
 pub(crate) fn exchange(
     kind: Kind,
     signal: &Signal,
-    section: &MediaSection,
+    keys: &[Crypto],
     from: &mut Media,
     to: &mut Media,
     chance: &mut StdRng,
 ) {
     match kind {
         Kind::Offer => {
-            offered(from, section, &signal.sdes);
+            offered(from, keys);
             let keying = from.keying.as_ref();
             let first = keying.map_or(&[][..], |keying| &keying.theirs);
             let beside = keying.is_some_and(|keying| keying.beside) && signal.transport_protocol.is_none();
@@ -143,7 +143,7 @@ pub(crate) fn exchange(
         }
         Kind::Answer => {
             let best_effort = from.keying.as_ref().is_some_and(|keying| keying.beside);
-            answered(from, section, &signal.sdes);
+            answered(from, keys);
             let other = from.keying.as_ref().and_then(|keying| keying.suite());
             // Best effort ends where the other side has none, unless the client accepts it for that one.
             if best_effort && other.is_none() && !signal.osrtp.accept {
@@ -155,15 +155,14 @@ pub(crate) fn exchange(
 }
 
 /// Takes in what a party offers.
-pub(crate) fn offered(media: &mut Media, section: &MediaSection, wanted: &Sdes) {
-    let heard = usable(section, wanted);
-    if heard.is_empty() {
+pub(crate) fn offered(media: &mut Media, keys: &[Crypto]) {
+    if keys.is_empty() {
         media.keying = None;
         return;
     }
     let beside = !is_secure(&media.protocol);
     let keying = media.keying.get_or_insert_default();
-    (keying.theirs, keying.beside) = (heard, beside);
+    (keying.theirs, keying.beside) = (keys.to_vec(), beside);
 }
 
 /// Offers a party keys, if its profile demands them, the client wants them beside, or they came beside (`beside`).
@@ -179,10 +178,9 @@ pub(crate) fn offer(media: &mut Media, first: &[Crypto], beside: bool, signal: &
 }
 
 /// Takes in what a party chose of what it was offered.
-pub(crate) fn answered(media: &mut Media, section: &MediaSection, wanted: &Sdes) {
-    let heard = usable(section, wanted);
+pub(crate) fn answered(media: &mut Media, keys: &[Crypto]) {
     let agreed = media.keying.as_ref().and_then(|keying| {
-        heard.iter().find_map(|theirs| {
+        keys.iter().find_map(|theirs| {
             let ours = keying.chosen(theirs)?;
             Some(Agreed { theirs: theirs.clone(), ours: ours.clone() })
         })
@@ -208,16 +206,13 @@ pub(crate) fn lines(media: &Media, wanted: &Sdes) -> Vec<String> {
     shown.map(|line| if wanted.pad { line.padded().to_string() } else { line.to_string() }).collect()
 }
 
-/// Why an answer cannot be what a section's party was offered.
-pub(crate) fn mismatch(media: &Media, section: &MediaSection, wanted: &Sdes) -> Option<&'static str> {
-    let heard = usable(section, wanted);
-    let chosen = |keying: &Keying| heard.iter().any(|theirs| keying.chosen(theirs).is_some());
+/// Why an answer in a profile, with these lines, cannot be one to what a section's party was offered.
+pub(crate) fn mismatch(media: &Media, protocol: &str, keys: &[Crypto]) -> Option<&'static str> {
+    let chosen = |keying: &Keying| keys.iter().any(|theirs| keying.chosen(theirs).is_some());
     match &media.keying {
-        Some(keying) if heard.is_empty() || chosen(keying) => None,
+        Some(keying) if keys.is_empty() || chosen(keying) => None,
         Some(_) => Some("The answer chooses SRTP keys (a=crypto) that were not offered"),
-        None if is_secure(&section.media().proto) => {
-            Some("The answer has a profile with SRTP, which was not offered")
-        }
+        None if is_secure(protocol) => Some("The answer has a profile with SRTP, which was not offered"),
         None => None,
     }
 }
@@ -245,13 +240,8 @@ pub(crate) fn is_secure(protocol: &str) -> bool {
     protocol.split('/').any(|word| word == "SAVP" || word == "SAVPF")
 }
 
-/// Whether a section has keys that can be used.
-pub(crate) fn has_keys(section: &MediaSection, wanted: &Sdes) -> bool {
-    !usable(section, wanted).is_empty()
-}
-
 /// The lines of a section that can be used.
-fn usable(section: &MediaSection, wanted: &Sdes) -> Vec<Crypto> {
+pub(crate) fn usable(section: &MediaSection, wanted: &Sdes) -> Vec<Crypto> {
     let lines = section.section.lines().iter().filter_map(|line| line.attribute());
     let values = lines.filter(|attribute| attribute.name == "crypto").filter_map(|attribute| attribute.value);
     let read = values.filter_map(|value| value.parse::<Crypto>().ok());

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ng::{Reply, Signal, SignalReply, Trust};
-use rtp::sdp::{Direction, Sdp};
+use rtp::sdp::{Crypto, Direction, Sdp};
 
 use super::{OTHER_OWNER, Shard, detect, gate, is_foreign, learn, opening::PairRequest, record, tos};
 use crate::{
@@ -83,7 +83,7 @@ impl Shard {
             return Err("Invalid dialogue association");
         }
         if kind == Kind::Answer
-            && let Some(text) = mismatch(call.leg(offered(call, sender, receiver)), &sdp, &sections, &signal)
+            && let Some(text) = mismatch(call.leg(offered(call, sender, receiver)), &sdp, &sections)
         {
             return Err(text);
         }
@@ -174,14 +174,8 @@ impl Shard {
         // first one, and sends to the ports that were shown there.
         let forked = kind == Kind::Answer && !call.leg(sender).partners.contains(&receiver);
         let first = Some(offered(call, sender, receiver)).filter(|&first| forked && first != sender);
-        let elders: Vec<([PathId; 2], Mux)> = first
-            .map(|first| {
-                call.leg(first).medias.iter().map(|media| ([media.rtp, media.rtcp], media.mux)).collect()
-            })
-            .unwrap_or_default();
-        let keyed: Vec<Option<Box<Keying>>> = first
-            .map(|first| call.leg(first).medias.iter().map(|media| media.keying.clone()).collect())
-            .unwrap_or_default();
+        let elders: Vec<Elder> =
+            first.map(|first| call.leg(first).medias.iter().map(Elder::of).collect()).unwrap_or_default();
         sim::trip(Fault::Commit);
         let guide = learn::Guide::new(now, kind, signal, call, media_networks, self.learn_strict);
         associate(call, kind, sender, receiver);
@@ -203,17 +197,15 @@ impl Shard {
                 to.kind.clone_from(&from.kind);
             }
             to.direction_told = from.direction_told.reversed();
-            if let Some(keying) = keyed.get(index) {
-                from.keying.clone_from(keying);
+            if let Some(elder) = elders.get(index) {
+                from.keying.clone_from(&elder.keying);
+                from.mux = elder.mux;
             }
             if plan.transport == Transport::Rtp {
-                sdes::exchange(kind, signal, &sdp.media[index], from, to, chance);
+                sdes::exchange(kind, signal, &plan.keys, from, to, chance);
             }
             name(kind, signal, index, &sdp.media[index], from, to);
             let written = sdp.media[index].section.has_attribute("rtcp-mux");
-            if let Some((_, mux)) = elders.get(index) {
-                from.mux = *mux;
-            }
             let live = plan.receiver_pair.is_some();
             let mux = if live && plan.transport == Transport::Rtp {
                 multiplex(kind, signal, written, from, to)
@@ -224,10 +216,10 @@ impl Shard {
             to.closed = !live;
             from.closed |= !live;
             show(from, plan.sender_pair, sockets, paths);
-            if let Some(([rtp, rtcp], _)) = elders.get(index) {
+            if let Some(&Elder { halves: [rtp, rtcp], .. }) = elders.get(index) {
                 sim::seen(Way::ForkShares);
-                paths.share(*rtp, from.rtp);
-                paths.share(*rtcp, from.rtcp);
+                paths.share(rtp, from.rtp);
+                paths.share(rtcp, from.rtcp);
             }
             show(to, plan.receiver_pair, sockets, paths);
             route(from, to, talks, paths);
@@ -289,6 +281,19 @@ impl Shard {
     }
 }
 
+/// What a further party that answers takes over of whom the offer was shown to, by section.
+struct Elder {
+    halves: [PathId; 2],
+    mux: Mux,
+    keying: Option<Box<Keying>>,
+}
+
+impl Elder {
+    fn of(media: &Media) -> Self {
+        Self { halves: [media.rtp, media.rtcp], mux: media.mux, keying: media.keying.clone() }
+    }
+}
+
 /// Nothing is sent or heard in this section any more.
 pub(super) fn reject(media: &mut Media, paths: &mut Paths) {
     media.refused = true;
@@ -314,14 +319,15 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
     if sdp.media.len() > medias_max {
         return Err(format!("Not supported: more than {medias_max} media sections"));
     }
-    if let Some(text) = refuse::description(&sdp, signal) {
+    let keys: Vec<Vec<Crypto>> = sdp.media.iter().map(|media| sdes::usable(media, &signal.sdes)).collect();
+    if let Some(text) = refuse::description(&sdp, signal, &keys) {
         return Err(text);
     }
     if signal.trust == Trust::SipSource && signal.received_from.is_none() {
         return Err("Incomplete SDP specification".to_owned());
     }
     let source = signal.received_from.filter(|_| signal.trust == Trust::SipSource);
-    let section = |index: usize| {
+    let section = |(index, keys): (usize, Vec<Crypto>)| {
         let media = &sdp.media[index];
         let fields = media.media();
         let transport = refuse::transport(&fields.proto).unwrap_or(Transport::Opaque);
@@ -337,11 +343,12 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
             transport,
             endpoint: SocketAddr::new(trusted(ip), fields.port),
             rtcp_endpoint: rtcp.map(|at| SocketAddr::new(trusted(at.ip()), at.port())),
+            keys,
             sender_pair: None,
             receiver_pair: None,
         })
     };
-    let sections = (0..sdp.media.len()).map(section).collect::<Result<_, _>>()?;
+    let sections = keys.into_iter().enumerate().map(section).collect::<Result<_, _>>()?;
     Ok((sdp, sections))
 }
 
@@ -353,11 +360,11 @@ fn offered(call: &Call, sender: usize, receiver: usize) -> usize {
 }
 
 /// Why an answer is none to what the party was offered.
-fn mismatch(party: &Leg, sdp: &Sdp, sections: &[SectionPlan], signal: &Signal) -> Option<&'static str> {
+pub(super) fn mismatch(party: &Leg, sdp: &Sdp, sections: &[SectionPlan]) -> Option<&'static str> {
     let described = party.medias.iter().zip(&sdp.media).zip(sections);
-    let live = described
-        .filter(|((_, section), plan)| section.media().port != 0 && plan.transport == Transport::Rtp);
-    live.filter_map(|((media, section), _)| sdes::mismatch(media, section, &signal.sdes)).next()
+    described
+        .filter(|((_, section), plan)| section.media().port != 0 && plan.transport == Transport::Rtp)
+        .find_map(|((media, section), plan)| sdes::mismatch(media, &section.media().proto, &plan.keys))
 }
 
 /// Two different parties at once.

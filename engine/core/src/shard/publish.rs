@@ -175,7 +175,7 @@ impl Shard {
             let asked = signal.rtcp_mux;
             media.mux.active = section.section.has_attribute("rtcp-mux") && !asked.reject;
             if plan.transport == Transport::Rtp {
-                sdes::offered(media, section, &signal.sdes);
+                sdes::offered(media, &plan.keys);
                 sdes::answer(media, None, &signal.sdes, chance);
             }
             secure::install(media, paths);

@@ -14,7 +14,7 @@ use rtp::sdp::{Direction, LineError, Sdp};
 
 use super::{
     OTHER_OWNER, Shard,
-    exchange::{hold, read, reject, show},
+    exchange::{hold, mismatch, read, reject, show},
     gate, is_foreign, learn,
     opening::PairRequest,
     select::{self, UNKNOWN_CALL},
@@ -309,10 +309,7 @@ impl Shard {
         if let Some(text) = refused(&offered, &sdp, answer.allow_transcoding) {
             return self.refuse(id, &text);
         }
-        let described = leg.medias.iter().zip(&sdp.media).filter(|(_, section)| section.media().port != 0);
-        let mismatch =
-            described.filter_map(|(media, section)| sdes::mismatch(media, section, &signal.sdes)).next();
-        if let Some(text) = mismatch {
+        if let Some(text) = mismatch(leg, &sdp, &plans) {
             return self.refuse(id, text);
         }
         sim::seen(Way::SubscriptionAnswered);
@@ -328,7 +325,7 @@ impl Shard {
             media.endpoint = Some(plan.endpoint);
             media.protocol.clone_from(&section.media().proto);
             media.direction = Direction::from_flags(false, sdp.direction(index).receives());
-            sdes::answered(media, section, &signal.sdes);
+            sdes::answered(media, &plan.keys);
             secure::install(media, paths);
             media.mux.active = media.mux.offered && section.section.has_attribute("rtcp-mux");
             media.mux.said = media.mux.active;
