@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::keys::{Keys, RTCP_HEADER_BYTES, WORD_BYTES};
+use super::keys::{Keys, RTCP_HEADER_BYTES, WORD_BYTES, rtcp_source, ssrc_at};
 use super::transform::{RtcpIndex, RtpIndex};
 use super::window::{Place, Window};
 use super::{Policy, PolicyError, SOURCES_MAX, UnprotectError};
@@ -103,13 +103,7 @@ impl Inbound {
     ///
     /// [RFC 3711 §3.4]: https://www.rfc-editor.org/rfc/rfc3711#section-3.4
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, UnprotectError> {
-        if packet.len() < RTCP_HEADER_BYTES {
-            return Err(UnprotectError::TooShort);
-        }
-        if packet[0] >> 6 != 2 {
-            return Err(UnprotectError::BadVersion);
-        }
-        let ssrc = ssrc_at(packet, 4);
+        let ssrc = rtcp_source(packet)?;
         let known = self.sources.iter().position(|source| source.ssrc == ssrc);
         let window_in = |epoch| known.map(|at| &self.sources[at]).filter(|source| source.epoch == epoch);
         let window = window_in(self.epoch).map(|source| source.rtcp);
@@ -314,12 +308,6 @@ fn placed(window: Option<&Window>, index: u64) -> Result<(), UnprotectError> {
     }
 }
 
-fn ssrc_at(packet: &[u8], at: usize) -> Ssrc {
-    let mut bytes = [0; 4];
-    bytes.copy_from_slice(&packet[at..at + 4]);
-    Ssrc(u32::from_be_bytes(bytes))
-}
-
 impl From<RtpError> for UnprotectError {
     fn from(error: RtpError) -> Self {
         match error {
@@ -332,6 +320,6 @@ impl From<RtpError> for UnprotectError {
 #[cfg(test)]
 pub(super) const SOURCE_BYTES: usize = size_of::<Source>();
 /// Sources that are remembered without allocating anew.
-const SOURCES_RESERVED: usize = 2;
+pub(super) const SOURCES_RESERVED: usize = 2;
 /// The last index: a rollover counter of 32 bits and a sequence number of 16.
 pub(super) const INDEX_MAX: u64 = (1 << 48) - 1;

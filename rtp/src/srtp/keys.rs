@@ -5,10 +5,30 @@ use std::ops::Range;
 use super::policy::{RTCP_PACKETS_MAX, RTP_PACKETS_MAX};
 use super::transform::{Transform, transform};
 use super::{KeyParameters, Mki, Policy, PolicyError};
+use crate::packet::RtpError;
+use crate::units::Ssrc;
 use subtle::ConstantTimeEq;
 
 /// Bytes of an RTCP header with its source, which are never encrypted (RFC 3711 §3.4).
 pub(super) const RTCP_HEADER_BYTES: usize = 8;
+
+/// The source that an RTCP packet begins with.
+pub(super) fn rtcp_source(packet: &[u8]) -> Result<Ssrc, RtpError> {
+    if packet.len() < RTCP_HEADER_BYTES {
+        return Err(RtpError::Truncated);
+    }
+    if packet[0] >> 6 != 2 {
+        return Err(RtpError::BadVersion);
+    }
+    Ok(ssrc_at(packet, 4))
+}
+
+/// The source whose number lies at `at`.
+pub(super) fn ssrc_at(packet: &[u8], at: usize) -> Ssrc {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&packet[at..at + 4]);
+    Ssrc(u32::from_be_bytes(bytes))
+}
 
 /// All keys of one policy.
 pub(super) struct Keys {

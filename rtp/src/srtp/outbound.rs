@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::inbound::INDEX_MAX;
-use super::keys::{Key, Keys, RTCP_HEADER_BYTES, WORD_BYTES};
+use super::inbound::{INDEX_MAX, SOURCES_RESERVED};
+use super::keys::{Key, Keys, WORD_BYTES, rtcp_source, ssrc_at};
 use super::transform::{RtcpIndex, RtpIndex};
 use super::window::{Place, Window};
 use super::{Policy, PolicyError, ProtectError, SOURCES_MAX};
@@ -84,7 +84,7 @@ impl Outbound {
         let header_bytes = header_bytes(packet)?;
         let protected_bytes = length + self.rtp_overhead_bytes();
         let packet = buffer.get_mut(..protected_bytes).ok_or(ProtectError::NoRoom)?;
-        let ssrc = Ssrc(u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]));
+        let ssrc = ssrc_at(packet, 8);
         let seq = SeqNo(u16::from_be_bytes([packet[2], packet[3]]));
 
         let key = usable(&mut self.keys, &mut self.current, Key::rtp_is_exhausted)?;
@@ -119,15 +119,9 @@ impl Outbound {
     /// [RFC 3711 §3.4]: https://www.rfc-editor.org/rfc/rfc3711#section-3.4
     pub fn protect_rtcp(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, ProtectError> {
         let packet = buffer.get(..length).ok_or(ProtectError::NoRoom)?;
-        if packet.len() < RTCP_HEADER_BYTES {
-            return Err(ProtectError::TooShort);
-        }
-        if packet[0] >> 6 != 2 {
-            return Err(ProtectError::BadVersion);
-        }
+        let ssrc = rtcp_source(packet)?;
         let protected_bytes = length + self.rtcp_overhead_bytes();
         let packet = buffer.get_mut(..protected_bytes).ok_or(ProtectError::NoRoom)?;
-        let ssrc = Ssrc(u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]));
 
         let key = usable(&mut self.keys, &mut self.current, Key::rtcp_is_exhausted)?;
         let (source, shape) = (found(&mut self.sources, ssrc)?, self.keys.shape);
@@ -239,8 +233,6 @@ impl From<RtpError> for ProtectError {
 
 #[cfg(test)]
 pub(super) const SOURCE_BYTES: usize = size_of::<Source>();
-/// Sources that are remembered without allocating anew.
-const SOURCES_RESERVED: usize = 2;
 /// Farthest a sequence number can be ahead so that the receiver guesses the same rollover counter.
 const JUMP_MAX: u64 = 1 << 15;
 /// The last index of RTCP: 31 bits.
