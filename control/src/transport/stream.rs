@@ -31,11 +31,7 @@ pub(super) const PONG: Bytes = Bytes::from_static(b"\r\n");
 /// Serves the connection until either side ends it or it breaks a rule.
 pub(super) async fn run<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, mut end: FlowEnd, socket: S) {
     let (mut reader, mut writer) = split(socket);
-    let view = View {
-        hop: Hop::over(end.transport, end.remote, end.id),
-        inbound: end.inbound,
-        heard: AtomicBool::new(false),
-    };
+    let view = View::of(&end);
     let reason = tokio::select! {
         reason = read(&shared, &view, &mut reader) => reason,
         reason = write(&shared, &mut end.queue, &end.queued_bytes, &mut writer) => reason,
@@ -59,6 +55,16 @@ pub(super) struct View {
     pub(super) inbound: bool,
     /// A message has come, so somebody may know the flow.
     pub(super) heard: AtomicBool,
+}
+
+impl View {
+    pub(super) fn of(end: &FlowEnd) -> Self {
+        Self {
+            hop: Hop::over(end.transport, end.remote, end.id),
+            inbound: end.inbound,
+            heard: AtomicBool::new(false),
+        }
+    }
 }
 
 pub(super) async fn finish(shared: &Shared, mut end: FlowEnd, reason: Option<DropReason>, heard: bool) {

@@ -8,12 +8,11 @@
 //! Not here: compression, paths (any is served), `X-Forwarded-For`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use sip::Hop;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
@@ -107,11 +106,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut writer, mut reader) = socket.split();
-    let view = View {
-        hop: Hop::over(end.transport, end.remote, end.id),
-        inbound: end.inbound,
-        heard: AtomicBool::new(false),
-    };
+    let view = View::of(&end);
     let reason = tokio::select! {
         reason = read(&shared, &view, &mut reader) => reason,
         reason = write(&shared, &mut end.queue, &end.queued_bytes, &mut writer) => reason,
