@@ -3,51 +3,10 @@
 
 use std::net::SocketAddr;
 
-use load::ng::Client;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::party::{describe, is_quiet, receive, rtcp, sections, voice};
 use tests::process::await_some;
-use tests::{Address, Engine, Listener, Party, Player, Process, Rtpengine, udp};
-
-/// A daemon, whichever it is, and a client of it.
-struct Peer {
-    _process: Process,
-    ng: Client,
-}
-
-impl Peer {
-    fn tollgate(at: Address) -> Peer {
-        let engine = Engine::start(at, &[]);
-        Peer { _process: engine.process, ng: Client::new(engine.ng).expect("a client") }
-    }
-
-    fn rtpengine(at: Address) -> Peer {
-        let daemon = Rtpengine::start(at, &[]);
-        Peer { _process: daemon.process, ng: Client::new(daemon.ng).expect("a client") }
-    }
-
-    fn ask(&mut self, command: &str, call_id: &str, more: Value) -> Value {
-        let mut request = more;
-        (request["command"], request["call-id"]) = (json!(command), json!(call_id));
-        self.ng.ask(&request).expect("it is taken")
-    }
-
-    /// A call of two parties; where each of them sends to.
-    fn call(&mut self, call_id: &str, [from, to]: [&str; 2], sdp: [&str; 2]) -> [SocketAddr; 2] {
-        let offer = self.ask("offer", call_id, json!({"from-tag": from, "sdp": sdp[0]}));
-        let answer = self.ask("answer", call_id, json!({"from-tag": from, "to-tag": to, "sdp": sdp[1]}));
-        [sections(&answer)[0], sections(&offer)[0]]
-    }
-
-    /// Lets a listener at these sections hear; where it is shown them.
-    fn subscribe(&mut self, call_id: &str, tag: &str, whom: Value, sdp: &str) -> Vec<SocketAddr> {
-        let mut request = whom;
-        request["to-tag"] = json!(tag);
-        let shown = sections(&self.ask("subscribe request", call_id, request));
-        self.ask("subscribe answer", call_id, json!({"to-tag": tag, "sdp": sdp}));
-        shown
-    }
-}
+use tests::{Address, Daemon, Listener, Party, Player, udp};
 
 /// Sends `count` packets one after the other; each arrives as it was at every hearer, from where that was told.
 fn heard(from: &Party, to: SocketAddr, hearers: &[(&Party, SocketAddr)], count: u16) {
@@ -69,7 +28,7 @@ fn quiet(parties: &[&Party]) -> bool {
     parties.iter().all(|party| is_quiet(&party.rtp) && is_quiet(&party.rtcp))
 }
 
-fn subscribers_hear_whom_they_asked_for_until_they_are_gone(peer: &mut Peer, at: Address) {
+fn subscribers_hear_whom_they_asked_for_until_they_are_gone(peer: &mut Daemon, at: Address) {
     let [a, b, one, all, other] = [(); 5].map(|()| Party::new(at));
     let [for_a, for_b] = peer.call("c", ["a", "b"], [&a.sdp(), &b.sdp()]);
     heard(&a, for_a, &[(&b, for_b)], 3);
@@ -99,14 +58,14 @@ fn subscribers_hear_whom_they_asked_for_until_they_are_gone(peer: &mut Peer, at:
 #[test]
 fn subscribers_hear_one_party_or_all_and_nothing_after_their_end_as_at_rtpengine() {
     let at = Address::new();
-    subscribers_hear_whom_they_asked_for_until_they_are_gone(&mut Peer::rtpengine(at), at);
-    subscribers_hear_whom_they_asked_for_until_they_are_gone(&mut Peer::tollgate(at), at);
+    subscribers_hear_whom_they_asked_for_until_they_are_gone(&mut Daemon::rtpengine(at), at);
+    subscribers_hear_whom_they_asked_for_until_they_are_gone(&mut Daemon::tollgate(at), at);
 }
 
 #[test]
 fn what_ffmpeg_plays_is_heard_by_ffmpeg_through_a_subscription() {
     let at = Address::new();
-    let mut peer = Peer::tollgate(at);
+    let mut peer = Daemon::tollgate(at);
     let [a, b] = [(); 2].map(|()| SocketAddr::new(at.ip(), at.media_port()));
     let [for_a, for_b] =
         peer.call("c", ["a", "b"], [a, b].map(|at| describe(&[at], "8", "")).each_ref().map(String::as_str));
@@ -120,7 +79,7 @@ fn what_ffmpeg_plays_is_heard_by_ffmpeg_through_a_subscription() {
 #[test]
 fn what_ffmpeg_publishes_is_heard_by_each_that_subscribes() {
     let at = Address::new();
-    let mut peer = Peer::tollgate(at);
+    let mut peer = Daemon::tollgate(at);
     let publisher = SocketAddr::new(at.ip(), at.media_port());
     let sdp = describe(&[publisher], "8 0", "a=sendonly\r\n");
     let answer = peer.ask("publish", "show", json!({"from-tag": "stage", "sdp": sdp}));
@@ -135,7 +94,7 @@ fn what_ffmpeg_publishes_is_heard_by_each_that_subscribes() {
 
 #[test]
 fn a_publication_reaches_its_subscribers_byte_for_byte_until_it_ends_as_at_rtpengine() {
-    for start in [Peer::rtpengine, Peer::tollgate] {
+    for start in [Daemon::rtpengine, Daemon::tollgate] {
         let at = Address::new();
         let mut peer = start(at);
         let [stage, one, two] = [(); 3].map(|()| Party::new(at));
@@ -158,7 +117,7 @@ fn a_publication_reaches_its_subscribers_byte_for_byte_until_it_ends_as_at_rtpen
 #[test]
 fn parties_of_two_calls_that_are_connected_hear_each_other_and_nobody_else() {
     let at = Address::new();
-    let mut peer = Peer::tollgate(at);
+    let mut peer = Daemon::tollgate(at);
     let [a, b, c, d] = [(); 4].map(|()| Party::new(at));
     let [for_a, for_b] = peer.call("one", ["a", "b"], [&a.sdp(), &b.sdp()]);
     let [for_c, for_d] = peer.call("two", ["c", "d"], [&c.sdp(), &d.sdp()]);
@@ -177,7 +136,7 @@ fn parties_of_two_calls_that_are_connected_hear_each_other_and_nobody_else() {
 #[test]
 fn what_ffmpeg_plays_is_heard_by_whom_its_party_is_connected_to() {
     let at = Address::new();
-    let mut peer = Peer::tollgate(at);
+    let mut peer = Daemon::tollgate(at);
     let [a, b, c] = [(); 3].map(|()| SocketAddr::new(at.ip(), at.media_port()));
     let mut listener = Listener::start(at, 1);
     let sdp = [a, b, c].map(|at| describe(&[at], "8", ""));

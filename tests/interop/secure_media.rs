@@ -3,10 +3,9 @@
 
 use std::net::SocketAddr;
 
-use load::ng::Client;
 use serde_json::{Value, json};
 use tests::party::{receive, rtcp, sections, voice};
-use tests::{Address, Engine, Listener, Party, Player, Process, Rtpengine};
+use tests::{Address, Daemon, Listener, Party, Player};
 
 const SUITES: [&str; 8] = [
     "AEAD_AES_256_GCM",
@@ -19,34 +18,14 @@ const SUITES: [&str; 8] = [
     "AES_CM_128_HMAC_SHA1_32",
 ];
 
-/// A daemon and a client of it.
-struct Daemon {
-    _process: Process,
-    ng: Client,
-}
-
-impl Daemon {
-    fn tollgate(at: Address) -> Daemon {
-        let engine = Engine::start(at, &[]);
-        Daemon { _process: engine.process, ng: Client::new(engine.ng).expect("a client") }
+/// A description from one side of a call to the other, and what becomes of it.
+fn pass(daemon: &mut Daemon, command: &str, call_id: &str, sdp: &str, more: Value) -> Value {
+    let mut request = more;
+    (request["from-tag"], request["sdp"]) = (json!("a"), json!(sdp));
+    if command == "answer" {
+        request["to-tag"] = json!("b");
     }
-
-    fn rtpengine(at: Address) -> Daemon {
-        let daemon = Rtpengine::start(at, &[]);
-        Daemon { _process: daemon.process, ng: Client::new(daemon.ng).expect("a client") }
-    }
-
-    fn ask(&mut self, command: &str, call_id: &str, sdp: &str, more: Value) -> Value {
-        let mut request = more;
-        request["command"] = json!(command);
-        request["call-id"] = json!(call_id);
-        request["from-tag"] = json!("a");
-        request["sdp"] = json!(sdp);
-        if command == "answer" {
-            request["to-tag"] = json!("b");
-        }
-        self.ng.ask(&request).expect("it is taken")
-    }
+    daemon.ask(command, call_id, request)
 }
 
 fn text(reply: &Value) -> &str {
@@ -78,7 +57,7 @@ fn arrives(from: &Party, to: SocketAddr, at: &Party) {
 fn over(first: &mut Daemon, second: &mut Daemon, suite: &str, name: &str, at: Address) {
     let [a, b] = [(); 2].map(|()| Party::new(at));
     let srtp = json!({"transport-protocol": "RTP/SAVP", "DTLS": "off", "SDES": [format!("only-{suite}")]});
-    let offer = first.ask("offer", name, &a.sdp(), srtp);
+    let offer = pass(first, "offer", name, &a.sdp(), srtp);
     // rtpengine offers all of its suites: the answerer takes the first that stands there.
     let lines = text(&offer).lines();
     let one: String = lines
@@ -86,11 +65,11 @@ fn over(first: &mut Daemon, second: &mut Daemon, suite: &str, name: &str, at: Ad
         .fold(String::new(), |text, line| text + line + "\r\n");
     assert_eq!(keys(&one).len(), 1, "{one}");
     let plain = json!({"transport-protocol": "RTP/AVP", "DTLS": "off"});
-    let onward = second.ask("offer", name, &one, plain);
+    let onward = pass(second, "offer", name, &one, plain);
     assert!(text(&onward).contains("RTP/AVP ") && keys(text(&onward)).is_empty());
-    let answer = second.ask("answer", name, &b.sdp(), json!({}));
+    let answer = pass(second, "answer", name, &b.sdp(), json!({}));
     assert_eq!(keys(text(&answer)).iter().map(|line| line[1]).collect::<Vec<_>>(), [suite]);
-    let back = first.ask("answer", name, text(&answer), json!({}));
+    let back = pass(first, "answer", name, text(&answer), json!({}));
     assert!(text(&back).contains("RTP/AVP ") && keys(text(&back)).is_empty());
     let [for_a, for_b] = [&back, &onward].map(|reply| sections(reply)[0]);
     arrives(&a, for_a, &b);
@@ -119,11 +98,12 @@ fn ffmpeg_is_heard_by_ffmpeg_under_keys_of_either_side() {
             let keyed = format!("a=crypto:{tag} {suite} inline:{key}\r\n{lines}");
             tests::party::describe(&[party], "8", &keyed).replace("RTP/AVP", "RTP/SAVP")
         };
-        let offer = tollgate.ask("offer", "c", &secure(sender, "1", "a=sendonly\r\n"), json!({}));
+        let offer = pass(&mut tollgate, "offer", "c", &secure(sender, "1", "a=sendonly\r\n"), json!({}));
         let shown = keys(text(&offer)).into_iter().find(|line| line[1] == suite).expect("its suite");
         assert_ne!(shown[2], format!("inline:{key}"), "a key of ours");
         let mut listener = Listener::start_secure(hearer, &format!("a=crypto:{}\r\n", shown.join(" ")));
-        let answer = tollgate.ask("answer", "c", &secure(hearer, shown[0], "a=recvonly\r\n"), json!({}));
+        let answer =
+            pass(&mut tollgate, "answer", "c", &secure(hearer, shown[0], "a=recvonly\r\n"), json!({}));
         let _playing = Player::start_secure(sender, sections(&answer)[0], 440, suite, key);
         listener.await_tone(0, 440);
     }
