@@ -1,32 +1,17 @@
 //! Transports over real sockets on loopback.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+mod bench;
 
+use std::sync::Arc;
+
+use bench::{Bench, PATIENCE};
 use bytes::Bytes;
-use control::config::{Config, ConfigSource};
-use control::transport::{DropReason, TransportEvent, Transports};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use control::transport::{DropReason, TransportEvent};
+use rustls_pki_types::ServerName;
 use sip::{Hop, Message, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-
-/// Longer than anything here takes; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-struct Bench {
-    transports: Transports,
-    events: Receiver<TransportEvent>,
-    _folder: tempfile::TempDir,
-    certificate: PathBuf,
-}
 
 /// Listeners udp, tcp, tls in this order, with `settings` on top.
 fn bench(settings: &[(&str, &str)]) -> Bench {
@@ -35,72 +20,12 @@ fn bench(settings: &[(&str, &str)]) -> Bench {
 
 /// The same, with a line more for each of the plain listeners.
 fn bench_marked(mark: &str, settings: &[(&str, &str)]) -> Bench {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let made = rcgen::generate_simple_self_signed(vec!["sip.example.net".to_owned(), "127.0.0.1".to_owned()])
-        .expect("certificate");
-    let certificate = folder.path().join("cert.pem");
-    let key = folder.path().join("key.pem");
-    std::fs::write(&certificate, made.cert.pem()).expect("written");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-    let text = format!(
-        "[node]\ndomain = \"sip.example.net\"\n[tls]\ntrust_roots = {certificate:?}\n\
-         [[listener]]\ntransport = \"udp\"\naddress = \"127.0.0.1:0\"\n{mark}\
+    let listeners = format!(
+        "[[listener]]\ntransport = \"udp\"\naddress = \"127.0.0.1:0\"\n{mark}\
          [[listener]]\ntransport = \"tcp\"\naddress = \"127.0.0.1:0\"\n{mark}\
-         [[listener]]\ntransport = \"tls\"\naddress = \"127.0.0.1:0\"\n\
-         certificate = {certificate:?}\nkey = {key:?}\n"
+         [[listener]]\ntransport = \"tls\"\naddress = \"127.0.0.1:0\"\nCERTIFIED\n"
     );
-    let mut source = ConfigSource::new().text(Path::new("control.toml"), &text);
-    for (key, value) in settings {
-        source = source.set(key, value, key);
-    }
-    let config = Config::load(&source).expect("valid");
-    let (mut transports, events) = Transports::bind(&config, 1).expect("bound");
-    transports.listen();
-    Bench { transports, events, _folder: folder, certificate }
-}
-
-impl Bench {
-    fn address(&self, index: usize) -> SocketAddr {
-        self.transports.addresses()[index]
-    }
-
-    async fn event(&mut self) -> TransportEvent {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("transports live")
-    }
-
-    async fn message(&mut self) -> (Hop, Message) {
-        match self.event().await {
-            TransportEvent::Message { hop, message } => (hop, *message),
-            other => panic!("a message expected, not {other:?}"),
-        }
-    }
-
-    async fn dropped(&mut self, reason: DropReason) {
-        self.dropped_times(reason, 1).await;
-    }
-
-    async fn dropped_times(&self, reason: DropReason, times: u64) {
-        timeout(PATIENCE, async {
-            while self.transports.drops().get(reason) < times {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await
-        .unwrap_or_else(|_| panic!("{reason:?} is never counted"));
-    }
-
-    fn tls_client(&self) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        let pem = std::fs::read(&self.certificate).expect("certificate");
-        roots.add(CertificateDer::from_pem_slice(&pem).expect("PEM")).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        TlsConnector::from(Arc::new(config))
-    }
+    Bench::new(&listeners, settings)
 }
 
 fn options(via: &str, branch: &str, body: &str) -> String {
@@ -177,7 +102,7 @@ async fn a_source_beyond_its_rate_is_dropped_and_counted() {
         phone.send_to(text.as_bytes(), bench.address(0)).await.expect("sent");
     }
     assert_eq!(call_id(&bench.message().await.1), "r0@test");
-    bench.dropped(DropReason::RateMax).await;
+    bench.dropped(DropReason::RateMax, 1).await;
 }
 
 #[tokio::test]
@@ -251,7 +176,7 @@ async fn a_broken_message_on_a_connection_is_passed_on_and_babble_ends_it() {
     assert!(matches!(bench.event().await, TransportEvent::Refused { .. }));
     phone.write_all(broken.repeat(20).as_bytes()).await.expect("written");
     assert!(closed(&mut phone).await);
-    bench.dropped(DropReason::Babbling).await;
+    bench.dropped(DropReason::Babbling, 1).await;
 }
 
 #[tokio::test]
@@ -266,7 +191,7 @@ async fn an_oversized_message_and_a_stream_of_garbage_end_their_connections() {
     let _ = phone.write_all(&[b'z'; 20_000]).await;
     assert!(closed(&mut phone).await);
     // The count may come a moment after the end.
-    bench.dropped_times(DropReason::Unframed, 2).await;
+    bench.dropped(DropReason::Unframed, 2).await;
 }
 
 #[tokio::test]
@@ -303,12 +228,12 @@ async fn a_reader_that_does_not_read_is_disconnected() {
 
 #[tokio::test]
 async fn silence_ends_a_connection_and_so_does_half_a_message() {
-    let mut bench = bench(&[("limits.first_message_timeout_ms", "1000")]);
+    let bench = bench(&[("limits.first_message_timeout_ms", "1000")]);
     let mut silent = TcpStream::connect(bench.address(1)).await.expect("connected");
     let mut half = TcpStream::connect(bench.address(1)).await.expect("connected");
     half.write_all(b"OPTIONS sip:x SIP/2.0\r\n").await.expect("written");
     assert!(closed(&mut silent).await && closed(&mut half).await);
-    bench.dropped(DropReason::MessageTimeout).await;
+    bench.dropped(DropReason::MessageTimeout, 1).await;
 }
 
 #[tokio::test]
@@ -405,7 +330,7 @@ async fn what_is_no_handshake_is_ended_in_time() {
     let mut plain = TcpStream::connect(bench.address(2)).await.expect("connected");
     plain.write_all(options("TCP", "plain", "").as_bytes()).await.expect("written");
     assert!(closed(&mut plain).await);
-    bench.dropped_times(DropReason::HandshakeFailed, 2).await;
+    bench.dropped(DropReason::HandshakeFailed, 2).await;
     assert!(bench.events.try_recv().is_err(), "nobody is told of a connection that brought nothing");
 }
 

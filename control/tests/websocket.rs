@@ -1,23 +1,18 @@
 //! SIP over WebSocket, over real sockets on loopback: what a page gets, and what strangers cannot do.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+mod bench;
 
+use std::net::SocketAddr;
+
+use bench::{Bench, PATIENCE};
 use bytes::Bytes;
-use control::config::{Config, ConfigSource};
-use control::transport::{DropReason, TransportEvent, Transports};
+use control::transport::{DropReason, TransportEvent};
 use futures_util::{SinkExt, StreamExt};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use sip::{Hop, Message, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -26,45 +21,15 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::tungstenite::protocol::frame::{Frame as RawFrame, FrameHeader};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// Longer than anything here takes; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Bench {
-    transports: Transports,
-    events: Receiver<TransportEvent>,
-    _folder: tempfile::TempDir,
-    certificate: PathBuf,
-}
-
 /// Listeners ws and wss in this order, for pages of one origin, with `settings` on top.
 fn bench(settings: &[(&str, &str)]) -> Bench {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("certificate");
-    let certificate = folder.path().join("cert.pem");
-    let key = folder.path().join("key.pem");
-    std::fs::write(&certificate, made.cert.pem()).expect("written");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-    let text = format!(
-        "[node]\ndomain = \"sip.example.net\"\n[tls]\ntrust_roots = {certificate:?}\n\
-         [[listener]]\ntransport = \"ws\"\naddress = \"127.0.0.1:0\"\norigins = [\"https://phone.example.net\"]\n\
-         [[listener]]\ntransport = \"wss\"\naddress = \"127.0.0.1:0\"\norigins = [\"https://phone.example.net\"]\n\
-         certificate = {certificate:?}\nkey = {key:?}\n"
-    );
-    let mut source = ConfigSource::new().text(Path::new("control.toml"), &text);
-    for (key, value) in settings {
-        source = source.set(key, value, key);
-    }
-    let config = Config::load(&source).expect("valid");
-    let (mut transports, events) = Transports::bind(&config, 1).expect("bound");
-    transports.listen();
-    Bench { transports, events, _folder: folder, certificate }
+    let listeners = "[[listener]]\ntransport = \"ws\"\naddress = \"127.0.0.1:0\"\norigins = [\"https://phone.example.net\"]\n\
+         [[listener]]\ntransport = \"wss\"\naddress = \"127.0.0.1:0\"\norigins = [\"https://phone.example.net\"]\nCERTIFIED\n";
+    Bench::new(listeners, settings)
 }
 
+/// What pages do.
 impl Bench {
-    fn address(&self, index: usize) -> SocketAddr {
-        self.transports.addresses()[index]
-    }
-
     async fn page(&self) -> WebSocketStream<TcpStream> {
         let socket = TcpStream::connect(self.address(0)).await.expect("connected");
         socket.set_nodelay(true).expect("option");
@@ -77,39 +42,9 @@ impl Bench {
 
     /// None if the listener does not show the certificate of the file.
     async fn try_secure_page(&self) -> Option<WebSocketStream<TlsStream<TcpStream>>> {
-        let mut roots = RootCertStore::empty();
-        let pem = std::fs::read(&self.certificate).expect("certificate");
-        roots.add(CertificateDer::from_pem_slice(&pem).expect("PEM")).expect("a certificate");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let socket = TcpStream::connect(self.address(1)).await.expect("connected");
         let name = ServerName::try_from("127.0.0.1").expect("a name");
-        Some(shake(TlsConnector::from(Arc::new(config)).connect(name, socket).await.ok()?).await)
-    }
-
-    async fn event(&mut self) -> TransportEvent {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("transports live")
-    }
-
-    async fn message(&mut self) -> (Hop, Message) {
-        match self.event().await {
-            TransportEvent::Message { hop, message } => (hop, *message),
-            other => panic!("a message expected, not {other:?}"),
-        }
-    }
-
-    async fn dropped(&self, reason: DropReason, times: u64) {
-        timeout(PATIENCE, async {
-            while self.transports.drops().get(reason) < times {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await
-        .unwrap_or_else(|_| panic!("{reason:?} is counted {} times", self.transports.drops().get(reason)));
+        Some(shake(self.tls_client().connect(name, socket).await.ok()?).await)
     }
 
     async fn connections(&self, count: usize) {
