@@ -23,6 +23,32 @@ pub(crate) fn carrier() -> Peer {
     Peer::udp("carrier", "198.51.100.1:5070")
 }
 
+/// The callee answers what it heard of, and both talk; the caller's dialog.
+pub(crate) fn answered(
+    world: &mut World,
+    caller: &mut Peer,
+    callee: &Peer,
+    [invite, onward]: [&Request; 2],
+    sdp: &str,
+) -> Dialog {
+    callee.send(world, callee.response(onward, 200, Some(sdp)));
+    let answer = caller.expect(world, 200);
+    callee.expect_request(world, Method::Ack);
+    let dialog = Dialog::uac(invite, &answer).expect("a dialog");
+    let ack = caller.ack(&dialog, dialog.local_cseq, None);
+    caller.send(world, ack);
+    dialog
+}
+
+/// The caller hangs up, and the callee hears it.
+pub(crate) fn hung_up(world: &mut World, caller: &mut Peer, dialog: &mut Dialog, callee: &Peer) {
+    let bye = caller.within(dialog, Method::Bye, None);
+    caller.send(world, bye);
+    caller.expect(world, 200);
+    let bye = callee.expect_request(world, Method::Bye);
+    callee.send(world, callee.response(&bye, 200, None));
+}
+
 /// A call that the carrier has heard of.
 pub(crate) fn dialled(world: &mut World) -> Pair {
     let (mut phone, carrier) = (phone(), carrier());
@@ -42,14 +68,10 @@ pub(crate) fn talking(world: &mut World) -> (Pair, Dialog, Dialog) {
     pair.carrier.send(world, pair.carrier.response(&pair.onward, 180, None));
     pair.phone.expect(world, 180);
     world.pass_ms(2000);
-    pair.carrier.send(world, pair.carrier.response(&pair.onward, 200, Some(&sdp(6000))));
-    let answer = pair.phone.expect(world, 200);
-    pair.carrier.expect_request(world, Method::Ack);
-    let at_phone = Dialog::uac(&pair.invite, &answer).expect("a dialog");
-    let mut at_carrier = Dialog::uas(&pair.onward, "carrier-tag").expect("a dialog");
+    let Pair { phone, carrier, invite, onward } = &mut pair;
+    let at_phone = answered(world, phone, carrier, [invite, onward], &sdp(6000));
+    let mut at_carrier = Dialog::uas(onward, "carrier-tag").expect("a dialog");
     at_carrier.confirm();
-    let ack = pair.phone.ack(&at_phone, at_phone.local_cseq, None);
-    pair.phone.send(world, ack);
     (pair, at_phone, at_carrier)
 }
 
@@ -62,11 +84,7 @@ fn a_paid_call_is_held_dialled_charged_and_recorded_once() {
     assert_ne!(pair.onward.call_id(), pair.invite.call_id());
 
     world.pass_ms(9_500);
-    let bye = pair.phone.within(&mut at_phone, Method::Bye, None);
-    pair.phone.send(&mut world, bye);
-    pair.phone.expect(&mut world, 200);
-    let bye = pair.carrier.expect_request(&mut world, Method::Bye);
-    pair.carrier.send(&mut world, pair.carrier.response(&bye, 200, None));
+    hung_up(&mut world, &mut pair.phone, &mut at_phone, &pair.carrier);
     world.finish();
 
     let cdr = world.cdr();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use call::*;
 use sip::{Dialog, FlowId, HeaderName, Method, Request};
 
-use crate::basic::phone;
+use crate::basic::{answered, hung_up, phone};
 use crate::peer::{Peer, sdp};
 use crate::phones::register;
 use crate::world::World;
@@ -15,13 +15,7 @@ fn talking(world: &mut World, alice: &mut Peer, bob: &Peer) -> (Dialog, Request)
     let invite = alice.invite("bob", Some(&sdp(4000)));
     alice.send(world, invite.clone());
     let onward = bob.expect_request(world, Method::Invite);
-    bob.send(world, bob.response(&onward, 200, Some(&sdp(6000))));
-    let answer = alice.expect(world, 200);
-    bob.expect_request(world, Method::Ack);
-    let dialog = Dialog::uac(&invite, &answer).expect("a dialog");
-    let ack = alice.ack(&dialog, dialog.local_cseq, None);
-    alice.send(world, ack);
-    (dialog, onward)
+    (answered(world, alice, bob, [&invite, &onward], &sdp(6000)), onward)
 }
 
 #[test]
@@ -36,11 +30,7 @@ fn a_page_is_called_over_the_connection_that_it_registered_on() {
     assert!(via.starts_with("SIP/2.0/WSS tollgate.test:8443;"), "{via}");
     let contact = onward.headers.get(&HeaderName::Contact).expect("Contact").into_owned();
     assert_eq!(contact, "<sip:tollgate@tollgate.test:8443;transport=ws>");
-    let bye = alice.within(&mut dialog, Method::Bye, None);
-    alice.send(&mut world, bye);
-    alice.expect(&mut world, 200);
-    let bye = bob.expect_request(&mut world, Method::Bye);
-    bob.send(&mut world, bob.response(&bye, 200, None));
+    hung_up(&mut world, &mut alice, &mut dialog, &bob);
     world.finish();
 }
 
@@ -83,11 +73,7 @@ fn the_call_of_a_page_outlives_a_restart_and_goes_on_over_its_next_connection() 
     world.restart(Duration::from_secs(1));
     let mut back = Peer::page("bob", "203.0.113.5:40002", 6);
     register(&mut world, &mut back);
-    let bye = alice.within(&mut dialog, Method::Bye, None);
-    alice.send(&mut world, bye);
-    alice.expect(&mut world, 200);
-    let bye = back.expect_request(&mut world, Method::Bye);
-    back.send(&mut world, back.response(&bye, 200, None));
+    hung_up(&mut world, &mut alice, &mut dialog, &back);
     world.finish();
     assert!(world.cdr().recovered);
 }

@@ -7,7 +7,7 @@ use sip::auth::DigestClient;
 use sip::message::CSeq;
 use sip::{Dialog, FlowId, HeaderName, Method, Request};
 
-use crate::basic::phone;
+use crate::basic::{answered, hung_up, phone};
 use crate::peer::{Peer, sdp};
 use crate::world::{World, money};
 
@@ -43,18 +43,9 @@ fn a_registered_phone_is_called_free_over_its_own_connection() {
     let onward = bob.expect_request(&mut world, Method::Invite);
     bob.send(&mut world, bob.response(&onward, 180, None));
     alice.expect(&mut world, 180);
-    bob.send(&mut world, bob.response(&onward, 200, Some(&sdp(6000))));
-    let answer = alice.expect(&mut world, 200);
-    bob.expect_request(&mut world, Method::Ack);
-    let mut dialog = Dialog::uac(&invite, &answer).expect("a dialog");
-    let ack = alice.ack(&dialog, dialog.local_cseq, None);
-    alice.send(&mut world, ack);
+    let mut dialog = answered(&mut world, &mut alice, &bob, [&invite, &onward], &sdp(6000));
     world.pass_ms(60_000);
-    let bye = alice.within(&mut dialog, Method::Bye, None);
-    alice.send(&mut world, bye);
-    alice.expect(&mut world, 200);
-    let bye = bob.expect_request(&mut world, Method::Bye);
-    bob.send(&mut world, bob.response(&bye, 200, None));
+    hung_up(&mut world, &mut alice, &mut dialog, &bob);
     world.finish();
     let cdr = world.cdr();
     assert_eq!((cdr.route, cdr.charge, cdr.talk_ms), (CdrRoute::Local, money("0"), 60_000));

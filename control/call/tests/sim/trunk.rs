@@ -1,9 +1,9 @@
 //! Carriers that fail, and those that come after them.
 
 use call::*;
-use sip::{Dialog, HeaderName, Method};
+use sip::{HeaderName, Method};
 
-use crate::basic::{carrier, dialled, phone, talking};
+use crate::basic::{answered, carrier, dialled, hung_up, phone, talking};
 use crate::peer::{Peer, sdp};
 use crate::world::{World, money};
 
@@ -230,20 +230,11 @@ fn an_encrypted_trunk_is_offered_srtp_and_the_record_names_the_suite() {
     let invite = phone.invite("+493055555", Some(&sdp(4000)));
     phone.send(&mut world, invite.clone());
     let onward = carrier.expect_request(&mut world, Method::Invite);
-    carrier.send(&mut world, carrier.response(&onward, 200, Some(&savp(6000))));
-    let answer = phone.expect(&mut world, 200);
-    carrier.expect_request(&mut world, Method::Ack);
+    let mut dialog = answered(&mut world, &mut phone, &carrier, [&invite, &onward], &savp(6000));
     let call = world.engines[0].calls.values().next().expect("a call");
     assert_eq!(call.profiles, [Some(ng::TransportProtocol::RtpSavp), None]);
-    let mut dialog = Dialog::uac(&invite, &answer).expect("a dialog");
-    let ack = phone.ack(&dialog, dialog.local_cseq, None);
-    phone.send(&mut world, ack);
     world.pass_ms(5_000);
-    let bye = phone.within(&mut dialog, Method::Bye, None);
-    phone.send(&mut world, bye);
-    phone.expect(&mut world, 200);
-    let bye = carrier.expect_request(&mut world, Method::Bye);
-    carrier.send(&mut world, carrier.response(&bye, 200, None));
+    hung_up(&mut world, &mut phone, &mut dialog, &carrier);
     world.finish();
     let media = world.cdr().media;
     assert_eq!(media.callee.crypto_suite.as_deref(), Some("AES_CM_128_HMAC_SHA1_80"));
