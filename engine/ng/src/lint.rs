@@ -120,7 +120,7 @@ fn contradictions(signal: &Signal, offer: bool, found: &mut Vec<String>) {
         ),
         (
             signal.reset,
-            "reset forgets what was learned of ICE and SRTP, and does nothing while neither is built",
+            "reset forgets what was learned of ICE and SRTP, and does nothing: neither is learned here, but said anew by each description",
         ),
         (signal.static_codecs, "static-codecs does nothing while nothing is transcoded"),
         (signal.unidirectional, "unidirectional is for a kernel module, which this engine has not"),
