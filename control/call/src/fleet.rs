@@ -23,7 +23,9 @@ impl Exchange {
                 core.progress(Progress::MediaTrouble { call, trouble });
             }
             // The engine keeps strangers out by itself, and tells its own operator.
-            ng::EventKind::Strangers { .. } | ng::EventKind::Learning { .. } => {}
+            ng::EventKind::Strangers { .. }
+            | ng::EventKind::Learning { .. }
+            | ng::EventKind::Handshake { .. } => {}
             ng::EventKind::Ended { ended, legs } => {
                 if !call.state.is_over() {
                     call.on_report(core, crate::media::event_counters(legs));

@@ -183,6 +183,7 @@ pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: 
     );
     let mut flags = more.to_vec();
     flags.extend([
+        (signal.dtls.no_tls_id, "no-tls-id"),
         (signal.trust == Trust::SipSource, "SIP-source-address"),
         (signal.asymmetric, "asymmetric"),
         (signal.strict_source, "strict-source"),
@@ -269,6 +270,8 @@ pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: 
         .put_some("ICE", ice)
         .put_some("endpoint-learning", learning)
         .put_some("sip-message-type", message);
+    fields.put_some("DTLS", signal.dtls.word());
+    fields.put_some("DTLS-reverse", signal.dtls.reverse_passive.then_some("passive"));
     let sdes = signal.sdes.words();
     if !sdes.is_empty() {
         fields.put("SDES", Value::List(sdes.into_iter().map(Value::owned).collect()));

@@ -72,6 +72,44 @@ pub enum EventKind {
         /// Where the party is now; `None` if nobody was found.
         address: Option<SocketAddr>,
     },
+    /// A handshake for keys of SRTP (DTLS) came to something. The call goes on, whatever it was.
+    Handshake {
+        /// Tag of the party; empty while it has none.
+        tag: String,
+        /// Position of the section, from 1.
+        media: u32,
+        /// It is about the section's RTCP, on a port of its own.
+        rtcp: bool,
+        /// What came of it.
+        outcome: HandshakeOutcome,
+        /// The suite that was agreed, or why there are no keys.
+        detail: String,
+    },
+}
+
+/// What came of a handshake for keys of SRTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HandshakeOutcome {
+    /// There are keys, and the party is the one that its description names.
+    Connected,
+    /// There are none. Where the party begins, it may do so again.
+    Failed,
+    /// The party ended what was agreed (`close_notify`); the keys stay, for signalling says when they end.
+    Closed,
+}
+
+impl HandshakeOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Connected, Self::Failed, Self::Closed];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// What came of learning where a party is.

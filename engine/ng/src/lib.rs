@@ -16,6 +16,7 @@
 pub mod bencode;
 mod cache;
 mod client;
+mod dtls;
 mod envelope;
 mod event;
 mod framer;
@@ -45,10 +46,13 @@ mod value;
 
 pub use cache::{Known, ReplyCache, RequestKey};
 pub use client::ReplyError;
+pub use dtls::Dtls;
 pub use envelope::{
     Encoding, Envelope, FrameError, RequestError, read_document, read_document_with, split_cookie,
 };
-pub use event::{EndReason, Ended, Event, EventBatch, EventKind, LearningOutcome, LegReport, MediaReport};
+pub use event::{
+    EndReason, Ended, Event, EventBatch, EventKind, HandshakeOutcome, LearningOutcome, LegReport, MediaReport,
+};
 pub use framer::{Framer, Message, StreamError};
 pub use lint::lint;
 pub use party::{All, Recording, RecordingOptions, Selector};

@@ -173,14 +173,14 @@ mod tests {
     fn what_is_unknown_idle_or_not_built_is_named_as_it_was_spelt() {
         assert_eq!(
             offer(
-                r#""recrypt":1,"flags":["bogus","reuse codecs","SIP-code=200"],"rtpp-flags":"DTLS=passive ptime=20""#
+                r#""recrypt":1,"flags":["bogus","reuse codecs","SIP-code=200"],"rtpp-flags":"DTLS-fingerprint=sha-1 ptime=20""#
             ),
             [
                 "unknown flag 'bogus'",
                 "'recrypt' has no effect here",
                 "'reuse codecs' has no effect here",
                 "'SIP-code=200' has no effect here",
-                "'DTLS' has no effect here",
+                "'DTLS-fingerprint' has no effect here",
                 "'ptime=20' is not built: the message is refused by this name",
             ]
         );

@@ -33,9 +33,7 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "allow-no-codec-media",
     "allow-transcoding",
     "asymmetric-codecs",
-    "DTLS",
     "DTLS-fingerprint",
-    "DTLS-reverse",
     "debug",
     "directional",
     "drop-traffic-stop",
@@ -45,7 +43,6 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "no-jitter-buffer",
     "no-passthrough",
     "no-redis-update",
-    "no-tls-id",
     "passthrough",
     // Read by the one command that it is for.
     "pause",
@@ -61,7 +58,7 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "trickle-ICE",
 ];
 
-pub(crate) const NO_EFFECT_PREFIXES: &[&str] = &["DTLS-", "ICE-lite-"];
+pub(crate) const NO_EFFECT_PREFIXES: &[&str] = &["DTLS-fingerprint-", "ICE-lite-"];
 
 pub(crate) const IGNORED: &[&str] = &["DTMF-log-dest", "NAT-wait", "pierce-NAT", "xmlrpc-callback"];
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    event::{EndReason, Ended, Event, EventBatch, EventKind, LearningOutcome, LegReport, MediaReport},
+    event::{
+        EndReason, Ended, Event, EventBatch, EventKind, HandshakeOutcome, LearningOutcome, LegReport,
+        MediaReport,
+    },
     quality_value,
     refusal::Refusal,
     report::{
@@ -310,6 +313,15 @@ fn event_value(event: &Event) -> Value<'_> {
                 fields.put("address", Value::owned(address.to_string()));
             }
         }
+        EventKind::Handshake { tag, media, rtcp, outcome, detail } => {
+            fields
+                .put_text("event", "handshake")
+                .put_text("tag", tag)
+                .put_number("media", *media)
+                .put_number("rtcp", u64::from(*rtcp))
+                .put_text("outcome", outcome.as_str())
+                .put_text("detail", detail);
+        }
     }
     fields.done()
 }
@@ -342,6 +354,16 @@ fn read_event(value: &Value<'_>) -> Option<Event> {
                     Some(address) => Some(address.as_str()?.parse().ok()?),
                     None => None,
                 },
+            }
+        }
+        "handshake" => {
+            let word = value.get("outcome")?.as_str()?;
+            EventKind::Handshake {
+                tag: text(value, "tag")?,
+                media: number(value, "media")?.try_into().ok()?,
+                rtcp: number(value, "rtcp") == Some(1),
+                outcome: HandshakeOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word)?,
+                detail: text(value, "detail")?,
             }
         }
         _ => return None,

@@ -24,6 +24,8 @@ pub struct Sdes {
     pub pad: bool,
     /// The lifetime of a key is written.
     pub lifetime: bool,
+    /// Where an offer or answer brings both, they are preferred to a handshake (`prefer`).
+    pub prefer: bool,
     /// Ours say that RTP is not encrypted (`unencrypted_srtp`), and such a line is accepted.
     pub unencrypted_srtp: bool,
     /// Ours say that RTCP is not encrypted.
@@ -85,8 +87,7 @@ impl Sdes {
             "authenticated-srtp" => self.unauthenticated_srtp = false,
             // What was agreed stays as long as both sides still offer it, asked for or not.
             "static" => {}
-            // There is nothing that it could be preferred to.
-            "prefer" => {}
+            "prefer" => self.prefer = true,
             _ => return false,
         }
         true
@@ -99,6 +100,7 @@ impl Sdes {
             (self.nonew, "nonew"),
             (self.pad, "pad"),
             (self.lifetime, "lifetime"),
+            (self.prefer, "prefer"),
             (self.unencrypted_srtp, "unencrypted_srtp"),
             (self.unencrypted_srtcp, "unencrypted_srtcp"),
             (self.unauthenticated_srtp, "unauthenticated_srtp"),

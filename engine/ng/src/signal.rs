@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
+    dtls::Dtls,
     party::RecordingOptions,
     request::DeleteDelay,
     sdes::{Osrtp, Sdes},
@@ -42,6 +43,8 @@ pub struct Signal {
     pub transport_protocol: Option<TransportProtocol>,
     /// What is wanted of the keys in the description.
     pub sdes: Sdes,
+    /// What is wanted of keys from a handshake.
+    pub dtls: Dtls,
     /// What is wanted of keys beside a profile that needs none.
     pub osrtp: Osrtp,
     /// Where the SIP message came from.

@@ -46,6 +46,8 @@ const FLAT_LISTS: &[&str] = &[
     "rtcp-mux",
     "endpoint-learning",
     "OSRTP",
+    "DTLS-reverse",
+    "DTLS",
     "SDES",
     "ICE",
     "address-family",
@@ -112,6 +114,9 @@ impl SignalReader {
             "replace" => self.each("replace", value, warnings, Self::replace),
             "rtcp-mux" => self.each("rtcp-mux", value, warnings, Self::rtcp_mux),
             "OSRTP" => self.each("OSRTP", value, warnings, Self::osrtp),
+            "DTLS" => self.each("DTLS", value, warnings, |reader, word| reader.signal.dtls.read(word)),
+            "DTLS-reverse" => self
+                .each("DTLS-reverse", value, warnings, |reader, word| reader.signal.dtls.read_reverse(word)),
             "SDES" => self.each("SDES", value, warnings, |reader, word| reader.signal.sdes.read(word)),
             "supports" => {
                 signal.supports_load_limit |= words(value).any(|word| normal(word) == "load-limit");
@@ -238,6 +243,7 @@ impl SignalReader {
             "early-media" => signal.early_media = true,
             "generate-RTCP" => signal.generate_rtcp = true,
             "unidirectional" => signal.unidirectional = true,
+            "no-tls-id" => signal.dtls.no_tls_id = true,
             "static-codecs" => signal.static_codecs = true,
             "explain" => signal.explain = true,
             "record-call" | "start-recording" => signal.record_call = Some(true),

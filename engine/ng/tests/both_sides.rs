@@ -3,14 +3,14 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use ng::{
-    AliasKey, All, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Encoding,
-    EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate, GateAction,
-    Ice, Learning, LearningOutcome, Lease, LegReport, List, MediaQuality, MediaReport, MediaStatus,
-    MediaTrouble, MessageKind, MosAverage, MosSample, Network, Offender, Ping, Publish, Query, Recording,
-    RecordingOptions, Refusal, Replace, Reply, ReportAck, Request, RtcpMux, Selector, Signal, SignalReply,
-    SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer,
-    SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Tos, Totals, TransportProtocol, Trouble,
-    Trust, Unsubscribe, Value,
+    AliasKey, All, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Dtls,
+    Encoding, EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate,
+    GateAction, HandshakeOutcome, Ice, Learning, LearningOutcome, Lease, LegReport, List, MediaQuality,
+    MediaReport, MediaStatus, MediaTrouble, MessageKind, MosAverage, MosSample, Network, Offender, Ping,
+    Publish, Query, Recording, RecordingOptions, Refusal, Replace, Reply, ReportAck, Request, RtcpMux,
+    Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters,
+    StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Tos, Totals,
+    TransportProtocol, Trouble, Trust, Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -103,6 +103,10 @@ prop_compose! {
         latching in any::<(Option<bool>, Option<bool>)>(),
         tos in prop_oneof![Just(Tos::Default), Just(Tos::Keep), any::<u8>().prop_map(Tos::Byte)],
         sip_message in option::of(select(vec![MessageKind::Request, MessageKind::Response])),
+        dtls in select(vec![
+            Dtls::default(), Dtls { off: true, ..Dtls::default() }, Dtls { passive: true, ..Dtls::default() },
+            Dtls { reverse_passive: true, no_tls_id: true, ..Dtls::default() },
+        ]),
         wider in wider(),
     ) -> Signal {
         let [asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect, load] = bits;
@@ -110,7 +114,7 @@ prop_compose! {
         Signal {
             replace, rtcp_mux, direction, address_family, transport_protocol, received_from, media_address, trust,
             ice, learning, asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect,
-            supports_load_limit: load, port_latching, rtcp_attribute, tos, sip_message,
+            supports_load_limit: load, port_latching, rtcp_attribute, tos, sip_message, dtls,
             call_id: names.call_id, from_tag: names.from_tag, to_tag: names.to_tag, via_branch: names.via_branch,
             label: names.label, sdp: names.sdp, owner: names.owner, epoch: names.epoch, lease_ms: names.lease_ms,
             keep_report: names.keep_report,
@@ -441,6 +445,9 @@ fn event() -> impl Strategy<Value = Event> {
                 outcome,
                 address
             }),
+        (name(), any::<u32>(), any::<bool>(), select(HandshakeOutcome::ALL.to_vec()), name()).prop_map(
+            |(tag, media, rtcp, outcome, detail)| EventKind::Handshake { tag, media, rtcp, outcome, detail }
+        ),
     ];
     (number(), name(), option::of(name()), number(), kind).prop_map(
         |(sequence, call_id, owner, wall_ms, kind)| Event { sequence, call_id, owner, wall_ms, kind },
