@@ -9,9 +9,10 @@ use tests::{Address, Body, Engine, JsSip, Node, Phone, Plan, Scenario, WebPhone}
 use crate::books::only_record_by_length;
 use crate::paid_provider::{self as provider, NUMBER, takes};
 
-/// A provider of alice and bob without a carrier.
+/// A provider of alice and bob, whose pages have plain RTP in place of a browser's media, without a carrier.
 fn two_accounts(at: Address, engine: &Engine) -> Node {
-    provider::setup(at, &[engine], &[], "5.00").account("bob", "0").start()
+    let setup = provider::setup(at, &[engine], &[], "5.00").account("bob", "0");
+    setup.command("account media alice plain").command("account media bob plain").start()
 }
 
 fn secure(name: &str, node: &Node) -> WebPhone {
@@ -144,7 +145,9 @@ fn calls_are_cancelled_and_refused_both_ways() {
     let ringing = Scenario::carrier("carrier").answers(180, Body::Empty);
     let cancelled = ringing.awaits("CANCEL").answers_last(200, Body::Empty).answers(487, Body::Empty);
     let mut carrier = Plan::new(cancelled).start(at);
-    let (_engine, node) = provider::provider(at, &[&carrier]);
+    let engine = Engine::start(at, &[]);
+    let setup = provider::setup(at, &[&engine], &[&carrier], "5.00");
+    let node = setup.command("account media alice plain").start();
     // The page gives up.
     let mut alice = secure("alice", &node).register(at);
     alice.dial(NUMBER);
@@ -287,7 +290,6 @@ fn a_real_browser_registers_over_wss_from_an_allowed_page_alone() {
     let refused = other.await_event("refused");
     assert!(refused["error"].as_str().is_some_and(|error| error.contains("403")), "{refused}");
 }
-
 /// The engine has no DTLS to answer a browser with: it says so, and nobody is rung or charged.
 #[test]
 fn the_encrypted_call_of_a_real_browser_is_refused_by_name() {

@@ -6,6 +6,7 @@ const crypto = require('node:crypto');
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 
@@ -49,6 +50,25 @@ function bundle(entry) {
   })();`;
 }
 
+/* A tone as a microphone has it: a second of 16 bits at 48 kHz, which Chromium plays over and over. */
+function toneFile(hertz) {
+  const rate = 48000;
+  const samples = Buffer.alloc(rate * 2);
+  for (let at = 0; at < rate; at += 1) {
+    samples.writeInt16LE(Math.round(12000 * Math.sin((2 * Math.PI * hertz * at) / rate)), at * 2);
+  }
+  const head = Buffer.alloc(44);
+  head.write('RIFF');
+  head.writeUInt32LE(36 + samples.length, 4);
+  head.write('WAVEfmt ', 8);
+  [[16, 4], [1, 2], [1, 2], [rate, 4], [rate * 2, 4], [2, 2], [16, 2]].reduce((at, [value, bytes]) => head.writeUIntLE(value, at, bytes), 16);
+  head.write('data', 36);
+  head.writeUInt32LE(samples.length, 40);
+  const file = path.join(os.tmpdir(), 'tone.wav');
+  fs.writeFileSync(file, Buffer.concat([head, samples]));
+  return file;
+}
+
 async function main() {
   const orders = net.connect(Number(port), host);
   const tell = (what) => orders.write(`${JSON.stringify(what)}\n`);
@@ -60,7 +80,10 @@ async function main() {
     args: [
       '--no-sandbox',
       '--use-fake-device-for-media-stream',
+      `--use-file-for-fake-audio-capture=${toneFile(config.hertz)}`,
       '--use-fake-ui-for-media-stream',
+      // Nobody clicks before the page may listen.
+      '--autoplay-policy=no-user-gesture-required',
       // The test's addresses are loopback; a browser hides those, and keeps pages from the network away from them.
       '--allow-loopback-in-peer-connection',
       '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets',
@@ -89,7 +112,7 @@ async function main() {
     const obey = phone(JsSIP, own, window.tell);
     // Without what the order returned, which no test can be handed.
     window.obey = (order) => { obey(order); };
-  }, { ...config, media: { audio: true, video: false } });
+  }, { ...config, media: { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false } });
   let pending = '';
   let last = Promise.resolve();
   orders.on('data', (data) => {

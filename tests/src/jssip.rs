@@ -43,7 +43,7 @@ impl WebPhone {
         WebPhone {
             config: json!({
                 "user": name, "password": "secret", "domain": DOMAIN, "url": url, "origin": ORIGIN, "media": media,
-                "echoes": false,
+                "echoes": false, "hertz": 1000,
             }),
             driver: "node.js",
         }
@@ -72,6 +72,12 @@ impl WebPhone {
     pub fn in_chromium(mut self) -> WebPhone {
         self.driver = "chromium.js";
         self
+    }
+
+    /// Its microphone in Chromium hears a tone of so many hertz.
+    #[must_use]
+    pub fn tone(self, hertz: u32) -> WebPhone {
+        self.with("hertz", json!(hertz))
     }
 
     /// Sends back what it hears, instead of packets of its own.
@@ -167,6 +173,16 @@ impl JsSip {
             );
             self.read();
         }
+    }
+
+    /// Waits until its page in Chromium hears a tone, and says what the browser knows of the media then: `dtls`, `srtp`, `role`,
+    /// `ice`, `candidate` (of its own), `codec`, `sent`, `received` and `lost` packets.
+    ///
+    /// # Panics
+    /// If it does not within [`PATIENCE`].
+    pub fn await_tone(&mut self, hertz: u32) -> Value {
+        self.order(json!({"do": "listen", "hertz": hertz}));
+        self.await_event("tone")
     }
 
     /// How many packets it has heard.

@@ -84,14 +84,12 @@ impl Call {
     }
 
     fn answer_description(&self, core: &Core, sdp: &[u8]) -> Description {
-        // To a caller that has described nothing a carrier's encrypted offer would be a demand: it is offered plain RTP.
-        let offers_in_secret = self.offer.is_none() && self.is_encrypted(core);
         Description {
             from: Side::Callee,
             sdp: sdp.to_vec(),
             is_answer: self.offer.is_some(),
             is_first: true,
-            protocol: offers_in_secret.then_some(ng::TransportProtocol::RtpAvp),
+            reader: self.offer.is_none().then(|| self.reader(core, 0, sdp)),
             is_early: false,
         }
     }
@@ -289,7 +287,7 @@ impl Call {
             sdp: sdp.to_vec(),
             is_answer: true,
             is_first: false,
-            protocol: None,
+            reader: None,
             is_early: false,
         };
         self.ask(core, Job::LateAnswer(description));

@@ -59,12 +59,48 @@ pub struct Account {
     pub currency: Currency,
     /// The number shown to carriers; none: the account's name.
     pub caller_number: Option<String>,
+    /// What its phone speaks when it is called.
+    pub media: PhoneMedia,
     /// Upper bound of one call, in seconds.
     pub max_call_seconds: u32,
     /// Upper bound of its simultaneous calls.
     pub max_calls: u32,
     /// How long media may go on beyond the held time when nobody drives the call, in seconds.
     pub grace_seconds: u32,
+}
+
+/// What a phone speaks. When it calls it says so itself; this is what it is offered when it is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PhoneMedia {
+    /// Over WebSocket as a browser; else what the caller speaks, and where that is DTLS plain RTP, with SRTP as best effort
+    /// (RFC 8643) if the phone is registered over TLS.
+    #[default]
+    Auto,
+    /// `RTP/AVP`.
+    Plain,
+    /// SDES: `RTP/SAVP`.
+    Srtp,
+    /// `UDP/TLS/RTP/SAVP`.
+    Dtls,
+    /// `UDP/TLS/RTP/SAVPF` with ICE and rtcp-mux.
+    Webrtc,
+}
+
+impl PhoneMedia {
+    /// Every value, for tables.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Plain, Self::Srtp, Self::Dtls, Self::Webrtc];
+
+    /// As an operator writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Plain => "plain",
+            Self::Srtp => "srtp",
+            Self::Dtls => "dtls",
+            Self::Webrtc => "webrtc",
+        }
+    }
 }
 
 /// What a digest is checked against: H(user:realm:password) as lower-case hexadecimal (RFC 7616 §3.4.2).

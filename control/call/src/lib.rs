@@ -21,6 +21,7 @@ mod journal;
 mod leg;
 mod media;
 mod modify;
+mod reader;
 mod recover;
 mod release;
 mod route;
@@ -33,7 +34,8 @@ pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, DelaySource, LegMedia, LegQuali
 pub use config::{ExchangeConfig, Limits, Local, Times};
 pub use counters::Counters;
 pub use directory::{
-    Account, DigestAlgorithm, DigestSecret, Directory, Trunk, TrunkCredentials, TrunkMedia, TrunkTransport,
+    Account, DigestAlgorithm, DigestSecret, Directory, PhoneMedia, Trunk, TrunkCredentials, TrunkMedia,
+    TrunkTransport,
 };
 pub use exchange::Exchange;
 pub use ids::{AccountId, CallId, EngineId, TariffId, TrunkId};

@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use ng::{
-    CallReport, Command, Delete, DeleteDelay, Ice, Lease, LegReport, Replace, Signal, TransportProtocol,
-};
+use ng::{CallReport, Command, Delete, DeleteDelay, Lease, LegReport, Replace, Signal};
 
+use crate::reader::Reader;
 use crate::{CallMedia, ExchangeConfig, LegMedia, LegQuality, Side};
 
 /// The engine's tag for each side of a call: ours, so that they outlive forks and restarts.
@@ -27,8 +26,8 @@ pub(crate) struct Description {
     pub(crate) is_answer: bool,
     /// The other side may be untagged still: the first offer of a call.
     pub(crate) is_first: bool,
-    /// The profile the other side wants.
-    pub(crate) protocol: Option<TransportProtocol>,
+    /// Whom it offers something; nobody has to be asked what an answer may be.
+    pub(crate) reader: Option<Reader>,
     /// It came with a response before the answer: nobody has to send yet.
     pub(crate) is_early: bool,
 }
@@ -46,7 +45,7 @@ pub(crate) fn signal(
         (true, from) => (other(from), from),
     };
     let to_tag = !(description.is_first && offerer == Side::Caller && !description.is_answer);
-    let signal = Box::new(Signal {
+    let mut signal = Box::new(Signal {
         call_id: name.to_owned(),
         from_tag: tag(offerer).to_owned(),
         to_tag: to_tag.then(|| tag(answerer).to_owned()),
@@ -54,10 +53,7 @@ pub(crate) fn signal(
         replace: Replace { origin: true, ..Replace::default() },
         // A phone behind a NAT describes an address that nobody can reach.
         received_from: source,
-        transport_protocol: description.protocol,
         early_media: description.is_early,
-        // Neither phones nor carriers are helped by candidates that lead past the engine.
-        ice: Some(Ice::Remove),
         supports_load_limit: true,
         owner: Some(config.owner.clone()),
         epoch: Some(config.epoch),
@@ -65,6 +61,9 @@ pub(crate) fn signal(
         keep_report: true,
         ..Signal::default()
     });
+    if let Some(reader) = description.reader {
+        reader.shape(&mut signal);
+    }
     if description.is_answer { Command::Answer(signal) } else { Command::Offer(signal) }
 }
 
@@ -154,6 +153,12 @@ pub(crate) fn is_in_clear(sdp: &[u8]) -> bool {
     })
 }
 
+/// Whether a description has a section whose keys come from DTLS.
+pub(crate) fn is_dtls(sdp: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(sdp);
+    text.lines().any(|line| line.starts_with("m=") && line.contains(" UDP/TLS/RTP/"))
+}
+
 /// Milliseconds since the last packet of either side; none before the first.
 pub(crate) fn silence_ms(legs: &[LegReport]) -> Option<u64> {
     legs.iter().flat_map(|leg| &leg.medias).filter_map(|m| m.last_packet_ms).min()
@@ -192,7 +197,7 @@ mod tests {
             times: Times::default(),
         };
         let description =
-            Description { from, sdp: Vec::new(), is_answer, is_first, protocol: None, is_early: false };
+            Description { from, sdp: Vec::new(), is_answer, is_first, reader: None, is_early: false };
         match signal(&config, "c", &description, None, 5) {
             Command::Offer(signal) | Command::Answer(signal) => {
                 assert_eq!((signal.epoch, signal.lease_ms, signal.keep_report), (Some(3), Some(5), true));

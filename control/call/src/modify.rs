@@ -124,16 +124,16 @@ impl Call {
         let Some(sdp) = sdp else {
             return self.relay(core, key, index, request, None);
         };
+        let Some(to) = self.opposite(index) else {
+            return core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
+        };
         let description = Description {
             from: self.legs[index].side,
             sdp: sdp.to_vec(),
             is_answer: false,
             is_first: false,
-            protocol: (index == 0).then(|| self.protocol(core)).flatten(),
+            reader: Some(self.reader(core, to, &sdp)),
             is_early: false,
-        };
-        let Some(to) = self.opposite(index) else {
-            return core.refuse(key, &request, StatusCode::CALL_DOES_NOT_EXIST);
         };
         self.relays.push(Relay::new(index, to, key, request));
         self.ask(core, Job::Modify(description, key));
@@ -298,12 +298,13 @@ impl Call {
         let from = leg.side;
         match sdp {
             Some(sdp) if refreshes => {
+                let asked = self.relays[at].from;
                 let description = Description {
                     from,
+                    reader: late.then(|| self.reader(core, asked, &sdp)),
                     sdp: sdp.to_vec(),
                     is_answer: !late,
                     is_first: false,
-                    protocol: None,
                     is_early: false,
                 };
                 self.ask(core, Job::Modified(description, server));

@@ -155,13 +155,12 @@ impl Call {
         }
         self.answer = None;
         self.engines_tried.clear();
-        let protocol = self.protocol(core);
-        self.open_media(core, protocol);
+        self.open_media(core);
         true
     }
 
     /// Takes an engine and offers it the caller's description.
-    fn open_media(&mut self, core: &mut Core, protocol: Option<ng::TransportProtocol>) {
+    fn open_media(&mut self, core: &mut Core) {
         let Some(engine) = core.engines.choose(&self.engines_tried) else {
             return self.fail(core, 503, 34, "no media engine", Side::Exchange);
         };
@@ -177,7 +176,7 @@ impl Call {
                     sdp: sdp.to_vec(),
                     is_answer: false,
                     is_first: true,
-                    protocol,
+                    reader: Some(self.reader(core, self.legs.len() - 1, &sdp)),
                     is_early: false,
                 };
                 self.ask(core, Job::Offer(description));
@@ -198,11 +197,10 @@ impl Call {
         }
         let gone = reason == NO_ANSWER;
         if gone || is_engine_full(reason) {
-            let protocol = self.protocol(core);
             if core.engines.has_other(&self.engines_tried) {
                 // It may have opened ports all the same, and only its answer was lost.
                 self.close_media(core);
-                return self.open_media(core, protocol);
+                return self.open_media(core);
             }
             return self.fail(core, 503, 34, "no media engine", Side::Exchange);
         }
@@ -218,21 +216,13 @@ impl Call {
 
     /// Whether the callee's media has to be encrypted.
     pub(crate) fn is_encrypted(&self, core: &Core) -> bool {
-        self.protocol(core) == Some(ng::TransportProtocol::RtpSavp)
+        let trunk = self.legs.last().and_then(|leg| core.directory.trunk(leg.trunk.as_ref()?));
+        trunk.is_some_and(|trunk| trunk.media == TrunkMedia::Srtp)
     }
 
     /// Whether a description would take media in clear over a trunk that is encrypted.
     pub(crate) fn is_downgrade(&self, core: &Core, description: &Description) -> bool {
         description.from == Side::Callee && is_in_clear(&description.sdp) && self.is_encrypted(core)
-    }
-
-    /// The profile the callee wants, where its trunk says so.
-    pub(crate) fn protocol(&self, core: &Core) -> Option<ng::TransportProtocol> {
-        let trunk = core.directory.trunk(self.legs.last()?.trunk.as_ref()?)?;
-        Some(match trunk.media {
-            TrunkMedia::Srtp => ng::TransportProtocol::RtpSavp,
-            TrunkMedia::Plain => ng::TransportProtocol::RtpAvp,
-        })
     }
 
     /// Makes the attempt durable, with the very INVITE that will go out.

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use call::{Account, AccountId, DigestAlgorithm};
+use call::{Account, AccountId, DigestAlgorithm, PhoneMedia};
 use ledger::{Amount, Currency, LedgerAccount, TransferKind};
-use rusqlite::params;
+use rusqlite::{ToSql, params};
 
 use super::request::{Funds, Movement, currency_of, post};
 use super::{Admin, StoreError, directory, secret};
@@ -44,8 +44,8 @@ impl Admin {
         }
         transaction.execute(
             "INSERT INTO account (id, display_name, currency, enabled, balance_limit, tariff, caller_number,
-                                  max_call_seconds, max_calls, grace_seconds, md5_in_clear)
-             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                                  max_call_seconds, max_calls, grace_seconds, md5_in_clear, media)
+             VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 account.id,
                 account.display_name,
@@ -57,6 +57,7 @@ impl Admin {
                 account.max_calls,
                 account.grace_seconds,
                 account.md5_in_clear,
+                account.media.name(),
             ],
         )?;
         transaction.execute(
@@ -125,10 +126,21 @@ impl Admin {
     /// # Errors
     /// There is no such account.
     pub fn set_account_enabled(&mut self, id: &str, enabled: bool) -> Result<(), StoreError> {
+        self.change(id, "UPDATE account SET enabled = ?2 WHERE id = ?1", &enabled)
+    }
+
+    /// What an account's phone is offered when it is called.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn set_phone_media(&mut self, id: &str, media: PhoneMedia) -> Result<(), StoreError> {
+        self.change(id, "UPDATE account SET media = ?2 WHERE id = ?1", &media.name())
+    }
+
+    /// Changes one thing of one account.
+    fn change(&mut self, id: &str, sql: &str, value: &dyn ToSql) -> Result<(), StoreError> {
         let transaction = self.begin()?;
-        let changed =
-            transaction.execute("UPDATE account SET enabled = ?2 WHERE id = ?1", params![id, enabled])?;
-        if changed == 0 {
+        if transaction.execute(sql, params![id, value])? == 0 {
             return Err(StoreError::refused("no such account"));
         }
         transaction.commit()?;
@@ -236,6 +248,8 @@ pub struct NewAccount {
     pub grace_seconds: u32,
     /// MD5 may be used outside TLS.
     pub md5_in_clear: bool,
+    /// What its phone is offered when it is called.
+    pub media: PhoneMedia,
 }
 
 impl NewAccount {
@@ -254,6 +268,7 @@ impl NewAccount {
             max_calls: 10,
             grace_seconds: 30,
             md5_in_clear: false,
+            media: PhoneMedia::Auto,
         }
     }
 }

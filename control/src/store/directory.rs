@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use call::{Account, AccountId, DigestSecret, Directory, TariffId};
+use call::{Account, AccountId, DigestSecret, Directory, PhoneMedia, TariffId};
 use ledger::{Amount, Currency, Rate, RateTerms, Rounding, RoundingMode, Tariff};
 use rusqlite::{Connection, Row};
 
@@ -41,13 +41,14 @@ pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Acc
     let mut accounts = HashMap::new();
     let mut statement = connection.prepare_cached(
         "SELECT id, enabled, md5_in_clear, tariff, currency, caller_number, max_call_seconds, max_calls,
-                grace_seconds
+                grace_seconds, media
          FROM account",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id = AccountId(row.get(0)?);
         let currency: String = row.get(4)?;
+        let media: String = row.get(9)?;
         let account = Account {
             enabled: row.get(1)?,
             secrets: Vec::new(),
@@ -56,6 +57,10 @@ pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Acc
             tariff: row.get::<_, Option<String>>(3)?.map(TariffId),
             currency: currency.parse().map_err(|error| StoreError::row("account", &id.0, error))?,
             caller_number: row.get(5)?,
+            media: PhoneMedia::ALL
+                .into_iter()
+                .find(|known| known.name() == media)
+                .ok_or_else(|| StoreError::row("account", &id.0, "unknown media"))?,
             max_call_seconds: row.get(6)?,
             max_calls: row.get(7)?,
             grace_seconds: row.get(8)?,

@@ -116,8 +116,11 @@ fn sha256(text: &str) -> String {
 }
 
 /// In the order of their numbers, which start at 1. One that was released is never edited.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_first_paid_call.sql"), include_str!("migrations/0002_quality.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_first_paid_call.sql"),
+    include_str!("migrations/0002_quality.sql"),
+    include_str!("migrations/0003_phone_media.sql"),
+];
 
 #[cfg(test)]
 mod tests {

@@ -28,7 +28,7 @@ pub(crate) struct EngineCall {
     /// Each description and whether it was an answer, in order.
     pub(crate) heard: Vec<(bool, String)>,
     /// The profile that each was to be passed on in, in order.
-    pub(crate) profiles: Vec<Option<ng::TransportProtocol>>,
+    pub(crate) signals: Vec<ng::Signal>,
     /// Whether each was said to come before the answer, in order.
     pub(crate) early: Vec<bool>,
 }
@@ -73,7 +73,7 @@ impl ModelEngine {
                 call.lease_ms = signal.lease_ms.expect("our calls have a lease");
                 call.sources.push(signal.received_from);
                 call.early.push(signal.early_media);
-                call.profiles.push(signal.transport_protocol);
+                call.signals.push(signal.as_ref().clone());
                 call.heard.push((is_answer, String::from_utf8_lossy(&signal.sdp).into_owned()));
                 let mut sdp = signal.sdp.clone();
                 sdp.extend_from_slice(b"a=engine\r\n");
@@ -83,7 +83,8 @@ impl ModelEngine {
                 Some(call) => {
                     let ended = Ended { reason: EndReason::Deleted, wall_ms, lifetime_ms: 0 };
                     call.ended.get_or_insert(ended);
-                    let encrypted = call.profiles.contains(&Some(ng::TransportProtocol::RtpSavp));
+                    let savp = Some(ng::TransportProtocol::RtpSavp);
+                    let encrypted = call.signals.iter().any(|signal| signal.transport_protocol == savp);
                     Reply::Report(Box::new(report(None, encrypted)))
                 }
                 None => Reply::Ok { warning: Some(Reply::DELETE_NOT_FOUND.into()) },

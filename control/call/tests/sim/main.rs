@@ -12,6 +12,7 @@ mod random;
 mod recover;
 mod refuse;
 mod release;
+mod speech;
 mod store;
 mod trunk;
 mod world;

@@ -351,6 +351,7 @@ fn directory() -> Directory {
         tariff: Some("retail".into()),
         currency,
         caller_number: Some("493012345".into()),
+        media: call::PhoneMedia::Auto,
         max_call_seconds: 3600,
         max_calls: 10,
         grace_seconds: 30,

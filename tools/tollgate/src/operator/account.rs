@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::ensure;
-use call::DigestAlgorithm;
+use call::{DigestAlgorithm, PhoneMedia};
 use clap::{Args, Subcommand, ValueEnum};
 use control::store::{AccountSummary, NewAccount};
 use ledger::{Amount, Currency};
@@ -37,6 +37,14 @@ pub(crate) enum Command {
         name: String,
         /// The address
         address: IpAddr,
+    },
+    /// What an account's phone is offered when it is called
+    Media {
+        /// The account
+        name: String,
+        /// As in `account add --media`
+        #[arg(value_parser = media)]
+        media: PhoneMedia,
     },
     /// Let an account call again
     Enable {
@@ -75,6 +83,10 @@ pub(crate) struct Add {
     /// How long audio may outlive the paid time when nobody is there to end it, in seconds
     #[arg(long, default_value_t = 30)]
     grace_seconds: u32,
+    /// What its phone is offered when it is called: as a browser over WebSocket and else what the caller speaks (auto), RTP
+    /// (plain), SDES (srtp), DTLS-SRTP (dtls), or what browsers demand (webrtc)
+    #[arg(long, default_value = "auto", value_parser = media)]
+    media: PhoneMedia,
     /// Let its phone use MD5 outside TLS
     #[arg(long)]
     md5_in_clear: bool,
@@ -127,6 +139,7 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
                 max_calls: add.max_calls,
                 grace_seconds: add.grace_seconds,
                 md5_in_clear: add.md5_in_clear,
+                media: add.media,
                 ..NewAccount::new(add.name.as_str(), add.currency)
             })?;
             if let (Some(password), Some(domain)) = (password, add.domain) {
@@ -152,6 +165,10 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
             admin.trust_address(&name, address)?;
             show(place, &admin.account(&name)?);
         }
+        Command::Media { name, media } => {
+            admin.set_phone_media(&name, media)?;
+            show(place, &admin.account(&name)?);
+        }
         Command::Enable { name } => {
             admin.set_account_enabled(&name, true)?;
             show(place, &admin.account(&name)?);
@@ -162,6 +179,14 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn media(name: &str) -> Result<PhoneMedia, String> {
+    let names = || PhoneMedia::ALL.map(PhoneMedia::name).join(", ");
+    PhoneMedia::ALL
+        .into_iter()
+        .find(|media| media.name() == name)
+        .ok_or_else(|| format!("not one of {}", names()))
 }
 
 fn algorithms(chosen: &[Algorithm]) -> Vec<DigestAlgorithm> {
@@ -181,7 +206,7 @@ fn value(summary: &AccountSummary) -> Value {
     let money = |amount| decimal(account.currency, amount);
     json!({
         "account": account.id.0, "enabled": account.enabled, "currency": account.currency.code(),
-        "tariff": account.tariff.as_ref().map(|tariff| &tariff.0), "balance": money(summary.posted),
+        "media": account.media.name(), "tariff": account.tariff.as_ref().map(|tariff| &tariff.0), "balance": money(summary.posted),
         "held": money(summary.held), "available": money(summary.available),
     })
 }
