@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ng::{CallReport, Command, Delete, DeleteDelay, Lease, LegReport, Replace, Signal};
+use ng::{CallReport, Command, Delete, DeleteDelay, Lease, LegReport, Replace, Sdes, Signal};
 
 use crate::reader::Reader;
 use crate::{CallMedia, ExchangeConfig, LegMedia, LegQuality, Side};
@@ -54,6 +54,8 @@ pub(crate) fn signal(
         // A phone behind a NAT describes an address that nobody can reach.
         received_from: source,
         early_media: description.is_early,
+        // As RFC 4568 has it; without, a strict reader takes an AEAD key for one of another length.
+        sdes: Sdes { pad: true, ..Sdes::default() },
         supports_load_limit: true,
         owner: Some(config.owner.clone()),
         epoch: Some(config.epoch),
