@@ -32,6 +32,7 @@ mod phones;
 mod quality;
 mod recording;
 mod reload;
+mod secure_carrier;
 mod secure_media;
 mod shutdown;
 mod sipp_alone;

@@ -56,51 +56,59 @@ impl Phone {
     /// Starts it on `at`, and waits until it is registered over TLS with the server at `tls`, whose certificate is in
     /// the file `certificate`.
     pub fn start(&self, at: Address, tls: SocketAddr, certificate: &Path) -> Baresip {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("a file in a new folder");
-        };
-        let (name, control) = (&self.name, at.socket());
-        write("contacts", "");
+        let name = &self.name;
         let account = format!(
             "<sip:{name}@{DOMAIN};transport=tls>;auth_user={name};auth_pass=secret;\
              outbound=\"sip:{tls};transport=tls\";regint=3600;answermode=auto;audio_codecs=PCMA{}",
             if self.encrypted { ";mediaenc=srtp-mand" } else { "" }
         );
+        let config = format!("sip_listen {at}:0\nsip_cafile {}\n", certificate.display());
+        Baresip::start(name, at, self.tone_hz, account, &config, |process| {
+            process.await_line("registration", |line| line.contains("200 OK"));
+        })
+    }
+}
+
+impl Baresip {
+    /// Starts one that is called `name` with this account and these lines of configuration, whose sound is a tone, and
+    /// waits until `ready` returns.
+    pub(crate) fn start(
+        name: &str,
+        at: Address,
+        tone_hz: u32,
+        account: String,
+        config: &str,
+        ready: impl FnOnce(&mut Process),
+    ) -> Baresip {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("a file in a new folder");
+        };
+        let control = at.socket();
+        write("contacts", "");
         write("accounts", &format!("{account}\n"));
         write(
             "config",
             &format!(
-                "poll_method epoll\nsip_listen {at}:0\nsip_cafile {}\nnet_interface {at}\n\
-                 audio_source ausine,{}\naudio_player aubridge,nowhere\naudio_alert aubridge,nowhere\n\
+                "poll_method epoll\n{config}net_interface {at}\n\
+                 audio_source ausine,{tone_hz}\naudio_player aubridge,nowhere\naudio_alert aubridge,nowhere\n\
                  ausrc_srate 48000\nausrc_channels 2\nrtp_ports 40000-49999\nringback_disabled yes\nsnd_path {}\n\
                  ctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule ausine.so\n\
                  module aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
                  module_app menu.so\nmodule_app ctrl_tcp.so\n",
-                certificate.display(),
-                self.tone_hz,
                 folder.path().display(),
             ),
         );
         let mut command = Command::new("baresip");
         command.arg("-f").arg(folder.path());
         let mut process = Process::start(&format!("baresip {name}"), &mut command);
-        process.await_line("registration", |line| line.contains("200 OK"));
+        ready(&mut process);
         let control = await_some("control socket", || TcpStream::connect(control).ok());
         control.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
-        Baresip {
-            process,
-            folder,
-            name: name.clone(),
-            account,
-            control,
-            received: Vec::new(),
-            events: VecDeque::new(),
-        }
+        let (name, received, events) = (name.to_owned(), Vec::new(), VecDeque::new());
+        Baresip { process, folder, name, account, control, received, events }
     }
-}
 
-impl Baresip {
     /// Calls a number or an account of its own provider.
     pub fn dial(&mut self, user: &str) {
         self.order("dial", &format!("sip:{user}@{DOMAIN}"));

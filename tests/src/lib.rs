@@ -5,6 +5,7 @@
 pub mod address;
 pub mod baresip;
 pub mod capture;
+pub mod carrier;
 pub mod daemon;
 pub mod ffmpeg;
 pub mod jssip;
@@ -26,6 +27,7 @@ pub mod watch;
 pub use address::Address;
 pub use baresip::{Baresip, Phone};
 pub use capture::Capture;
+pub use carrier::SecureCarrier;
 pub use daemon::Daemon;
 pub use ffmpeg::{Listener, Player};
 pub use jssip::{JsSip, WebPhone};
