@@ -30,12 +30,12 @@ fn money(criterion: &mut Criterion) {
         let prefix: Prefix = code.to_string().parse().expect("digits");
         Rate::per_minute(prefix, price).expect("a price")
     });
-    let tariff = Tariff::new(currency, rates).expect("no prefix is there twice");
+    let tariff = Tariff::flat("bench", currency, rates).expect("no prefix is there twice");
     let mut group = criterion.benchmark_group("money");
     group.bench_function("rate a number among 9000 prefixes", |bencher| {
-        bencher.iter(|| tariff.rate_for(black_box("+4930123456")).is_some());
+        bencher.iter(|| tariff.rate_at(black_box("+4930123456"), 0).is_some());
     });
-    let rate = tariff.rate_for("4930123456").expect("a rate");
+    let rate = tariff.rate_at("4930123456", 0).expect("a rate").price(None);
     group.bench_function("charge a call", |bencher| bencher.iter(|| rate.charge(black_box(61_234))));
     let available: Amount = "10".parse().expect("an amount");
     group.bench_function("what a balance affords", |bencher| {

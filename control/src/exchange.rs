@@ -293,6 +293,7 @@ mod tests {
             number_prefix: String::new(),
             credentials: None,
             media: TrunkMedia::Plain,
+            buy_tariff: None,
             max_calls: 1,
             setup_timeout_seconds: 5,
         };

@@ -278,6 +278,7 @@ fn check_refuses_a_trunk_that_tells_its_media_keys_or_cannot_be_heard() {
         number_prefix: "+".to_owned(),
         credentials: None,
         media,
+        buy_tariff: None,
         max_calls: 10,
         setup_timeout_seconds: 5,
     };

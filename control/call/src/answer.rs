@@ -138,6 +138,7 @@ impl Call {
         core.disarm(self.key, Timer::Ringing);
         self.go(Event::Answer);
         self.answered = Some(moment);
+        self.fix_prices(index, moment.wall);
         self.wait_ms = Some(millis(moment.at.saturating_duration_since(self.setup.at)));
         self.count_attempt(core, 200);
         let leg = &mut self.legs[index];

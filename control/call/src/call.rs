@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use ledger::{Amount, Currency, Rate};
+use ledger::{Amount, Currency, Quote};
 use sip::{ClientKey, Method, Request, Response, ServerKey, StatusCode};
 
 use crate::core::{CallKey, Core, LegIndex, MediaWait, Moment, Timer};
@@ -26,7 +26,7 @@ pub(crate) struct Call {
     pub(crate) caller: String,
     pub(crate) callee: String,
     pub(crate) route: CdrRoute,
-    pub(crate) rate: Option<Rate>,
+    pub(crate) quote: Option<Quote>,
     pub(crate) currency: Option<Currency>,
     pub(crate) held: Amount,
     pub(crate) held_seconds: u32,
@@ -194,7 +194,7 @@ impl Call {
             caller: String::new(),
             callee: String::new(),
             route: CdrRoute::Refused,
-            rate: None,
+            quote: None,
             currency: None,
             held: Amount::ZERO,
             held_seconds: 0,
@@ -382,7 +382,7 @@ impl Call {
 
     /// How long the conversation may last.
     pub(crate) fn allowed(&self, core: &Core) -> std::time::Duration {
-        if self.rate.is_some() {
+        if self.quote.is_some() {
             std::time::Duration::from_secs(u64::from(self.held_seconds))
         } else {
             core.config.times.local_call
@@ -495,7 +495,7 @@ impl Call {
             callee: self.callee.clone(),
             route: self.route,
             trunk: self.legs.last().and_then(|leg| leg.trunk.clone()),
-            rate: self.rate.clone(),
+            quote: self.quote.clone(),
             currency: self.currency,
             held: self.held,
             held_seconds: self.held_seconds,

@@ -1,6 +1,6 @@
 //! The call detail record: one per call, written once.
 
-use ledger::{Amount, Currency, Rate};
+use ledger::{Amount, Currency, Exchange, PriceSource, Rate, TaxShare, Taxes};
 use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, CallId, TrunkId, WallTime};
@@ -53,16 +53,44 @@ pub struct Cdr {
     pub ended_by: Side,
     /// Seconds charged for, in whole increments of the rate.
     pub billed_seconds: u64,
-    /// The rate the call was held and charged by.
+    /// The rate the call was charged by: the one in force when it was answered, or when it ended without an answer.
     pub rate: Option<Rate>,
-    /// The currency of `charge` and of the rate.
+    /// Where that rate is from; none in records of older versions.
+    #[serde(default)]
+    pub tariff: Option<PriceSource>,
+    /// How its currency was turned into that of the charge, where they differ.
+    #[serde(default)]
+    pub exchange: Option<Exchange>,
+    /// How much of `charge` is each tax.
+    #[serde(default)]
+    pub taxes: Vec<TaxShare>,
+    /// The currency of `charge`, `held`, `cost` and `margin`.
     pub currency: Option<Currency>,
     /// What was held before dialling.
     pub held: Amount,
-    /// What was charged: never more than `held`.
+    /// What was charged, taxes and all: never more than `held`.
     pub charge: Amount,
+    /// What the carriers take for all of `attempts`; none where one's prices, or a rate of exchange, are not known.
+    #[serde(default)]
+    pub cost: Option<Amount>,
+    /// `charge` without taxes, less `cost`.
+    #[serde(default)]
+    pub margin: Option<Amount>,
     /// Packets and bytes the engine counted, and how well both voices arrived.
     pub media: CallMedia,
+}
+
+impl Cdr {
+    /// Sets the charge to what is posted, and with it the taxes in it and the margin.
+    pub fn set_charge(&mut self, charge: Amount) {
+        self.charge = charge;
+        let list = self.taxes.iter().map(|share| share.tax.clone()).collect();
+        if let Ok(taxes) = Taxes::new(true, list) {
+            self.taxes = taxes.shares(charge);
+        }
+        let net = self.taxes.iter().try_fold(charge, |net, share| net.checked_sub(share.amount));
+        self.margin = self.cost.and_then(|cost| net?.checked_sub(cost));
+    }
 }
 
 /// Where a call went.
@@ -88,6 +116,18 @@ pub struct Attempt {
     pub at: WallTime,
     /// From the INVITE to the final status, in milliseconds.
     pub duration_ms: u64,
+    /// What the carrier takes for it; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+}
+
+/// An amount with its currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// How much.
+    pub amount: Amount,
+    /// Of what.
+    pub currency: Currency,
 }
 
 /// One of the two ends of a call, or the exchange between them.

@@ -138,6 +138,15 @@ impl Core {
         }
     }
 
+    /// The longest time from an INVITE to the last answer that may come of it, over every try.
+    pub(crate) fn ringing_max(&self) -> Duration {
+        let times = &self.config.times;
+        let slowest =
+            self.directory.trunks.iter().map(|trunk| trunk.setup_timeout_seconds).max().unwrap_or(0);
+        let attempt = times.ringing + Duration::from_secs(u64::from(slowest)) + times.store + times.media;
+        attempt.saturating_mul(u32::try_from(self.config.limits.attempts_max).unwrap_or(u32::MAX))
+    }
+
     pub(crate) fn moment(&self) -> Moment {
         Moment { at: self.now, wall: self.wall }
     }

@@ -3,19 +3,21 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-use ledger::{Currency, Tariff};
+use ledger::{Currency, Exchanges, Tariff};
 
 use crate::{AccountId, TariffId, TrunkId};
 
 /// Accounts, tariffs and trunks at one instant; replaced as a whole when the store changes.
 ///
-/// A call keeps the rate it was authorised with; a new directory touches only calls that begin after it.
+/// A call keeps the prices it was authorised with; a new directory touches only calls that begin after it.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     /// Every account by its name.
     pub accounts: HashMap<AccountId, Account>,
     /// Every tariff by its name.
     pub tariffs: HashMap<TariffId, Tariff>,
+    /// What currencies are worth in each other.
+    pub exchanges: Exchanges,
     /// Trunks in the order they are tried.
     pub trunks: Vec<Trunk>,
 }
@@ -55,6 +57,8 @@ pub struct Account {
     pub trusted: Vec<IpAddr>,
     /// The price list of its calls; none: it may call registered phones only.
     pub tariff: Option<TariffId>,
+    /// Prices of its own: where its longest prefix of a number is not shorter than that of `tariff`, it wins.
+    pub overrides: Option<TariffId>,
     /// The currency of its balance.
     pub currency: Currency,
     /// The number shown to carriers; none: the account's name.
@@ -146,6 +150,8 @@ pub struct Trunk {
     pub credentials: Option<TrunkCredentials>,
     /// Encryption of its media.
     pub media: TrunkMedia,
+    /// What the carrier takes; none: what calls over it cost is not known.
+    pub buy_tariff: Option<TariffId>,
     /// Upper bound of simultaneous calls.
     pub max_calls: u32,
     /// Time from the INVITE to the first 18x or final answer, in seconds, before the next trunk is tried.

@@ -4,7 +4,7 @@ use sip::message::MaxForwards;
 use sip::{Dialog, HeaderName, Hop, Request, Response, ServerKey, StatusCode, Uri};
 
 use crate::auth::{Verdict, authenticate};
-use crate::call::{Call, Target};
+use crate::call::{Call, Target, millis};
 use crate::exchange::Exchange;
 use crate::leg::{Leg, SDP};
 use crate::route::{Destination, destination};
@@ -66,7 +66,9 @@ impl Exchange {
         let dialled = request.uri().user().map(|user| user.into_owned()).unwrap_or_default();
         let call = self.new_call(key, hop, request, found, &dialled);
         let country = self.core.config.country_code.clone();
-        let goal = destination(&directory, found, &dialled, country.as_deref());
+        let now_ms = self.core.wall.0;
+        let window = now_ms..now_ms.saturating_add(millis(self.core.ringing_max()));
+        let goal = destination(&directory, found, &dialled, country.as_deref(), window);
         let max_seconds = found.max_call_seconds;
         *self.core.account_calls.entry(account).or_insert(0) += 1;
         self.route(call, goal, max_seconds);
@@ -119,10 +121,10 @@ impl Exchange {
                     .collect();
                 call.begin(core, max_seconds);
             }
-            Destination::Number { digits, rate } => {
+            Destination::Number { digits, quote } => {
                 call.route = CdrRoute::Trunk;
                 call.callee = digits;
-                call.rate = Some(rate);
+                call.quote = Some(*quote);
                 let directory = core.directory.clone();
                 let (served, refused): (Vec<_>, Vec<_>) = directory
                     .trunks

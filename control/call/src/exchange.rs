@@ -358,7 +358,7 @@ impl Call {
         match timer {
             Timer::Setup => self.on_setup_timeout(core),
             Timer::Ringing => self.on_ringing_timeout(core),
-            Timer::Credit if self.rate.is_some() => {
+            Timer::Credit if self.quote.is_some() => {
                 self.release(core, 402, 31, "credit used up", Side::Exchange);
             }
             Timer::Credit => self.release(core, 200, 31, "longest call", Side::Exchange),

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use ledger::{Amount, Currency, Rate};
+use ledger::{Amount, Currency, Quote};
 use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, Attempt, CallId, CallMedia, CdrRoute, EngineId, TrunkId, WallTime};
@@ -25,8 +25,9 @@ pub struct JournalEntry {
     pub route: CdrRoute,
     /// The trunk of `callee_leg`.
     pub trunk: Option<TrunkId>,
-    /// The price.
-    pub rate: Option<Rate>,
+    /// What it may cost, and once it was answered what it costs.
+    #[serde(alias = "rate")]
+    pub quote: Option<Quote>,
     /// Its currency.
     pub currency: Option<Currency>,
     /// What is held; zero in the row written together with the hold itself.
@@ -95,6 +96,9 @@ pub struct LegRecord {
     pub unacked: Option<String>,
     /// Its user at the registrar, where its next connection is found.
     pub user: Option<String>,
+    /// What its carrier takes for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buy: Option<Quote>,
 }
 
 /// A hop in plain values.

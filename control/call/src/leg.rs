@@ -18,6 +18,8 @@ pub(crate) struct Leg {
     pub(crate) side: Side,
     /// The carrier, for a leg to one.
     pub(crate) trunk: Option<TrunkId>,
+    /// What that carrier takes for it, where its prices are known.
+    pub(crate) buy: Option<ledger::Quote>,
     /// The registered user, for a leg to or from a phone.
     pub(crate) user: Option<String>,
     /// Where its requests come from, or where its INVITE went.
@@ -87,6 +89,7 @@ impl Leg {
         Self {
             side,
             trunk: None,
+            buy: None,
             user: None,
             hop,
             reachable: true,
@@ -170,6 +173,7 @@ impl Leg {
             dialog: self.dialog.as_ref().and_then(|dialog| serde_json::to_value(dialog).ok()),
             local_tag: self.local_tag.clone(),
             user: self.user.clone(),
+            buy: self.buy.clone(),
             unacked: self
                 .unacked
                 .as_ref()
@@ -188,6 +192,7 @@ impl Leg {
         };
         let mut leg = Self::new(side, hop, invite, record.local_tag.clone());
         leg.user.clone_from(&record.user);
+        leg.buy.clone_from(&record.buy);
         // A phone's connection ended with the process that held it; a carrier can be dialled anew.
         leg.reachable = leg.user.is_none() || !transport.is_reliable();
         if let Some(value) = &record.dialog {

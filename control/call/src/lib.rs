@@ -5,6 +5,7 @@ mod answer;
 mod auth;
 mod call;
 mod cdr;
+mod charge;
 mod config;
 mod core;
 mod counters;
@@ -30,7 +31,7 @@ mod state;
 mod store;
 mod wall;
 
-pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, DelaySource, LegMedia, LegQuality, Side};
+pub use cdr::{Attempt, CallMedia, Cdr, CdrRoute, DelaySource, LegMedia, LegQuality, Money, Side};
 pub use config::{ExchangeConfig, Limits, Local, Times};
 pub use counters::Counters;
 pub use directory::{

@@ -27,7 +27,7 @@ impl Call {
         call.caller = entry.caller;
         call.callee = entry.callee;
         call.route = entry.route;
-        call.rate = entry.rate;
+        call.quote = entry.quote;
         call.currency = entry.currency;
         (call.held, call.held_seconds) = (entry.held, entry.held_seconds);
         call.grace_seconds = entry.grace_seconds;

@@ -215,7 +215,7 @@ impl Call {
     }
 
     pub(crate) fn settle(&mut self, core: &mut Core) {
-        let cdr = Box::new(self.cdr());
+        let cdr = Box::new(self.cdr(core));
         let request = StoreRequest::Settle { call: self.id.clone(), charge: cdr.charge, cdr };
         let id = core.store(self.key, request);
         self.await_store(core, id, StoreStep::Settle);
@@ -237,7 +237,7 @@ impl Call {
         self.uncount(core);
         core.counters.settled += 1;
         self.answer_deferred(core, true);
-        core.progress(Progress::Settled(Box::new(self.cdr())));
+        core.progress(Progress::Settled(Box::new(self.cdr(core))));
         if let Some(record) = &self.media
             && core.engines.instance(record.engine).is_some()
         {
@@ -311,45 +311,29 @@ impl Call {
     }
 
     /// How long both sides were charged for: from the 200 to the end.
-    fn talk_ms(&self) -> u64 {
+    pub(crate) fn talk_ms(&self) -> u64 {
         match (&self.answered, &self.end) {
             (Some(answered), Some(end)) => millis(end.moment.at.saturating_duration_since(answered.at)),
             _ => 0,
         }
     }
 
-    /// Seconds and money of this call.
-    ///
-    /// A caller that never heard the 200 pays only if it cancelled too late: then the time between the
-    /// carrier's 200 and our BYE, unless that is nothing (ADR 1).
-    fn charge(&self) -> (u64, Amount) {
-        let talk_ms = self.talk_ms();
-        let cancelled_late = talk_ms > 0 && self.end.as_ref().is_some_and(|end| end.by == Side::Caller);
-        let charged = self.answered.is_some() && (self.told || cancelled_late);
-        let Some(rate) = self.rate.as_ref().filter(|_| charged) else { return (0, Amount::ZERO) };
-        match rate.charge_within(talk_ms, self.held_seconds) {
-            Ok(charge) => (charge.billed_seconds, charge.amount.min(self.held)),
-            // Only beyond the hold can a charge be out of range.
-            Err(_) => (u64::from(self.held_seconds), self.held),
-        }
-    }
-
     /// The record of this call.
-    pub(crate) fn cdr(&self) -> Cdr {
-        let (billed_seconds, charge) = self.charge();
+    pub(crate) fn cdr(&self, core: &Core) -> Cdr {
+        let charge = self.charge();
         let end = self.end.as_ref();
         let end_at = end.map_or(self.setup.wall, |end| end.moment.wall);
         let until = end.map_or(self.setup.at, |end| end.moment.at);
         let wait_ms = self.wait_ms.unwrap_or_else(|| millis(until.saturating_duration_since(self.setup.at)));
         let heard = end.map_or(0, |end| end.status);
-        Cdr {
+        let mut cdr = Cdr {
             call: self.id.clone(),
             account: self.account.clone(),
             caller: self.caller.clone(),
             callee: self.callee.clone(),
             route: self.route,
             trunk: self.legs.last().and_then(|leg| leg.trunk.clone()),
-            attempts: self.attempts.clone(),
+            attempts: self.costly_attempts(),
             setup_at: self.setup.wall,
             ring_at: self.ring.map(|moment| moment.wall),
             answer_at: self.answered.map(|moment| moment.wall),
@@ -363,13 +347,27 @@ impl Call {
             q850: end.map_or(31, |end| end.q850),
             cause: end.map_or_else(String::new, |end| end.cause.clone()),
             ended_by: end.map_or(Side::Exchange, |end| end.by),
-            billed_seconds,
-            rate: self.rate.clone(),
+            billed_seconds: charge.billed_seconds,
+            rate: None,
+            tariff: None,
+            exchange: None,
+            taxes: Vec::new(),
             currency: self.currency,
             held: self.held,
-            charge,
+            charge: Amount::ZERO,
+            cost: None,
+            margin: None,
             media: self.counters.clone(),
+        };
+        if let Some(price) = self.price() {
+            cdr.rate = Some(price.rate.clone());
+            cdr.tariff.clone_from(&price.source);
+            cdr.exchange = price.exchange;
+            cdr.taxes = price.taxes.shares(charge.amount);
         }
+        cdr.cost = self.cost(core, &cdr.attempts);
+        cdr.set_charge(charge.amount);
+        cdr
     }
 
     /// The engine of this call answers no more, or as another process.

@@ -1,5 +1,9 @@
 //! From what was dialled to where it goes.
 
+use std::ops::Range;
+
+use ledger::Quote;
+
 use crate::{Account, Directory};
 
 /// The E.164 digits of a dialled number, without `+`; none when it is no telephone number.
@@ -41,28 +45,31 @@ pub(crate) enum Destination {
         /// Its E.164 digits.
         digits: String,
         /// What it costs.
-        rate: ledger::Rate,
+        quote: Box<Quote>,
     },
     /// Nowhere that this account may call.
     Unrated,
 }
 
-/// Where `dialled` leads for `account`. An account's name wins over a number.
+/// Where `dialled` leads for `account`, answered at some time of `window` (milliseconds since the Unix epoch). An
+/// account's name wins over a number.
 pub(crate) fn destination(
     directory: &Directory,
     account: &Account,
     dialled: &str,
     country_code: Option<&str>,
+    window: Range<u64>,
 ) -> Destination {
     if directory.by_user(dialled).is_some_and(|callee| callee.enabled) {
         return Destination::User(dialled.to_owned());
     }
     let rated = e164(dialled, country_code).and_then(|digits| {
-        let tariff = directory.tariffs.get(account.tariff.as_ref()?)?;
-        // A price in another currency than the balance cannot be held.
-        (tariff.currency() == account.currency).then_some(())?;
-        let rate = tariff.rate_for(&digits)?.clone();
-        Some(Destination::Number { digits, rate })
+        // The account's own prices come first.
+        let lists = [account.overrides.as_ref(), account.tariff.as_ref()].into_iter().flatten();
+        let tariffs: Vec<_> = lists.filter_map(|id| directory.tariffs.get(id)).collect();
+        let quote =
+            Quote::find(&tariffs, &directory.exchanges, &digits, account.currency, window.start, window.end)?;
+        Some(Destination::Number { digits, quote: Box::new(quote) })
     });
     rated.unwrap_or(Destination::Unrated)
 }

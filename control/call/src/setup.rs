@@ -27,23 +27,19 @@ impl Call {
                 callee: self.callee.clone(),
             });
         }
-        let (Some(rate), Some(account)) = (self.rate.clone(), self.account.clone()) else {
+        let (Some(quote), Some(account)) = (self.quote.clone(), self.account.clone()) else {
             self.go(Event::Offer);
             return self.dial_next(core);
         };
         self.go(Event::Authorize);
         let times = &core.config.times;
         // Longer than any call on this hold can last, so that it never lapses under a live one.
-        let slowest =
-            core.directory.trunks.iter().map(|trunk| trunk.setup_timeout_seconds).max().unwrap_or(0);
-        let attempt = times.ringing + Duration::from_secs(u64::from(slowest)) + times.store + times.media;
-        let attempts = u32::try_from(core.config.limits.attempts_max).unwrap_or(u32::MAX);
-        let life = attempt.saturating_mul(attempts) + Duration::from_secs(u64::from(max_seconds));
+        let life = core.ringing_max() + Duration::from_secs(u64::from(max_seconds));
         let grace = Duration::from_secs(u64::from(self.grace_seconds)) + times.recovery;
         let request = StoreRequest::Authorize {
             call: self.id.clone(),
             account,
-            rate,
+            quote: Box::new(quote),
             max_seconds,
             expires_at_ms: core.wall.0.saturating_add(millis(life + grace)),
             journal: Box::new(self.entry(Step::Authorized)),
@@ -133,6 +129,7 @@ impl Call {
                 invite.headers.push(HeaderName::PAssertedIdentity, &identity.to_string());
                 let mut leg = Leg::new(Side::Callee, hop, invite, tag);
                 leg.trunk = Some(id.clone());
+                leg.buy = trunk.buy_quote(core, &self.callee);
                 leg.on_trunk = true;
                 *core.trunk_calls.entry(id.clone()).or_insert(0) += 1;
                 leg
@@ -313,7 +310,8 @@ impl Call {
         if status != 200 && std::mem::take(&mut leg.on_trunk) {
             release_trunk(core, &trunk);
         }
-        self.attempts.push(Attempt { trunk, sip_status: status, at: sent.wall, duration_ms });
+        let cost = leg.buy.as_ref().and_then(|buy| crate::charge::attempt(buy, sent.wall));
+        self.attempts.push(Attempt { trunk, sip_status: status, at: sent.wall, duration_ms, cost });
     }
 
     /// Ends the media of an attempt that failed; nobody waits for its counters.

@@ -1,6 +1,6 @@
 //! What the exchange asks of the store, and what the store answers.
 
-use ledger::{Amount, Rate};
+use ledger::{Amount, Quote};
 use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, CallId, Cdr, JournalEntry};
@@ -8,7 +8,7 @@ use crate::{AccountId, CallId, Cdr, JournalEntry};
 /// One durable step. The reply comes after the step can no longer be lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoreRequest {
-    /// Hold what the balance affords, in whole increments of `rate` up to `max_seconds`, and write the
+    /// Hold what the balance affords of `quote`, in whole increments up to `max_seconds`, and write the
     /// journal row in the same transaction. A repeat with the same call is the same hold.
     /// Answered by `Authorized`, `Refused` or `Failed`; a refusal writes nothing.
     Authorize {
@@ -16,8 +16,8 @@ pub enum StoreRequest {
         call: CallId,
         /// Whose balance.
         account: AccountId,
-        /// What is charged later.
-        rate: Rate,
+        /// What may be charged later: every price that may be in force when somebody answers.
+        quote: Box<Quote>,
         /// The longest time worth holding for, in seconds.
         max_seconds: u32,
         /// When the hold frees itself, if nobody settles it: milliseconds since the Unix epoch.

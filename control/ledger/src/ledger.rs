@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 
 use crate::{
-    Account, AccountId, Amount, Coverage, Currency, Hold, HoldId, HoldState, LedgerAccount, Rate, Transfer,
+    Account, AccountId, Amount, Coverage, Currency, Hold, HoldId, HoldState, LedgerAccount, Quote, Transfer,
 };
 
 /// Accounts, holds and transfers in memory.
@@ -68,7 +68,7 @@ impl Ledger {
         &mut self,
         id: HoldId,
         account_id: &AccountId,
-        rate: &Rate,
+        quote: &Quote,
         seconds_max: u32,
         now_ms: u64,
         expires_at_ms: u64,
@@ -87,7 +87,7 @@ impl Ledger {
         }
         let available = account.available().ok_or(LedgerError::Amount)?;
         let spendable = account.spendable().ok_or(LedgerError::Amount)?;
-        let Some(coverage) = rate.hold_for(spendable, seconds_max) else {
+        let Some(coverage) = quote.hold_for(spendable, seconds_max) else {
             return Ok(Authorization::Refused { available });
         };
         account.held = account.held.checked_add(coverage.amount).ok_or(LedgerError::Amount)?;
@@ -264,6 +264,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Rate;
 
     fn alice() -> AccountId {
         "alice".parse().unwrap()
@@ -277,8 +278,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn rate(per_minute: &str) -> Rate {
-        Rate::per_minute("1".parse().unwrap(), amount(per_minute)).unwrap()
+    fn quote(per_minute: &str) -> Quote {
+        Rate::per_minute("1".parse().unwrap(), amount(per_minute)).unwrap().into()
     }
 
     fn ledger(credit: &str) -> Ledger {
@@ -291,10 +292,10 @@ mod tests {
     #[test]
     fn a_call_is_held_then_charged_and_the_rest_is_free() {
         let mut ledger = ledger("10");
-        let held = ledger.authorize(hold_id(1), &alice(), &rate("1"), 120, 0, 1000);
+        let held = ledger.authorize(hold_id(1), &alice(), &quote("1"), 120, 0, 1000);
         let coverage = Coverage { amount: amount("2"), seconds: 120 };
         assert_eq!(held, Ok(Authorization::Held(coverage)));
-        let again = ledger.authorize(hold_id(1), &alice(), &rate("1"), 120, 500, 1000);
+        let again = ledger.authorize(hold_id(1), &alice(), &quote("1"), 120, 500, 1000);
         assert_eq!(again, held);
         assert_eq!(ledger.account(&alice()).unwrap().held, amount("2"));
         for _ in 0..2 {
@@ -304,14 +305,14 @@ mod tests {
         let account = ledger.account(&alice()).unwrap();
         assert_eq!(account.available(), Some(amount("9.5")));
         assert_eq!(ledger.hold(&hold_id(1)).unwrap().state(), HoldState::Settled);
-        let ended = ledger.authorize(hold_id(1), &alice(), &rate("1"), 120, 700, 1000);
+        let ended = ledger.authorize(hold_id(1), &alice(), &quote("1"), 120, 700, 1000);
         assert_eq!(ended, Err(LedgerError::HoldEnded));
     }
 
     #[test]
     fn a_charge_above_the_hold_is_cut_to_it() {
         let mut ledger = ledger("10");
-        ledger.authorize(hold_id(1), &alice(), &rate("1"), 60, 0, 1000).unwrap();
+        ledger.authorize(hold_id(1), &alice(), &quote("1"), 60, 0, 1000).unwrap();
         let settled = ledger.settle(hold_id(1), &alice(), amount("5"), 10).unwrap();
         assert_eq!(settled.charged, amount("1"));
         assert_eq!(settled.shortfall, amount("4"));
@@ -323,7 +324,7 @@ mod tests {
         for call in [1, 2] {
             // The second call finds the money of the first, which expired.
             let now_ms = u64::from(call) * 1000;
-            let held = ledger.authorize(hold_id(call), &alice(), &rate("1"), 45, now_ms, now_ms + 1000);
+            let held = ledger.authorize(hold_id(call), &alice(), &quote("1"), 45, now_ms, now_ms + 1000);
             assert!(matches!(held, Ok(Authorization::Held(_))));
         }
         let settled = ledger.settle(hold_id(1), &alice(), amount("0.75"), 2500).unwrap();
@@ -382,9 +383,10 @@ mod tests {
                     Step::Authorize { call, per_minute, seconds_max, lasts_ms } => {
                         let rate = Rate::per_minute(
                             "1".parse().unwrap(), Amount::from_nanos(per_minute),
-                        ).unwrap();
+                        );
+                        let quote = Quote::from(rate.unwrap());
                         let _ = ledger.authorize(
-                            hold_id(call), &alice(), &rate, seconds_max, now_ms, now_ms + lasts_ms,
+                            hold_id(call), &alice(), &quote, seconds_max, now_ms, now_ms + lasts_ms,
                         );
                     }
                     Step::Settle { call, charge } => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use call::{Account, AccountId, DigestSecret, Directory, PhoneMedia, TariffId};
-use ledger::{Amount, Currency, Rate, RateTerms, Rounding, RoundingMode, Tariff};
+use ledger::{Amount, Currency, Exchanges, Rate, RateTerms, Rounding, RoundingMode, Tariff};
 use rusqlite::{Connection, Row};
 
 use super::{BUSY_TIMEOUT, StoreError, schema, secret, trunks};
@@ -27,6 +27,7 @@ pub(super) fn load(connection: &mut Connection) -> Result<Directory, StoreError>
     let directory = Directory {
         accounts: accounts(&transaction)?,
         tariffs: tariffs(&transaction)?,
+        exchanges: Exchanges::default(),
         trunks: trunks::all(&transaction)?.into_iter().map(|row| row.trunk).collect(),
     };
     transaction.finish()?;
@@ -55,6 +56,7 @@ pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Acc
             md5_in_clear: row.get(2)?,
             trusted: Vec::new(),
             tariff: row.get::<_, Option<String>>(3)?.map(TariffId),
+            overrides: None,
             currency: currency.parse().map_err(|error| StoreError::row("account", &id.0, error))?,
             caller_number: row.get(5)?,
             media: PhoneMedia::ALL
@@ -100,7 +102,8 @@ fn tariffs(connection: &Connection) -> Result<HashMap<TariffId, Tariff>, StoreEr
         let (name, currency): (String, String) = (row.get(0)?, row.get(1)?);
         let currency: Currency = currency.parse().map_err(|error| StoreError::row("tariff", &name, error))?;
         let rates = rates(connection, &name)?;
-        let tariff = Tariff::new(currency, rates).map_err(|error| StoreError::row("tariff", &name, error))?;
+        let tariff = Tariff::flat(name.as_str(), currency, rates)
+            .map_err(|error| StoreError::row("tariff", &name, error))?;
         tariffs.insert(TariffId(name), tariff);
     }
     Ok(tariffs)
@@ -139,6 +142,11 @@ fn rate(row: &Row<'_>) -> Result<Rate, StoreError> {
             mode: RoundingMode::from_name(&mode).ok_or_else(|| wrong(&"unknown rounding"))?,
             decimals: row.get(7)?,
         },
+        minimum_charge: Amount::ZERO,
+        attempt_fee: Amount::ZERO,
+        free_seconds: 0,
+        grace_seconds: 0,
+        trial: false,
     })
     .map_err(|error| wrong(&error))
 }

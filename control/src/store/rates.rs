@@ -93,7 +93,7 @@ impl Admin {
         let transaction = self.begin()?;
         let currency = currency(&transaction, tariff)?;
         // Building it is the check that no prefix is there twice, while lines still have their numbers.
-        if let Err(error) = Tariff::new(currency, rates.iter().cloned()) {
+        if let Err(error) = Tariff::flat(tariff, currency, rates.iter().cloned()) {
             let mut seen = std::collections::HashSet::new();
             let twice = rates.iter().position(|rate| !seen.insert(rate.prefix()));
             let line = twice.and_then(|index| lines.get(index).copied()).unwrap_or(0);
@@ -162,6 +162,11 @@ fn read_rate(text: &str) -> Result<Rate, String> {
             mode: RoundingMode::from_name(&mode).ok_or("rounding: neither up, half-even nor down")?,
             decimals: decimals.parse().map_err(|error| named("decimals", &error))?,
         },
+        minimum_charge: Amount::ZERO,
+        attempt_fee: Amount::ZERO,
+        free_seconds: 0,
+        grace_seconds: 0,
+        trial: false,
     })
     .map_err(|error| error.to_string())
 }

@@ -1,7 +1,7 @@
 //! What each request of a call does to the tables, inside the group's transaction.
 
 use call::{AccountId, CallId, Cdr, DelaySource, JournalEntry, StoreReply, StoreRequest};
-use ledger::{Amount, Coverage, HoldState, LedgerAccount, Rate, TransferKind};
+use ledger::{Amount, Coverage, HoldState, LedgerAccount, Quote, TransferKind};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::StoreError;
@@ -16,11 +16,11 @@ pub(super) fn execute(
     request: &StoreRequest,
 ) -> Result<StoreReply, StoreError> {
     match request {
-        StoreRequest::Authorize { call, account, rate, max_seconds, expires_at_ms, journal } => {
+        StoreRequest::Authorize { call, account, quote, max_seconds, expires_at_ms, journal } => {
             let asked = Asked {
                 call,
                 account,
-                rate,
+                quote,
                 seconds_max: *max_seconds,
                 expires_at_ms: *expires_at_ms,
                 journal,
@@ -114,7 +114,7 @@ pub(super) struct Movement<'a> {
 struct Asked<'a> {
     call: &'a CallId,
     account: &'a AccountId,
-    rate: &'a Rate,
+    quote: &'a Quote,
     seconds_max: u32,
     expires_at_ms: u64,
     journal: &'a JournalEntry,
@@ -132,7 +132,7 @@ fn authorize(connection: &Connection, now_ms: u64, asked: &Asked<'_>) -> Result<
     }
     end_expired(connection, now_ms, &asked.account.0)?;
     let funds = Funds::of(connection, asked.account, now_ms)?;
-    let Some(coverage) = asked.rate.hold_for(funds.spendable()?, asked.seconds_max) else {
+    let Some(coverage) = asked.quote.hold_for(funds.spendable()?, asked.seconds_max) else {
         return Ok(StoreReply::Refused { available: funds.available()? });
     };
     // The statement decides, not the figures read above: it is right whoever else writes.
@@ -253,7 +253,7 @@ fn write_cdr(
     shortfall: Amount,
 ) -> Result<(), StoreError> {
     let mut cdr = cdr.clone();
-    cdr.charge = charged;
+    cdr.set_charge(charged);
     let record =
         serde_json::to_string(&cdr).map_err(|error| StoreError::row("cdr", cdr.call.as_str(), error))?;
     let [caller, callee] = [&cdr.media.caller, &cdr.media.callee].map(|leg| leg.quality.as_ref());

@@ -115,7 +115,7 @@ pub(crate) fn journal(call: &CallId, step: Step) -> Box<JournalEntry> {
         callee: "493012345".to_owned(),
         route: CdrRoute::Trunk,
         trunk: None,
-        rate: Some(rate()),
+        quote: Some(rate().into()),
         currency: Some("EUR".parse().unwrap()),
         held: Amount::ZERO,
         held_seconds: 0,
@@ -158,9 +158,14 @@ pub(crate) fn cdr(call: &CallId, charge: Amount) -> Box<Cdr> {
         ended_by: Side::Caller,
         billed_seconds: 0,
         rate: Some(rate()),
+        tariff: None,
+        exchange: None,
+        taxes: Vec::new(),
         currency: Some("EUR".parse().unwrap()),
         held: Amount::ZERO,
         charge,
+        cost: None,
+        margin: None,
         media: CallMedia::default(),
     })
 }
@@ -169,7 +174,7 @@ pub(crate) fn authorize(call: &CallId, seconds_max: u32, expires_at_ms: u64) -> 
     StoreRequest::Authorize {
         call: call.clone(),
         account: AccountId::from("alice"),
-        rate: rate(),
+        quote: Box::new(rate().into()),
         max_seconds: seconds_max,
         expires_at_ms,
         journal: journal(call, Step::Authorized),

@@ -125,6 +125,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<TrunkRow>, StoreError> 
                 .into_iter()
                 .find(|known| media_name(*known) == media)
                 .ok_or_else(|| wrong("unknown media"))?,
+            buy_tariff: None,
             max_calls: row.get(10)?,
             setup_timeout_seconds: row.get(11)?,
         };

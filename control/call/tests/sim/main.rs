@@ -9,6 +9,7 @@ mod modify;
 mod peer;
 mod phones;
 mod random;
+mod rating;
 mod recover;
 mod refuse;
 mod release;

@@ -34,10 +34,10 @@ impl ModelStore {
             return StoreReply::Failed { reason: "the disk is full".into() };
         }
         match request {
-            StoreRequest::Authorize { call, account, rate, max_seconds, journal, .. } => {
+            StoreRequest::Authorize { call, account, quote, max_seconds, journal, .. } => {
                 assert!(!self.holds.contains_key(&call) && !self.cdrs.contains_key(&call));
                 let available = self.available(&account);
-                let Some(coverage) = rate.hold_for(available, max_seconds) else {
+                let Some(coverage) = quote.hold_for(available, max_seconds) else {
                     return StoreReply::Refused { available };
                 };
                 self.holds.insert(call.clone(), (account, coverage.amount));

@@ -328,16 +328,13 @@ pub(crate) fn config() -> ExchangeConfig {
 fn directory() -> Directory {
     let currency: Currency = "EUR".parse().expect("a currency");
     let terms = RateTerms {
-        prefix: "49".parse().expect("a prefix"),
-        price: money("0.6"),
-        per_seconds: 60,
         initial_seconds: 6,
-        next_seconds: 1,
         connection_fee: money("0.05"),
         rounding: ledger::Rounding { mode: ledger::RoundingMode::Up, decimals: 6 },
+        ..RateTerms::per_minute("49".parse().expect("a prefix"), money("0.6"))
     };
     let rate = Rate::new(terms).expect("a rate");
-    let tariff = Tariff::new(currency, vec![rate]).expect("a tariff");
+    let tariff = Tariff::flat("retail", currency, [rate]).expect("a tariff");
     let ha1 = |algorithm, user: &str| sip::auth::ha1(algorithm, user, "tollgate.test", "secret");
     let account = |name: &str, trusted: &[&str]| Account {
         id: name.into(),
@@ -349,6 +346,7 @@ fn directory() -> Directory {
         md5_in_clear: false,
         trusted: trusted.iter().map(|ip| ip.parse().expect("address")).collect(),
         tariff: Some("retail".into()),
+        overrides: None,
         currency,
         caller_number: Some("493012345".into()),
         media: call::PhoneMedia::Auto,
@@ -365,6 +363,7 @@ fn directory() -> Directory {
         number_prefix: "+".into(),
         credentials: Some(TrunkCredentials { user: "us".into(), password: "them".into() }),
         media: TrunkMedia::Plain,
+        buy_tariff: None,
         max_calls: 100,
         setup_timeout_seconds: 8,
     };
@@ -372,6 +371,7 @@ fn directory() -> Directory {
     Directory {
         accounts: accounts.into_iter().map(|account| (account.id.clone(), account)).collect(),
         tariffs: [(TariffId::from("retail"), tariff)].into_iter().collect(),
+        exchanges: ledger::Exchanges::default(),
         trunks: vec![trunk("first", "198.51.100.1:5070"), trunk("second", "198.51.100.2:5080")],
     }
 }

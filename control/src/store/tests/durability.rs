@@ -171,6 +171,7 @@ fn the_directory_is_what_the_operator_entered() {
         number_prefix: "+".to_owned(),
         credentials: Some(call::TrunkCredentials { user: "us".to_owned(), password: "hush".to_owned() }),
         media: call::TrunkMedia::Srtp,
+        buy_tariff: None,
         max_calls: 30,
         setup_timeout_seconds: 20,
     };
@@ -184,7 +185,7 @@ fn the_directory_is_what_the_operator_entered() {
     assert_eq!(bob.secrets[0].ha1, crate::store::ha1(both[0], "bob", "example.org", "secret"));
     assert_eq!(directory.by_address("2001:db8::1".parse().unwrap()).unwrap().id.0, "bob");
     let tariff = &directory.tariffs[bob.tariff.as_ref().unwrap()];
-    assert_eq!(tariff.rate_for("+493012345"), Some(&rate()));
+    assert_eq!(*tariff.rate_at("+493012345", fixture.now()).unwrap().rate, rate());
     let names: Vec<&str> = directory.trunks.iter().map(|trunk| trunk.id.0.as_str()).collect();
     assert_eq!(names, ["first", "second"]);
     assert_eq!(directory.trunks[0].address.port(), 5061);

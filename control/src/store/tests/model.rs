@@ -65,11 +65,12 @@ impl Pair {
             }
             Move::Authorize { call, account, per_minute, seconds_max, lasts_ms } => {
                 let rate = Rate::per_minute("1".parse().unwrap(), Amount::from_nanos(per_minute)).unwrap();
+                let quote = ledger::Quote::from(rate);
                 let expires_at_ms = now_ms + lasts_ms;
                 let expected = self.model.authorize(
                     format!("call{call}").parse().unwrap(),
                     &ACCOUNTS[account].parse().unwrap(),
-                    &rate,
+                    &quote,
                     seconds_max,
                     now_ms,
                     expires_at_ms,
@@ -77,7 +78,7 @@ impl Pair {
                 let call = call_id(call);
                 let reply = client.ask(StoreRequest::Authorize {
                     account: AccountId::from(ACCOUNTS[account]),
-                    rate,
+                    quote: Box::new(quote),
                     max_seconds: seconds_max,
                     expires_at_ms,
                     journal: journal(&call, Step::Authorized),

@@ -82,10 +82,10 @@ fn a_thousand_requests_at_once_hold_what_there_is_and_no_more() {
                     let call = call_id(thread * 125 + number);
                     // Increments of a second: ask for a minute, take no less.
                     let mut request = authorize(&call, 60, expires);
-                    if let StoreRequest::Authorize { rate, .. } = &mut request {
-                        let mut terms = rate.terms().clone();
+                    if let StoreRequest::Authorize { quote, .. } = &mut request {
+                        let mut terms = rate().terms().clone();
                         (terms.initial_seconds, terms.next_seconds) = (60, 60);
-                        *rate = Rate::new(terms).unwrap();
+                        **quote = Rate::new(terms).unwrap().into();
                     }
                     store.submit(1, request);
                 }

@@ -10,7 +10,7 @@ use crate::operator::decimal;
 use anyhow::{Context, ensure};
 use call::{DigestAlgorithm, Trunk, TrunkId, TrunkMedia, TrunkTransport};
 use control::store::{Admin, CdrRow, NewAccount};
-use ledger::{Amount, Currency, Rate, RateTerms, Rounding};
+use ledger::{Amount, Currency, Rate, RateTerms};
 use rustls::pki_types::CertificateDer;
 
 pub(super) const ACCOUNT: &str = "alice";
@@ -123,13 +123,8 @@ fn fill(database: &Path, currency: Currency, carrier: SocketAddr) -> anyhow::Res
     admin.put_rate(
         "demo",
         &Rate::new(RateTerms {
-            prefix: "49".parse()?,
-            price: "0.60".parse()?,
-            per_seconds: 60,
-            initial_seconds: 1,
-            next_seconds: 1,
             connection_fee: "0.05".parse()?,
-            rounding: Rounding::default(),
+            ..RateTerms::per_minute("49".parse()?, "0.60".parse()?)
         })?,
     )?;
     let trunk = Trunk {
@@ -141,6 +136,7 @@ fn fill(database: &Path, currency: Currency, carrier: SocketAddr) -> anyhow::Res
         number_prefix: String::new(),
         credentials: None,
         media: TrunkMedia::Plain,
+        buy_tariff: None,
         max_calls: 10,
         setup_timeout_seconds: 10,
     };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use ledger::{Amount, Currency, Prefix, Rate, RateTerms, Rounding};
+use ledger::{Amount, Currency, Prefix, Rate, RateTerms};
 use serde_json::{Value, json};
 
 use super::{Options, TARIFF, ensure_tariff};
@@ -73,13 +73,11 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
         Command::Add(add) => {
             ensure_tariff(&mut admin, &add.tariff.tariff, add.tariff.currency)?;
             let rate = Rate::new(RateTerms {
-                prefix: add.prefix,
-                price: add.price,
                 per_seconds: add.per,
                 initial_seconds: add.initial,
                 next_seconds: add.next,
                 connection_fee: add.connection_fee,
-                rounding: Rounding::default(),
+                ..RateTerms::per_minute(add.prefix, add.price)
             })?;
             admin.put_rate(&add.tariff.tariff, &rate)?;
             place.answer(&value(&rate), [line(&rate)]);

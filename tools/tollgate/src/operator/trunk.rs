@@ -130,6 +130,7 @@ fn trunk(add: Add) -> anyhow::Result<Trunk> {
         number_prefix: add.number_prefix,
         credentials,
         media,
+        buy_tariff: None,
         max_calls: add.max_calls,
         setup_timeout_seconds: add.setup_timeout_seconds,
     })
