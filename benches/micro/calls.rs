@@ -45,7 +45,8 @@ impl Calls {
     fn with(count: usize, callee: Option<Suite>) -> Calls {
         let interface: Interface = "127.0.0.1".parse().expect("an interface");
         let interfaces = Interfaces::new(vec![interface]).expect("one interface");
-        let mut config = ShardConfig::new(interfaces, PortRange::whole(20_000, 29_999, 5));
+        let mut config =
+            ShardConfig::new(interfaces, PortRange::whole(20_000, 29_999, 5), std::time::Instant::now());
         config.limits.recordings_max = 1;
         let mut calls = Calls {
             shard: Shard::new(config, 1),

@@ -548,7 +548,7 @@ fn shard_config(config: &Config, index: u16, port_seed: u64, instance: &str) -> 
         shards: config.workers,
         seed: port_seed,
     };
-    let mut shard = ShardConfig::new(config.interfaces.clone(), ports);
+    let mut shard = ShardConfig::new(config.interfaces.clone(), ports, Clock::start());
     shard.marker = instance.to_owned();
     shard.tos = config.tos;
     shard.media_networks = config.media_networks.clone();

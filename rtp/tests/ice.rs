@@ -256,7 +256,7 @@ fn a_restart_finds_the_pair_anew_under_new_names() {
     net.run(Duration::from_secs(2));
     let moved = address("192.0.2.77:5000");
     for (index, seed) in [(0, 11), (1, 12)] {
-        net.agents[index].restart(&credentials(seed));
+        net.agents[index].restart(&credentials(seed), index == 0);
         net.events[index].clear();
     }
     net.agents[0].set_remote_credentials(&credentials(12));

@@ -155,7 +155,7 @@ impl BareShard {
         let interfaces = texts.map(|text| text.parse().expect("an interface")).collect();
         let interfaces = Interfaces::new(interfaces).expect("one is enough");
         let ports = PortRange::whole(20_000, 39_999, 1);
-        let mut config = ShardConfig::new(interfaces, ports);
+        let mut config = ShardConfig::new(interfaces, ports, std::time::Instant::now());
         config.limits.recordings_max = 10_000;
         BareShard(Shard::new(config, 1))
     }

@@ -22,11 +22,14 @@ pub struct ShardConfig {
     pub learn_strict: bool,
     /// Counts and times.
     pub limits: Limits,
+    /// The moment that the shard's clock calls [`Instant::ZERO`](rtp::units::Instant::ZERO): libraries inside count in
+    /// the standard library's instants. The same for all shards of an engine.
+    pub base: std::time::Instant,
 }
 
 impl ShardConfig {
     /// These interfaces and ports, everything else at its default.
-    pub fn new(interfaces: Interfaces, ports: PortRange) -> Self {
+    pub fn new(interfaces: Interfaces, ports: PortRange, base: std::time::Instant) -> Self {
         Self {
             interfaces,
             ports,
@@ -35,6 +38,7 @@ impl ShardConfig {
             media_networks: MediaNetworks::default(),
             learn_strict: false,
             limits: Limits::default(),
+            base,
         }
     }
 }

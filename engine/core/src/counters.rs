@@ -27,7 +27,7 @@ pub enum DropReason {
     Size,
     /// We failed on it, and ended its call.
     Fault,
-    /// RTCP in whose place we report ourselves (`generate-RTCP`).
+    /// It was for us: RTCP in whose place we report ourselves (`generate-RTCP`), or a check of ICE.
     Consumed,
     /// One side is to be protected by SRTP, and its keys are not agreed yet.
     NoKeys,
@@ -41,11 +41,17 @@ pub enum DropReason {
     Repeated,
     /// The keys have protected as many packets (RFC 3711 §9.2), or sources, as they may.
     KeyExhausted,
+    /// STUN that is no check of ICE, where ICE is spoken.
+    CheckMalformed,
+    /// A check in another's name or under a wrong password, or an answer to none of ours (RFC 8445 §7.3).
+    CheckUnauthentic,
+    /// An authentic check from an address more than are answered.
+    CheckSources,
 }
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::NoSocket,
         Self::UnknownSource,
         Self::Undecided,
@@ -63,6 +69,9 @@ impl DropReason {
         Self::Replayed,
         Self::Repeated,
         Self::KeyExhausted,
+        Self::CheckMalformed,
+        Self::CheckUnauthentic,
+        Self::CheckSources,
     ];
 
     /// Its name as a metric's label.
@@ -85,6 +94,9 @@ impl DropReason {
             Self::Replayed => "replayed",
             Self::Repeated => "repeated",
             Self::KeyExhausted => "key_exhausted",
+            Self::CheckMalformed => "check_malformed",
+            Self::CheckUnauthentic => "check_unauthentic",
+            Self::CheckSources => "check_sources",
         }
     }
 }

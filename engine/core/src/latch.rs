@@ -14,6 +14,9 @@
 //! 5. Of a party that is known by a private address alone, seen by an engine on a public one, a
 //!    lone consistent stream is taken (`window.rs`), unless learning is strict. Its IP is known from then on.
 //!
+//! Of a party that speaks ICE all this is not so: packets are heard from the addresses that its checks validated, and
+//! go where ICE nominated; the description names nothing (`ice.rs`).
+//!
 //! Everything else is refused, and noted with the call. With `media handover` rule 3 needs no silence; with learning
 //! off only the signalled address is known. With `asymmetric` packets go where the description says, whatever is confirmed.
 //! None of these, and no other option, adds an address to the known ones.
@@ -66,6 +69,28 @@ pub(crate) struct Latch {
     learn: bool,
     handover: bool,
     asymmetric: bool,
+    /// Where ICE says the party is, if that and not its description counts.
+    ice: Option<Box<Validated>>,
+}
+
+/// Addresses from which authentic checks came. As many as an agent answers.
+#[derive(Debug, Clone, Default)]
+struct Validated {
+    /// And whether checks of ours were answered there.
+    addresses: Vec<(SocketAddr, bool)>,
+}
+
+impl Validated {
+    fn note(&mut self, remote: SocketAddr, validated: bool) {
+        match self.addresses.iter_mut().find(|(address, _)| *address == remote) {
+            Some((_, known)) => *known |= validated,
+            None => self.addresses.push((remote, validated)),
+        }
+    }
+
+    fn judge(&self, remote: SocketAddr) -> Option<bool> {
+        self.addresses.iter().find(|(address, _)| *address == remote).map(|(_, validated)| *validated)
+    }
 }
 
 /// What an offer or answer says about its sender's address.
@@ -142,6 +167,9 @@ impl Latch {
         self.source = said.sip_source.map(|ip| ip.to_canonical()).or(before);
         self.networks = said.networks;
         self.signalled = Some(address);
+        if self.ice.is_some() {
+            return;
+        }
         if moved || self.confirmed.is_some_and(|confirmed| !self.knows(confirmed)) {
             self.elder = self.confirmed.take().filter(|left| self.knows(*left));
             self.departed = true;
@@ -158,6 +186,53 @@ impl Latch {
         } else if moved || self.window.is_none() {
             self.window = Some(Box::new(Window::waiting()));
         }
+    }
+
+    /// Lets ICE decide from now on, or the description again. What was learned the other way does not count.
+    pub(crate) fn follow_ice(&mut self, follow: bool) {
+        if follow == self.ice.is_some() {
+            return;
+        }
+        self.ice = follow.then(Box::default);
+        (self.confirmed, self.elder, self.window) = (None, None, None);
+    }
+
+    /// An authentic check came from `remote`, and nothing is known of the way back.
+    pub(crate) fn consider_checked(&mut self, remote: SocketAddr) {
+        if let Some(ice) = &mut self.ice {
+            ice.note(remote, false);
+        }
+    }
+
+    /// Checks with `remote` succeeded.
+    pub(crate) fn validate(&mut self, remote: SocketAddr) {
+        if let Some(ice) = &mut self.ice {
+            ice.note(remote, true);
+        }
+    }
+
+    /// Packets go to `remote` from now on.
+    pub(crate) fn nominate(&mut self, now: Instant, remote: SocketAddr) {
+        self.validate(remote);
+        self.confirmed = Some(remote).filter(|_| self.ice.is_some());
+        (self.since, self.heard) = (now, now);
+    }
+
+    /// Forgets what is not valid any more; says whether that is where packets went.
+    pub(crate) fn keep_validated(&mut self, is_valid: impl Fn(SocketAddr) -> bool) -> bool {
+        let Some(ice) = &mut self.ice else { return false };
+        ice.addresses.retain(|(address, validated)| !validated || is_valid(*address));
+        self.confirmed.take_if(|confirmed| !is_valid(*confirmed)).is_some()
+    }
+
+    /// Whether authentic checks came from there, be it validated or not.
+    pub(crate) fn is_checked(&self, remote: SocketAddr) -> bool {
+        self.ice.as_ref().is_some_and(|ice| ice.judge(remote).is_some())
+    }
+
+    /// What becomes of a packet from an address from which none is expected, whatever is in it.
+    pub(crate) fn unexpected(&self, remote: SocketAddr) -> Verdict {
+        if self.is_checked(remote) { Verdict::Undecided } else { Verdict::Refused }
     }
 
     /// The party knows from now on where to send. `early` are sources that were there before it can have known.
@@ -232,6 +307,9 @@ impl Latch {
     /// Where packets for this party go.
     pub(crate) fn destination(&self) -> Option<&SocketAddr> {
         // Hold with the unspecified address keeps the confirmed one for admission, not for sending.
+        if self.ice.is_some() {
+            return self.confirmed.as_ref();
+        }
         let signalled = self.signalled.as_ref().filter(|_| !self.nowhere)?;
         Some(self.confirmed.as_ref().filter(|_| !self.asymmetric).unwrap_or(signalled))
     }
@@ -260,6 +338,9 @@ impl Latch {
     }
 
     fn judge(&self, now: Instant, silence: Duration, remote: SocketAddr) -> Judgement {
+        if let Some(ice) = &self.ice {
+            return if ice.judge(remote) == Some(true) { Judgement::Heard } else { Judgement::Refused };
+        }
         if !self.knows(remote) {
             return Judgement::Refused;
         }
@@ -293,7 +374,7 @@ impl Latch {
     /// A packet from an address that is not known.
     fn consider(&mut self, now: Instant, kind: PathKind, remote: SocketAddr, packet: &[u8]) -> Verdict {
         let heard = self.is_heard(now, kind);
-        let Some(window) = self.window.as_mut().filter(|_| !heard) else { return Verdict::Refused };
+        let Some(window) = self.window.as_mut().filter(|_| !heard) else { return self.unexpected(remote) };
         match window.hear(now, remote, packet) {
             Outcome::Stranger => Verdict::Refused,
             Outcome::Undecided => Verdict::Undecided,
@@ -614,6 +695,6 @@ mod tests {
 
     #[test]
     fn a_latch_is_small() {
-        assert!(size_of::<Latch>() <= 176, "{}", size_of::<Latch>());
+        assert!(size_of::<Latch>() <= 184, "{}", size_of::<Latch>());
     }
 }

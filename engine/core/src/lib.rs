@@ -7,13 +7,14 @@
 //!
 //! Supported: plain RTP and RTCP relay with rtcp-mux (RFC 3550, 5761), opaque UDP media such as
 //! udptl, the offer/answer dialogue model of the NG protocol, leases and kept reports for
-//! whoever drives a call, quality of every stream and what is wrong with a call's media. Not here: ICE, DTLS and transcoding, which are refused by name.
+//! whoever drives a call, quality of every stream and what is wrong with a call's media; ICE with each party. Not here: DTLS and transcoding, which are refused by name.
 #![forbid(unsafe_code)]
 
 mod call;
 mod config;
 mod counters;
 mod event;
+mod ice;
 mod interface;
 mod io;
 mod latch;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use rtp::sdp::Direction;
 
 use crate::{
-    negotiate::sdes::Keying,
+    negotiate::{ice::Ice, sdes::Keying},
     path::{PathId, PathKind, Paths},
     sim::{self, Way},
     socket::PairId,
@@ -32,6 +32,8 @@ pub(crate) struct Media {
     pub(crate) mid: Option<String>,
     /// What was said of SRTP keys, if anything was.
     pub(crate) keying: Option<Box<Keying>>,
+    /// What was said of ICE.
+    pub(crate) ice: Ice,
     /// Payload types of its last description, a bit for each.
     pub(crate) payload_types: u128,
     /// Port 0: refused by this party.
@@ -108,6 +110,7 @@ impl Media {
             direction_told: Direction::SendRecv,
             mid: None,
             keying: None,
+            ice: Ice::default(),
             payload_types: 0,
             refused: false,
             closed: false,
@@ -132,8 +135,9 @@ impl Media {
         }
         sim::seen(Way::MediaChanged);
         self.transport = transport;
-        // Keys were for what it was.
+        // Keys and checks were for what it was.
         self.keying = None;
+        self.ice.forget();
         let (first, second) = match transport {
             Transport::Rtp => (PathKind::Rtp, PathKind::Rtcp),
             Transport::Opaque | Transport::Foreign => (PathKind::Opaque, PathKind::Opaque),

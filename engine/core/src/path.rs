@@ -6,6 +6,7 @@ use ng::StreamCounters;
 use rtp::units::Instant;
 
 use crate::{
+    ice::Checks,
     io::{RecordingId, SocketId},
     latch::Latch,
     secure::Secure,
@@ -119,6 +120,8 @@ pub(crate) struct Path {
     pub(crate) ssrc: Option<u32>,
     /// On an RTP half that is protected: with what, and its RTCP too.
     pub(crate) secure: Option<Box<Secure>>,
+    /// What ICE checks, where the party speaks it.
+    pub(crate) checks: Option<Box<Checks>>,
     /// On an RTP half: its streams as they are observed.
     pub(crate) observer: Option<Box<Observer>>,
 }
@@ -148,6 +151,7 @@ impl Path {
             last_packet_wall_ms: 0,
             ssrc: None,
             secure: None,
+            checks: None,
             observer: None,
         }
     }

@@ -147,7 +147,7 @@ impl Road<'_> {
         let half = self.paths.get(path).ok_or(DropReason::NoSocket)?;
         let kind = half.kind;
         if !half.latch.expects(self.now, kind, remote) && !half.latch.is_open() {
-            return Ok((Verdict::Refused, packet.len()));
+            return Ok((half.latch.unexpected(remote), packet.len()));
         }
         match self.paths.unprotect(id, packet) {
             Ok(length) => {

@@ -2,6 +2,7 @@
 
 mod admit;
 mod census;
+mod check;
 mod connect;
 mod delete;
 mod detect;
@@ -40,6 +41,7 @@ use crate::{
     call::{Call, CallKey, Calls},
     config::{Limits, ShardConfig},
     counters::{Counters, DropReason},
+    ice,
     io::{Input, Output, SocketId},
     made::Made,
     negotiate::Kind,
@@ -86,6 +88,8 @@ pub struct Shard {
     timed: Option<CallKey>,
     /// Commands that waited for a call that has ended.
     orphans: VecDeque<(u64, Command)>,
+    /// What the clock calls zero.
+    base: std::time::Instant,
     now: Instant,
     wall_ms: u64,
 }
@@ -120,7 +124,8 @@ impl Shard {
     /// A shard without calls. `seed` decides what chance decides, keys included.
     pub fn new(config: ShardConfig, seed: impl Into<Seed>) -> Self {
         let Seed { chance, number } = seed.into();
-        let ShardConfig { interfaces, mut ports, marker, tos, media_networks, learn_strict, limits } = config;
+        let ShardConfig { interfaces, mut ports, marker, tos, media_networks, learn_strict, limits, base } =
+            config;
         // The range is divided by the seed all shards share; only an undivided one takes this shard's.
         if ports.shards <= 1 {
             ports.seed ^= number;
@@ -145,6 +150,7 @@ impl Shard {
             current: None,
             timed: None,
             orphans: VecDeque::new(),
+            base,
             now: Instant::ZERO,
             wall_ms: 0,
             limits,
@@ -290,9 +296,16 @@ impl Shard {
         let (result, lesson) = match self.sockets.path(socket) {
             Some(path) => {
                 sim::trip(Fault::Datagram);
-                let mut road = self.road();
-                let result = road.datagram(path, socket, remote, packet, length);
-                (result, road.lesson)
+                match packet.get(..length.into()) {
+                    Some(datagram) if ice::is_stun(datagram) && self.is_checked(path) => {
+                        (self.on_check(path, socket, remote, datagram), None)
+                    }
+                    _ => {
+                        let mut road = self.road();
+                        let result = road.datagram(path, socket, remote, packet, length);
+                        (result, road.lesson)
+                    }
+                }
             }
             None => (Err(DropReason::NoSocket), None),
         };

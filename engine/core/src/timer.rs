@@ -21,11 +21,13 @@ pub(crate) enum Timer {
     Watch,
     /// Reports of our own are due.
     Rtcp,
+    /// Checks of ICE are due.
+    Ice,
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Lease, Self::Remove, Self::Activity, Self::Report, Self::Watch, Self::Rtcp];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Lease, Self::Remove, Self::Activity, Self::Report, Self::Watch, Self::Rtcp, Self::Ice];
 
     pub(crate) const COUNT: usize = Self::ALL.len();
 }

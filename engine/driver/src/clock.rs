@@ -23,8 +23,13 @@ impl Clock {
 
     /// Nanoseconds of the monotonic clock since the process first asked.
     pub fn monotonic_ns() -> u64 {
-        let since = START.get_or_init(Instant::now).elapsed();
+        let since = Self::start().elapsed();
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The moment from which [`monotonic_ns`](Self::monotonic_ns) counts.
+    pub fn start() -> Instant {
+        *START.get_or_init(Instant::now)
     }
 
     /// Processor time of the calling thread, in nanoseconds; 0 if the kernel does not tell.

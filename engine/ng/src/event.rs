@@ -121,11 +121,18 @@ pub enum LearningOutcome {
     Stream,
     /// No such stream was found in time.
     Nobody,
+    /// ICE chose it: packets go there.
+    Nominated,
+    /// Where packets went nobody answers any more (RFC 7675): none are sent until ICE chooses again.
+    ConsentLost,
+    /// ICE tried every pair of addresses in vain.
+    NoPair,
 }
 
 impl LearningOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Moved, Self::Stream, Self::Nobody];
+    pub const ALL: [Self; 6] =
+        [Self::Moved, Self::Stream, Self::Nobody, Self::Nominated, Self::ConsentLost, Self::NoPair];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
@@ -133,6 +140,9 @@ impl LearningOutcome {
             Self::Moved => "moved",
             Self::Stream => "stream",
             Self::Nobody => "nobody",
+            Self::Nominated => "nominated",
+            Self::ConsentLost => "consent-lost",
+            Self::NoPair => "no-pair",
         }
     }
 }

@@ -141,7 +141,7 @@ impl Agent {
     ///
     /// # Errors
     /// There are [`REMOTES_MAX`] already; it is of another component, not UDP,
-    /// a name, or no address to be reached at; or it has the name of another session.
+    /// a name, or no address to be reached at; it is there already; or it has the name of another session.
     pub fn add_remote(&mut self, candidate: &Candidate) -> Result<(), CandidateRefused> {
         if candidate.component != self.component {
             return Err(CandidateRefused::Component);
@@ -155,9 +155,6 @@ impl Agent {
         {
             return Err(CandidateRefused::Session);
         }
-        if self.remotes_count == REMOTES_MAX {
-            return Err(CandidateRefused::TooMany);
-        }
         let kind = match candidate.kind {
             CandidateKind::Host => is::CandidateKind::Host,
             CandidateKind::ServerReflexive => is::CandidateKind::ServerReflexive,
@@ -165,6 +162,14 @@ impl Agent {
             CandidateKind::Relayed => is::CandidateKind::Relayed,
             CandidateKind::Other(_) => return Err(CandidateRefused::Transport),
         };
+        // Descriptions repeat what they said before.
+        let known = |other: &is::Candidate| other.addr() == address && other.kind() == kind;
+        if self.inner.remote_candidates().any(|other| known(&other)) {
+            return Err(CandidateRefused::Redundant);
+        }
+        if self.remotes_count == REMOTES_MAX {
+            return Err(CandidateRefused::TooMany);
+        }
         const COMPONENT: u16 = 1;
         let (foundation, priority) = (candidate.foundation.clone(), candidate.priority);
         let made = is::Candidate::from_parts(
@@ -184,10 +189,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Begins anew with other credentials of ours (RFC 8445 §9). Local candidates stay; the peer's are forgotten, and
-    /// packets go on over the last pair until another is nominated.
-    pub fn restart(&mut self, credentials: &Credentials) {
+    /// Begins anew, with other credentials of ours or toward others of the peer's (RFC 8445 §9). Local candidates stay;
+    /// the peer's are forgotten, and packets go on over the last pair until another is nominated.
+    pub fn restart(&mut self, credentials: &Credentials, controlling: bool) {
         self.inner.ice_restart(creds(credentials), true);
+        self.inner.set_controlling(controlling);
         self.remotes_count = 0;
         self.sources.clear();
         self.look_ahead();
@@ -266,6 +272,11 @@ impl Agent {
         }
     }
 
+    /// Whether an authentic check came from `remote`.
+    pub fn is_checked_from(&self, remote: SocketAddr) -> bool {
+        self.sources.contains(&remote)
+    }
+
     /// Whether checks with `remote` succeeded: packets from it are the peer's, whichever pair is nominated.
     pub fn is_validated(&self, remote: SocketAddr) -> bool {
         self.inner.has_viable_remote_candidate(remote)
@@ -274,6 +285,11 @@ impl Agent {
     /// Whether we choose the pair, which a conflict of roles may have changed.
     pub fn is_controlling(&self) -> bool {
         self.inner.controlling()
+    }
+
+    /// Whether we only answer checks.
+    pub fn is_lite(&self) -> bool {
+        self.inner.ice_lite()
     }
 
     fn at(&self, now: Instant) -> std::time::Instant {

@@ -108,7 +108,7 @@ type Arrived = (SocketId, SocketAddr, Vec<u8>);
 impl Bench {
     fn new() -> Self {
         let interfaces = interfaces(INTERFACES.len());
-        let mut config = ShardConfig::new(interfaces, PortRange::whole(PORT_MIN, PORT_MAX, 5));
+        let mut config = ShardConfig::new(interfaces, PortRange::whole(PORT_MIN, PORT_MAX, 5), std::time::Instant::now());
         config.limits.calls_max = 3;
         config.limits.legs_max = 4;
         config.limits.pairs_max = 3;

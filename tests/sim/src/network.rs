@@ -226,8 +226,11 @@ impl World {
                 | DropReason::Unauthentic
                 | DropReason::Replayed
                 | DropReason::Repeated
-                | DropReason::KeyExhausted),
-            ) => panic!("a packet {name} is dropped for {reason:?}, and nobody speaks SRTP here"),
+                | DropReason::KeyExhausted
+                | DropReason::CheckMalformed
+                | DropReason::CheckUnauthentic
+                | DropReason::CheckSources),
+            ) => panic!("a packet {name} is dropped for {reason:?}, and nobody speaks SRTP or ICE here"),
             Some(
                 DropReason::Consumed
                 | DropReason::Held

@@ -677,7 +677,7 @@ fn nodes(seed: u64, undisturbed: bool, rng: &mut Rng) -> Vec<Node> {
     let make = |shard| {
         let interfaces = interfaces(INTERFACES.iter());
         let ports = PortRange { min: 30_000, max: 29_999 + 2 * pairs_wanted * shards, shard, shards, seed };
-        let mut config = ShardConfig::new(interfaces, ports);
+        let mut config = ShardConfig::new(interfaces, ports, std::time::Instant::now());
         (config.media_networks, config.learn_strict) = (relays.networks(), strict);
         let limits = &mut config.limits;
         limits.media_timeout = Duration::from_secs(6);

@@ -44,7 +44,8 @@ impl Engine {
         let interfaces: Vec<Interface> =
             interfaces.iter().map(|text| text.parse()).collect::<Result<_, _>>().context("--interface")?;
         let interfaces = Interfaces::new(interfaces).context("--interface")?;
-        let mut config = ShardConfig::new(interfaces, PortRange::whole(30_000, 40_000, 0));
+        let mut config =
+            ShardConfig::new(interfaces, PortRange::whole(30_000, 40_000, 0), std::time::Instant::now());
         // What is asked about recording is answered as by an engine that records.
         config.limits.recordings_max = 2;
         Ok(Self { shard: Shard::new(config, 0) })

@@ -6,6 +6,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod dialogue;
+pub(crate) mod ice;
 pub(crate) mod own;
 pub(crate) mod reason;
 pub(crate) mod refuse;
@@ -54,6 +55,8 @@ pub(crate) struct SectionPlan {
     pub(crate) rtcp_endpoint: Option<SocketAddr>,
     /// Its lines of SRTP keys that can be used.
     pub(crate) keys: Vec<Crypto>,
+    /// What it says of ICE.
+    pub(crate) ice: Option<ice::Said>,
     /// What the sender is shown; `None` for a section that is refused or foreign.
     pub(crate) sender_pair: Option<PairId>,
     /// What the receiver is shown.
@@ -95,12 +98,12 @@ pub(crate) fn describe(media: &mut Media, index: usize, exchange: &Exchange, pat
     media.direction_told = media.direction;
 }
 
-/// The direction of a section, hold by the unspecified address included.
+/// The direction of a section, hold by the unspecified address included; unless that leaves it to ICE.
 pub(crate) fn direction(sdp: &Sdp, index: usize) -> Direction {
     let said = sdp.direction(index);
     let nowhere =
         sdp.connection(index).and_then(|connection| connection.ip()).is_some_and(|ip| ip.is_unspecified());
-    if nowhere && sdp.media[index].media().port != 0 {
+    if nowhere && !ice::is_elsewhere(sdp, index) && sdp.media[index].media().port != 0 {
         Direction::from_flags(said.sends(), false)
     } else {
         said

@@ -3,7 +3,7 @@
 use ng::{Ice, Signal, TransportProtocol};
 use rtp::sdp::{Crypto, Line, Sdp};
 
-use super::sdes;
+use super::{ice, sdes};
 use crate::{media::Transport, networks};
 
 /// The text of the refusal if an offer or answer asks by its options for something not built.
@@ -13,15 +13,8 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
         return Some(text.to_owned());
     }
     let mut refused = signal.unsupported.clone();
-    if let Some(ice) = signal.ice
-        && !matches!(ice, Ice::Remove | Ice::Default)
-    {
-        let name = match ice {
-            Ice::Force => "force",
-            Ice::Optional => "optional",
-            _ => "force-relay",
-        };
-        refused.push(format!("ICE={name}"));
+    if signal.ice == Some(Ice::ForceRelay) {
+        refused.push("ICE=force-relay".to_owned());
     }
     let asked = signal.transport_protocol.map(TransportProtocol::as_str);
     let dtls = asked.filter(|name| name.starts_with("UDP/TLS"));
@@ -37,19 +30,15 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
 /// The text of the refusal if a description has a property that is not built. `keys` are those of each section that can be
 /// used.
 pub(crate) fn description(sdp: &Sdp, signal: &Signal, keys: &[Vec<Crypto>]) -> Option<String> {
-    let ice_removed = signal.ice == Some(Ice::Remove);
-    for media in &sdp.media {
+    for (index, media) in sdp.media.iter().enumerate() {
         let fields = media.media();
         if fields.port != 0 && transport(&fields.proto).is_none() {
             return Some(format!("Not supported: SDP profile {}", fields.proto));
         }
-    }
-    let live =
-        sdp.media.iter().filter(|media| media.media().port != 0).flat_map(|media| media.section.lines());
-    let names = sdp.session.lines().iter().chain(live).filter_map(|line| line.attribute()).map(|a| a.name);
-    for name in names {
-        if !ice_removed && ["ice-ufrag", "ice-pwd", "candidate"].contains(&name) {
-            return Some(format!("Not supported: SDP attribute {name} (strip it with ICE=remove)"));
+        if fields.port != 0 && signal.ice == Some(Ice::Optional) && ice::is_said(sdp, index) {
+            return Some(
+                "Not supported: ICE=optional where the description has ICE (see ICE=force)".to_owned(),
+            );
         }
     }
     for (media, keys) in sdp.media.iter().zip(keys).filter(|(media, _)| media.media().port != 0) {
@@ -65,6 +54,21 @@ pub(crate) fn description(sdp: &Sdp, signal: &Signal, keys: &[Vec<Crypto>]) -> O
         }
     }
     None
+}
+
+/// The text of the refusal of a description with ICE in a command that has no use for it.
+pub(crate) fn any_ice(sdp: &Sdp, signal: &Signal) -> Option<String> {
+    let removed = signal.ice == Some(Ice::Remove);
+    let said =
+        (0..sdp.media.len()).any(|index| sdp.media[index].media().port != 0 && ice::is_said(sdp, index));
+    let text = "Not supported: SDP attribute ice-ufrag (strip it with ICE=remove)";
+    (said && !removed).then(|| text.to_owned()).or_else(|| only_talkers(signal))
+}
+
+/// The text of the refusal of a wish for ICE in such a command.
+pub(crate) fn only_talkers(signal: &Signal) -> Option<String> {
+    let wished = matches!(signal.ice, Some(Ice::Force | Ice::Optional));
+    wished.then(|| "Not supported: ICE=force and optional outside of offer and answer".to_owned())
 }
 
 /// What the client should know of sections that pass as they came: their media does not come through here.

@@ -2,7 +2,7 @@
 //!
 //! Of a section with RTP these lines are taken out where they stand and written anew at its
 //! end, in this order: `mid`; of each payload type `rtpmap`, `fmtp`, `rtcp-fb`; the direction;
-//! `rtcp`; `rtcp-mux`; `crypto`; `ptime`; `end-of-candidates`, which `ICE=remove` leaves. A refused section (port 0) keeps none of them but `mid`.
+//! `rtcp`; `rtcp-mux`; `crypto`; `ptime`; those of ICE. `end-of-candidates` is left by `ICE=remove`. A refused section (port 0) keeps none of them but `mid`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -33,6 +33,8 @@ pub(crate) struct Outgoing {
     pub(crate) direction: Direction,
     /// Values of its `a=crypto` lines.
     pub(crate) keys: Vec<String>,
+    /// Its lines of ICE.
+    pub(crate) ice: Vec<(&'static str, Option<String>)>,
 }
 
 impl Outgoing {
@@ -54,6 +56,7 @@ impl Outgoing {
             rtcp_mux,
             direction,
             keys: sdes::lines(media, &signal.sdes),
+            ice: Vec::new(),
         }
     }
 }
@@ -86,18 +89,18 @@ pub(crate) fn explained(
     reasons: &mut Reasons,
 ) -> Result<Sdp, LineError> {
     let mut out = sdp.clone();
-    let strip_ice = signal.ice == Some(ng::Ice::Remove);
+    let why = if signal.ice == Some(ng::Ice::Remove) { Reason::Ice } else { Reason::IceApart };
     for ((index, section), place) in outgoing.iter().enumerate().zip(SESSION + 1..) {
-        media(&mut out.media[index], section, signal, place, reasons)?;
-        if strip_ice && section.transport != Transport::Foreign {
+        if section.transport != Transport::Foreign {
             out.media[index].section.retain(|line| {
                 let stays = !refuse::is_ice(line);
                 if !stays {
-                    reasons.removed(place, line, Reason::Ice);
+                    reasons.removed(place, line, why);
                 }
                 stays
             });
         }
+        media(&mut out.media[index], section, signal, place, reasons)?;
     }
     // The session's own address serves the sections that have none.
     let serving = outgoing.iter().find(|section| !passes(section, signal)).map(|section| section.local.ip());
@@ -121,7 +124,7 @@ pub(crate) fn explained(
         let why = match () {
             () if bundle => Reason::Bundle,
             () if direction && !original => Reason::Direction,
-            () if strip_ice && refuse::is_ice(line) => Reason::Ice,
+            () if refuse::is_ice(line) => why,
             () if ["setup", "fingerprint", "tls-id"].contains(&attribute.name) => Reason::Setup,
             () if attribute.name == "crypto" => Reason::Keys,
             () => return true,
@@ -184,7 +187,8 @@ fn media(
     let codecs = if transport == Transport::Rtp && !refused { codec::lines(media)? } else { Vec::new() };
     let ptime = media.section.find_attribute("ptime").map(|index| media.section.lines()[index].clone());
     let rtp = transport == Transport::Rtp;
-    let ends = rtp && media.section.has_attribute("end-of-candidates");
+    let removed = signal.ice == Some(ng::Ice::Remove);
+    let ends = rtp && removed && media.section.has_attribute("end-of-candidates");
     media.section.retain(|line| {
         let Some(attribute) = line.attribute() else { return true };
         let why = match attribute.name {
@@ -241,6 +245,9 @@ fn media(
         }
         if let Some(line) = ptime {
             append(section, line, place, Reason::PacketTime, reasons);
+        }
+        for (name, value) in &outgoing.ice {
+            append(section, Line::attribute_of(name, value.as_deref())?, place, Reason::IceApart, reasons);
         }
         if ends {
             let line = Line::attribute_of("end-of-candidates", None)?;

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use ng::{Reply, Signal, SignalReply, Trust};
 use rtp::sdp::{Crypto, Direction, Sdp};
 
-use super::{OTHER_OWNER, Shard, detect, gate, is_foreign, learn, opening::PairRequest, record, tos};
+use super::{OTHER_OWNER, Shard, check, detect, gate, is_foreign, learn, opening::PairRequest, record, tos};
 use crate::{
     call::{Call, CallKey},
     leg::Leg,
     media::{Media, Mux, Transport},
     negotiate::{
-        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, multiplex, name, protocols,
+        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, ice, multiplex, name, protocols,
         reason::Reasons,
         refuse, rewrite,
         sdes::{self, Keying},
@@ -26,7 +26,7 @@ use crate::{
 };
 
 impl Shard {
-    pub(super) fn on_signal(&mut self, id: u64, kind: Kind, signal: Box<Signal>) {
+    pub(super) fn on_signal(&mut self, id: u64, kind: Kind, mut signal: Box<Signal>) {
         let (sdp, sections) = match read(&signal, self.limits.medias_max) {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
@@ -38,6 +38,10 @@ impl Shard {
         }
         if rewrite::comes_back(&sdp, &signal, &self.marker) {
             return self.reply(id, Reply::Signal(SignalReply { sdp: signal.sdp, ..SignalReply::default() }));
+        }
+        // That is no hold, and the other side is not to take it for one.
+        if (0..sdp.media.len()).any(|index| ice::is_elsewhere(&sdp, index)) {
+            signal.replace.zero_address = true;
         }
         let known = self.calls.by_name(&signal.call_id);
         if known.is_none() && kind == Kind::Answer {
@@ -123,10 +127,13 @@ impl Shard {
             if !live {
                 continue;
             }
+            // Checks are of one port: it stays.
+            let spoken =
+                [sender, receiver].iter().any(|leg| call.leg(*leg).medias[index].ice.session().is_some());
             let mut request = PairRequest {
                 key,
                 tos,
-                latching: signal.port_latching == Some(true),
+                latching: signal.port_latching == Some(true) || spoken && signal.port_latching.is_none(),
                 pairs_max: limits.pairs_max,
                 opening: &mut opening,
                 outputs,
@@ -162,7 +169,7 @@ impl Shard {
     /// Every socket is open: addresses, routes and the description that goes out.
     pub(super) fn commit(&mut self, key: CallKey, exchange: Exchange) -> Result<Reply, &'static str> {
         let Self { calls, sockets, paths, timers, marker, media_networks, chance, .. } = self;
-        let (now, wall_ms) = (self.now, self.wall_ms);
+        let (now, wall_ms, base) = (self.now, self.wall_ms, self.base);
         let call = calls.get_mut(key).expect("the exchange belongs to a call that is there");
         let Exchange { kind, ref signal, ref sdp, sender, receiver, .. } = exchange;
         call.last_signal = now;
@@ -204,6 +211,7 @@ impl Shard {
             if plan.transport == Transport::Rtp {
                 sdes::exchange(kind, signal, &plan.keys, from, to, chance);
             }
+            ice::exchange(kind, signal, plan.ice.as_ref(), from, to, chance);
             name(kind, signal, index, &sdp.media[index], from, to);
             let written = sdp.media[index].section.has_attribute("rtcp-mux");
             let live = plan.receiver_pair.is_some();
@@ -225,6 +233,8 @@ impl Shard {
             route(from, to, talks, paths);
             secure::install(from, paths);
             secure::install(to, paths);
+            check::install(from, sockets, paths, (base, now));
+            check::install(to, sockets, paths, (base, now));
             stream::described(&sdp.media[index], from, to, paths);
             let advertised = to.selected.and_then(|pair| sockets.advertised(pair));
             guide.exchange(from, to, plan, sockets, paths);
@@ -235,7 +245,11 @@ impl Shard {
                 SocketAddr::new(interfaces.get(chosen).advertised, 0)
             };
             let local = plan.receiver_pair.and(advertised).unwrap_or_else(fallback);
-            outgoing.push(rewrite::Outgoing::of(to, signal, local, mux, direction(sdp, index)));
+            let told = kind == Kind::Answer || signal.ice != Some(ng::Ice::Remove);
+            outgoing.push(rewrite::Outgoing {
+                ice: ice::lines(to, told, paths),
+                ..rewrite::Outgoing::of(to, signal, local, mux, direction(sdp, index))
+            });
         }
         // Sections that this description leaves out are refused by it (RFC 3264 §8.2 asks for port 0; peers differ).
         if kind == Kind::Offer {
@@ -270,12 +284,16 @@ impl Shard {
         paths.stock();
         self.drive(key, signal)?;
         self.generate_rtcp(key);
+        self.begin_checks(key);
         let written = written?;
         let explain = reasons.explain(sdp, &written);
         let passed = refuse::passed(sdp, signal);
         let sdp = written.to_bytes();
         let recording = self.record_signal(key, signal, sender, kind == Kind::Offer, &sdp);
-        let warnings: Vec<String> = passed.into_iter().chain(recording.map(str::to_owned)).collect();
+        let nameless =
+            (0..exchange.sdp.media.len()).filter_map(|index| ice::said(&exchange.sdp, index).err());
+        let warnings: Vec<String> =
+            passed.into_iter().chain(nameless).chain(recording.map(str::to_owned)).collect();
         let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
         Ok(Reply::Signal(SignalReply { sdp, warning, explain, ..SignalReply::default() }))
     }
@@ -344,6 +362,7 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
             endpoint: SocketAddr::new(trusted(ip), fields.port),
             rtcp_endpoint: rtcp.map(|at| SocketAddr::new(trusted(at.ip()), at.port())),
             keys,
+            ice: ice::said(&sdp, index).unwrap_or_default(),
             sender_pair: None,
             receiver_pair: None,
         })

@@ -19,7 +19,7 @@ use crate::{
     negotiate::{Kind, SectionPlan},
     networks::MediaNetworks,
     offender::EARLY_MAX,
-    path::Paths,
+    path::{PathId, Paths},
     relay::{Lesson, Taught},
     sim::{self, Way},
     socket::Sockets,
@@ -162,6 +162,17 @@ impl Shard {
         if let Some(window) = window {
             self.note_losers(key, &window, taken);
         }
+        self.tell_lesson(key, path, outcome, taken);
+    }
+
+    /// Tells the call where a party is, or is no longer; what one section of it knows of a host, all do.
+    pub(super) fn tell_lesson(
+        &mut self,
+        key: CallKey,
+        path: PathId,
+        outcome: LearningOutcome,
+        address: Option<SocketAddr>,
+    ) {
         let Some(call) = self.calls.get_mut(key) else { return };
         let owner = call.parties().find_map(|(_, leg)| {
             let media = leg.medias.iter().position(|media| [media.rtp, media.rtcp].contains(&path))?;
@@ -174,7 +185,7 @@ impl Shard {
             media: u32::try_from(media + 1).unwrap_or(u32::MAX),
             rtcp: leg.medias[media].rtcp == path,
             outcome,
-            address: taken,
+            address,
         };
         if call.lessons_told < LESSONS_MAX {
             call.lessons_told += 1;

@@ -19,7 +19,7 @@ use crate::{
     call::CallKey,
     leg::{OwnSession, Role},
     media::Transport,
-    negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, rewrite, sdes},
+    negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, refuse, rewrite, sdes},
     pending::{Pending, Work},
     secure,
     sim::{self, Way},
@@ -58,6 +58,9 @@ impl Shard {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
+        if let Some(text) = refuse::any_ice(&sdp, &signal) {
+            return self.refuse(id, &text);
+        }
         if sdp.media.iter().all(|section| section.media().port == 0) {
             // As rtpengine 10.5 says it.
             return self.refuse(id, "Failed to create SDP");

@@ -68,7 +68,8 @@ impl Shard {
         let Some(key) = self.calls.by_name(&request.signal.call_id) else {
             return self.refuse(id, UNKNOWN_CALL);
         };
-        if let Some(text) = refuse::options(&request.signal) {
+        let refused = refuse::options(&request.signal).or_else(|| refuse::only_talkers(&request.signal));
+        if let Some(text) = refused {
             return self.refuse(id, &text);
         }
         if request.signal.record_call.is_some() {
@@ -289,6 +290,9 @@ impl Shard {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
+        if let Some(text) = refuse::any_ice(&sdp, signal) {
+            return self.refuse(id, &text);
+        }
         let Some(key) = self.calls.by_name(&signal.call_id) else {
             return self.refuse(id, UNKNOWN_CALL);
         };

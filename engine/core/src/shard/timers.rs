@@ -35,6 +35,7 @@ impl Shard {
                 Timer::Report => self.on_report_due(key),
                 Timer::Watch => self.on_watch_due(key),
                 Timer::Rtcp => self.on_rtcp_due(key),
+                Timer::Ice => self.on_checks_due(key),
             }
         }
         self.timed = None;
@@ -110,5 +111,6 @@ const fn way(timer: Timer) -> Way {
         Timer::Report => Way::TimerReport,
         Timer::Watch => Way::TimerWatch,
         Timer::Rtcp => Way::TimerRtcp,
+        Timer::Ice => Way::TimerIce,
     }
 }

@@ -32,7 +32,10 @@ fn query(call_id: &str) -> Command {
 /// A call of this name that has been taken out of a shard.
 fn parcel(call_id: &str) -> Box<Parcel> {
     let interfaces = Interfaces::new(vec!["127.0.0.1".parse().expect("an interface")]).expect("one");
-    let mut shard = Shard::new(ShardConfig::new(interfaces, PortRange::whole(20_000, 20_099, 1)), 1);
+    let mut shard = Shard::new(
+        ShardConfig::new(interfaces, PortRange::whole(20_000, 20_099, 1), std::time::Instant::now()),
+        1,
+    );
     let sdp =
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
     let offer = Signal {

@@ -8,6 +8,7 @@ mod dialogue;
 mod explain;
 mod gate;
 mod generate;
+mod ice;
 mod live;
 mod media;
 mod merge;
@@ -70,7 +71,8 @@ impl Rig {
     fn with(edit: impl FnOnce(&mut ShardConfig)) -> Self {
         let interfaces = ["127.0.0.1", "::1", "pub/127.0.0.2!203.0.113.9"].map(|text| text.parse().unwrap());
         let interfaces = Interfaces::new(interfaces.to_vec()).unwrap();
-        let mut config = ShardConfig::new(interfaces, PortRange::whole(20_000, 20_999, 5));
+        let mut config =
+            ShardConfig::new(interfaces, PortRange::whole(20_000, 20_999, 5), std::time::Instant::now());
         edit(&mut config);
         Self {
             shard: Shard::new(config, 1),

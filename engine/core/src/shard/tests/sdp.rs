@@ -239,11 +239,11 @@ fn what_is_not_built_is_refused_by_name() {
     type Case = (&'static str, fn(&mut Signal), &'static str);
     let audio = format!("{HEAD}m=audio 4000 RTP/AVP 0\n");
     let cases: [Case; 6] = [
-        ("a=ice-ufrag:x\n", |_| {}, "ice-ufrag"),
+        ("a=ice-ufrag:x\n", |signal| signal.ice = Some(ng::Ice::Optional), "ICE=optional"),
         ("a=fingerprint:sha-256 00\n", |_| {}, "fingerprint"),
         ("m=audio 4002 RTP/SAVP 0\n", |_| {}, "RTP/SAVP"),
         ("m=audio 4002 UDP/TLS/RTP/SAVPF 0\n", |_| {}, "UDP/TLS/RTP/SAVPF"),
-        ("", |signal| signal.ice = Some(ng::Ice::Force), "ICE=force"),
+        ("", |signal| signal.ice = Some(ng::Ice::ForceRelay), "ICE=force-relay"),
         ("", |signal| signal.unsupported.push("transcode=PCMA".into()), "transcode=PCMA"),
     ];
     for (extra, edit, name) in cases {
