@@ -59,6 +59,8 @@ pub struct Account {
     pub tariff: Option<TariffId>,
     /// Prices of its own: where its longest prefix of a number is not shorter than that of `tariff`, it wins.
     pub overrides: Option<TariffId>,
+    /// It has an allowance and has bought nothing: only numbers whose rate is marked for trials, or costs nothing.
+    pub on_trial: bool,
     /// The currency of its balance.
     pub currency: Currency,
     /// The number shown to carriers; none: the account's name.

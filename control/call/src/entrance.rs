@@ -106,6 +106,7 @@ impl Exchange {
     fn route(&mut self, mut call: Call, goal: Destination, max_seconds: u32) {
         let core = &mut self.core;
         match goal {
+            Destination::NotOnTrial => call.refuse(core, StatusCode::FORBIDDEN, 21, "not on trial"),
             Destination::Unrated => call.refuse(core, StatusCode::NOT_FOUND, 1, "unrated number"),
             Destination::User(user) => {
                 call.route = CdrRoute::Local;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ledger::Quote;
+use ledger::{Price, Quote};
 
 use crate::{Account, Directory};
 
@@ -49,6 +49,8 @@ pub(crate) enum Destination {
     },
     /// Nowhere that this account may call.
     Unrated,
+    /// A number that is not for an account on its trial allowance.
+    NotOnTrial,
 }
 
 /// Where `dialled` leads for `account`, answered at some time of `window` (milliseconds since the Unix epoch). An
@@ -69,6 +71,10 @@ pub(crate) fn destination(
         let tariffs: Vec<_> = lists.filter_map(|id| directory.tariffs.get(id)).collect();
         let quote =
             Quote::find(&tariffs, &directory.exchanges, &digits, account.currency, window.start, window.end)?;
+        let is_for_trial = |price: &Price| price.rate.terms().trial || price.rate.is_zero_rated();
+        if account.on_trial && !quote.prices().all(is_for_trial) {
+            return Some(Destination::NotOnTrial);
+        }
         Some(Destination::Number { digits, quote: Box::new(quote) })
     });
     rated.unwrap_or(Destination::Unrated)

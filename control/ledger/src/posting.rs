@@ -13,6 +13,8 @@ pub enum LedgerAccount {
     Customer(AccountId),
     /// Where top-ups come from; the mirror of the operator's bank.
     Funding(Currency),
+    /// Where allowances to try the service come from: the operator's own money.
+    Promotion(Currency),
     /// Where charges go.
     Revenue(Currency),
 }
@@ -22,6 +24,7 @@ impl fmt::Display for LedgerAccount {
         match self {
             LedgerAccount::Customer(id) => write!(f, "customer:{id}"),
             LedgerAccount::Funding(currency) => write!(f, "funding:{currency}"),
+            LedgerAccount::Promotion(currency) => write!(f, "promotion:{currency}"),
             LedgerAccount::Revenue(currency) => write!(f, "revenue:{currency}"),
         }
     }

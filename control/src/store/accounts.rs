@@ -4,17 +4,17 @@ use std::net::IpAddr;
 
 use call::{Account, AccountId, DigestAlgorithm, PhoneMedia};
 use ledger::{Amount, Currency, LedgerAccount, TransferKind};
-use rusqlite::{ToSql, params};
+use rusqlite::{Connection, ToSql, params};
 
 use super::request::{Funds, Movement, currency_of, post};
-use super::{Admin, StoreError, directory, secret};
+use super::{Admin, StoreError, directory, rates, secret};
 
 impl Admin {
     /// Adds an account without money and without a way to prove itself.
     ///
     /// # Errors
-    /// The name or the number is none, the name exists already, or the tariff does not exist or is in another
-    /// currency.
+    /// The name or the number is none, the name exists already, or the tariff does not exist or is in a currency that is
+    /// not known to be worth anything in that of the account.
     pub fn add_account(&mut self, account: &NewAccount) -> Result<(), StoreError> {
         let id: ledger::AccountId =
             account.id.parse().map_err(|error| StoreError::refused(format!("{error}")))?;
@@ -34,13 +34,7 @@ impl Admin {
             return Err(StoreError::refused(format!("account {id} exists")));
         }
         if let Some(tariff) = &account.tariff {
-            let matches = transaction
-                .prepare("SELECT 1 FROM tariff WHERE name = ?1 AND currency = ?2")?
-                .exists([tariff.as_str(), account.currency.code()])?;
-            if !matches {
-                let currency = account.currency;
-                return Err(StoreError::refused(format!("there is no tariff {tariff} in {currency}")));
-            }
+            check_tariff(&transaction, tariff, account.currency)?;
         }
         transaction.execute(
             "INSERT INTO account (id, display_name, currency, enabled, balance_limit, tariff, caller_number,
@@ -147,7 +141,67 @@ impl Admin {
         Ok(())
     }
 
-    /// Posts bought credit, with the operator's note of where it came from, and gives the new balance.
+    /// Sets the price list of an account, and the one with prices of its own, which win where their prefix is not shorter.
+    ///
+    /// # Errors
+    /// There is no such account or tariff, or one is in a currency that is not known to be worth anything in that of the
+    /// account.
+    pub fn set_tariffs(
+        &mut self,
+        id: &str,
+        tariff: Option<&str>,
+        overrides: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        let currency = currency_of(&transaction, id)?;
+        for name in [tariff, overrides].into_iter().flatten() {
+            check_tariff(&transaction, name, currency)?;
+        }
+        transaction.execute(
+            "UPDATE account SET tariff = ?2, overrides = ?3 WHERE id = ?1",
+            params![id, tariff, overrides],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Posts an allowance to try the service with, once. Until the account buys credit it may only call numbers whose rate
+    /// is marked for trials, or costs nothing.
+    ///
+    /// # Errors
+    /// There is no such account, the amount is not above zero, or the account has had an allowance or bought credit.
+    pub fn grant_trial(&mut self, id: &str, amount: Amount) -> Result<Amount, StoreError> {
+        if amount <= Amount::ZERO {
+            return Err(StoreError::refused("an allowance is above zero"));
+        }
+        let now_ms = self.now_ms();
+        let transaction = self.begin()?;
+        let currency = currency_of(&transaction, id)?;
+        let customer: ledger::AccountId =
+            id.parse().map_err(|error| StoreError::row("account", id, error))?;
+        let customer = LedgerAccount::Customer(customer);
+        let granted = transaction.execute(
+            "UPDATE account SET trial = 'on' WHERE id = ?1 AND trial = 'none'
+               AND NOT EXISTS (SELECT 1 FROM posting WHERE ledger_account = ?2)",
+            params![id, customer.to_string()],
+        )?;
+        if granted == 0 {
+            return Err(StoreError::refused("the account has had its trial, or bought credit"));
+        }
+        let movement = Movement {
+            kind: TransferKind::TopUp,
+            customer: &customer,
+            system: &LedgerAccount::Promotion(currency),
+            amount,
+            call: None,
+            reference: Some("trial"),
+        };
+        post(&transaction, now_ms, &movement)?;
+        transaction.commit()?;
+        Ok(amount)
+    }
+
+    /// Posts bought credit, which ends a trial, with the operator's note of where it came from, and gives the new balance.
     ///
     /// # Errors
     /// There is no such account, the amount is not above zero, or the balance does not fit an amount.
@@ -177,6 +231,7 @@ impl Admin {
             reference,
         };
         post(&transaction, now_ms, &movement)?;
+        transaction.execute("UPDATE account SET trial = 'over' WHERE id = ?1 AND trial = 'on'", [id])?;
         transaction.commit()?;
         Ok(after)
     }
@@ -217,6 +272,20 @@ impl Admin {
         summaries.sort_by(|left, right| left.account.id.cmp(&right.account.id));
         Ok(summaries)
     }
+}
+
+/// Whether a balance can be charged by a tariff: in its own currency, or converted.
+fn check_tariff(connection: &Connection, tariff: &str, to: Currency) -> Result<(), StoreError> {
+    let from = rates::currency(connection, tariff)?;
+    let known = connection
+        .prepare_cached("SELECT 1 FROM exchange_rate WHERE from_currency = ?1 AND to_currency = ?2")?
+        .exists([from.code(), to.code()])?;
+    if from != to && !known {
+        return Err(StoreError::refused(format!(
+            "tariff {tariff} is in {from}, and what that is worth in {to} is not known: set a rate of exchange first"
+        )));
+    }
+    Ok(())
 }
 
 /// What a carrier can be shown as the caller: at most as long as ITU-T E.164 has it.

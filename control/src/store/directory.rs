@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use call::{Account, AccountId, DigestSecret, Directory, PhoneMedia, TariffId};
-use ledger::{Amount, Currency, Exchanges, Rate, RateTerms, Rounding, RoundingMode, Tariff};
-use rusqlite::{Connection, Row};
+use rusqlite::Connection;
 
-use super::{BUSY_TIMEOUT, StoreError, schema, secret, trunks};
+use super::tariffs::{self, Versions};
+use super::{BUSY_TIMEOUT, StoreError, schema, secret, trunks, wall_ms};
 
 /// Reads everything a call is decided by, at one instant.
 ///
@@ -18,16 +18,17 @@ use super::{BUSY_TIMEOUT, StoreError, schema, secret, trunks};
 /// # Cost
 /// Reads every account, rate and trunk.
 pub fn load_directory(path: &Path) -> Result<Directory, StoreError> {
-    load(&mut schema::connect(path, BUSY_TIMEOUT)?)
+    load(&mut schema::connect(path, BUSY_TIMEOUT)?, &mut Versions::default())
 }
 
-pub(super) fn load(connection: &mut Connection) -> Result<Directory, StoreError> {
+/// As [`load_directory`], with the versions of tariffs that were built before.
+pub(super) fn load(connection: &mut Connection, versions: &mut Versions) -> Result<Directory, StoreError> {
     // One transaction, so that no table is newer than another.
     let transaction = connection.transaction()?;
     let directory = Directory {
         accounts: accounts(&transaction)?,
-        tariffs: tariffs(&transaction)?,
-        exchanges: Exchanges::default(),
+        tariffs: versions.tariffs(&transaction, wall_ms())?,
+        exchanges: tariffs::exchanges(&transaction)?,
         trunks: trunks::all(&transaction)?.into_iter().map(|row| row.trunk).collect(),
     };
     transaction.finish()?;
@@ -42,7 +43,7 @@ pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Acc
     let mut accounts = HashMap::new();
     let mut statement = connection.prepare_cached(
         "SELECT id, enabled, md5_in_clear, tariff, currency, caller_number, max_call_seconds, max_calls,
-                grace_seconds, media
+                grace_seconds, media, overrides, trial
          FROM account",
     )?;
     let mut rows = statement.query([])?;
@@ -56,7 +57,8 @@ pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Acc
             md5_in_clear: row.get(2)?,
             trusted: Vec::new(),
             tariff: row.get::<_, Option<String>>(3)?.map(TariffId),
-            overrides: None,
+            overrides: row.get::<_, Option<String>>("overrides")?.map(TariffId),
+            on_trial: row.get::<_, String>("trial")? == "on",
             currency: currency.parse().map_err(|error| StoreError::row("account", &id.0, error))?,
             caller_number: row.get(5)?,
             media: PhoneMedia::ALL
@@ -92,61 +94,4 @@ pub(super) fn accounts(connection: &Connection) -> Result<HashMap<AccountId, Acc
         }
     }
     Ok(accounts)
-}
-
-fn tariffs(connection: &Connection) -> Result<HashMap<TariffId, Tariff>, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT name, currency FROM tariff")?;
-    let mut rows = statement.query([])?;
-    let mut tariffs = HashMap::new();
-    while let Some(row) = rows.next()? {
-        let (name, currency): (String, String) = (row.get(0)?, row.get(1)?);
-        let currency: Currency = currency.parse().map_err(|error| StoreError::row("tariff", &name, error))?;
-        let rates = rates(connection, &name)?;
-        let tariff = Tariff::flat(name.as_str(), currency, rates)
-            .map_err(|error| StoreError::row("tariff", &name, error))?;
-        tariffs.insert(TariffId(name), tariff);
-    }
-    Ok(tariffs)
-}
-
-/// The rates of one tariff by prefix.
-///
-/// # Errors
-/// The database refused or a row does not read.
-pub(super) fn rates(connection: &Connection, tariff: &str) -> Result<Vec<Rate>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT prefix, price, per_seconds, initial_seconds, next_seconds, connection_fee, rounding,
-                rounding_decimals
-         FROM rate WHERE tariff = ?1 ORDER BY prefix",
-    )?;
-    let mut rows = statement.query([tariff])?;
-    let mut rates = Vec::new();
-    while let Some(row) = rows.next()? {
-        rates.push(rate(row)?);
-    }
-    Ok(rates)
-}
-
-fn rate(row: &Row<'_>) -> Result<Rate, StoreError> {
-    let prefix: String = row.get(0)?;
-    let mode: String = row.get(6)?;
-    let wrong = |reason: &dyn ToString| StoreError::row("rate", &prefix, reason.to_string());
-    Rate::new(RateTerms {
-        prefix: prefix.parse().map_err(|error| wrong(&error))?,
-        price: Amount::from_nanos(row.get(1)?),
-        per_seconds: row.get(2)?,
-        initial_seconds: row.get(3)?,
-        next_seconds: row.get(4)?,
-        connection_fee: Amount::from_nanos(row.get(5)?),
-        rounding: Rounding {
-            mode: RoundingMode::from_name(&mode).ok_or_else(|| wrong(&"unknown rounding"))?,
-            decimals: row.get(7)?,
-        },
-        minimum_charge: Amount::ZERO,
-        attempt_fee: Amount::ZERO,
-        free_seconds: 0,
-        grace_seconds: 0,
-        trial: false,
-    })
-    .map_err(|error| wrong(&error))
 }

@@ -18,8 +18,11 @@ mod rates;
 mod request;
 mod schema;
 mod secret;
+mod sheet;
+mod tariffs;
 mod trunks;
 mod verify;
+mod versions;
 mod watch;
 mod writer;
 
@@ -41,10 +44,12 @@ pub use claim::{Claim, claim};
 pub use directory::load_directory;
 pub use error::StoreError;
 pub use incarnation::next_incarnation;
-pub use rates::ImportError;
+pub use rates::VersionRow;
 pub use secret::ha1;
+pub use sheet::{BandRate, COLUMNS, Column, FAULTS_MAX, Sheet, SheetFault, SheetFaults};
 pub use trunks::TrunkRow;
 pub use verify::Verification;
+pub use versions::NewVersion;
 pub use watch::{DirectoryWatch, watch_directory};
 
 use writer::{Job, Writer};

@@ -74,6 +74,10 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    migrate_with(connection, &MIGRATIONS)
+}
+
+fn migrate_with(connection: &mut Connection, migrations: &[&str]) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch(
         "CREATE TABLE IF NOT EXISTS migration (
@@ -83,11 +87,11 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     )?;
     let newest: u32 =
         transaction.query_row("SELECT coalesce(max(number), 0) FROM migration", [], |row| row.get(0))?;
-    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
     if newest > known {
         return Err(StoreError::Migration(newest));
     }
-    for (number, sql) in (1..).zip(MIGRATIONS) {
+    for (number, sql) in (1..).zip(migrations) {
         let sum = sha256(sql);
         let applied: Option<String> = transaction
             .query_row("SELECT sha256 FROM migration WHERE number = ?1", [number], |row| row.get(0))
@@ -116,15 +120,24 @@ fn sha256(text: &str) -> String {
 }
 
 /// In the order of their numbers, which start at 1. One that was released is never edited.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_first_paid_call.sql"),
     include_str!("migrations/0002_quality.sql"),
     include_str!("migrations/0003_phone_media.sql"),
+    include_str!("migrations/0004_tariff_versions.sql"),
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A database as a program of so many migrations leaves it.
+    pub(in crate::store) fn open_as_of(path: &Path, migrations: usize) -> Connection {
+        create(path).unwrap();
+        let mut connection = connect(path, TIMEOUT).unwrap();
+        migrate_with(&mut connection, &MIGRATIONS[..migrations]).unwrap();
+        connection
+    }
 
     const TIMEOUT: Duration = Duration::from_millis(50);
 

@@ -1,16 +1,16 @@
 //! Trunks, as an operator handles them.
 
-use call::{Trunk, TrunkCredentials, TrunkId, TrunkMedia, TrunkTransport};
+use call::{TariffId, Trunk, TrunkCredentials, TrunkId, TrunkMedia, TrunkTransport};
 use rusqlite::{Connection, params};
 
-use super::{Admin, StoreError};
+use super::{Admin, StoreError, rates};
 
 impl Admin {
     /// Adds a trunk, or replaces the one of that name. Trunks are tried from the lowest `priority` up, and by
     /// name where it is the same.
     ///
     /// # Errors
-    /// The name or the prefix is none, or the trunk allows no time to answer.
+    /// The name or the prefix is none, its tariff is not there, or the trunk allows no time to answer.
     pub fn put_trunk(&mut self, trunk: &Trunk, priority: u32) -> Result<(), StoreError> {
         trunk.id.0.parse::<ledger::AccountId>().map_err(|error| StoreError::refused(error.to_string()))?;
         if !trunk.number_prefix.bytes().all(|byte| byte.is_ascii_digit() || b"+*#".contains(&byte)) {
@@ -23,10 +23,13 @@ impl Admin {
             return Err(StoreError::refused("a trunk is given at least one second to answer"));
         }
         let transaction = self.begin()?;
+        if let Some(tariff) = &trunk.buy_tariff {
+            rates::currency(&transaction, &tariff.0)?;
+        }
         transaction.execute(
             "INSERT OR REPLACE INTO trunk (name, priority, enabled, transport, address, domain, number_prefix,
-                                           user, password, media, max_calls, setup_timeout_seconds)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                           user, password, media, max_calls, setup_timeout_seconds, buy_tariff)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 trunk.id.0,
                 priority,
@@ -40,6 +43,7 @@ impl Admin {
                 media_name(trunk.media),
                 trunk.max_calls,
                 trunk.setup_timeout_seconds,
+                trunk.buy_tariff.as_ref().map(|tariff| &tariff.0),
             ],
         )?;
         transaction.commit()?;
@@ -99,7 +103,7 @@ pub struct TrunkRow {
 pub(super) fn all(connection: &Connection) -> Result<Vec<TrunkRow>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT name, priority, enabled, transport, address, domain, number_prefix, user, password, media,
-                max_calls, setup_timeout_seconds
+                max_calls, setup_timeout_seconds, buy_tariff
          FROM trunk ORDER BY priority, name",
     )?;
     let mut rows = statement.query([])?;
@@ -125,7 +129,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<TrunkRow>, StoreError> 
                 .into_iter()
                 .find(|known| media_name(*known) == media)
                 .ok_or_else(|| wrong("unknown media"))?,
-            buy_tariff: None,
+            buy_tariff: row.get::<_, Option<String>>(12)?.map(TariffId),
             max_calls: row.get(10)?,
             setup_timeout_seconds: row.get(11)?,
         };

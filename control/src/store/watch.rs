@@ -9,6 +9,7 @@ use std::time::Duration;
 use call::Directory;
 use rusqlite::Connection;
 
+use super::tariffs::Versions;
 use super::{BUSY_TIMEOUT, StoreError, directory, schema};
 
 /// Loads the directory, calls `on_change` with it, and again after every change of an account, a rate or a
@@ -21,7 +22,7 @@ use super::{BUSY_TIMEOUT, StoreError, directory, schema};
 /// The first directory does not load, or no thread can be started.
 ///
 /// # Cost
-/// Four reads of one counter a second; a reload reads every row.
+/// Four reads of one counter a second; a reload reads every account and trunk, and the rates of new versions.
 pub fn watch_directory(
     path: impl Into<PathBuf>,
     on_change: impl Fn(Arc<Directory>) + Send + 'static,
@@ -29,7 +30,8 @@ pub fn watch_directory(
     let path = path.into();
     let mut connection = schema::connect(&path, BUSY_TIMEOUT)?;
     let mut seen = Seen::now(&connection)?;
-    on_change(Arc::new(directory::load(&mut connection)?));
+    let mut versions = Versions::default();
+    on_change(Arc::new(directory::load(&mut connection, &mut versions)?));
     let (requests, queue) = sync_channel(1);
     let poll = move || {
         let mut failing = false;
@@ -43,7 +45,7 @@ pub fn watch_directory(
                 if !(moved || asked || failing) {
                     return Ok(());
                 }
-                on_change(Arc::new(directory::load(&mut connection)?));
+                on_change(Arc::new(directory::load(&mut connection, &mut versions)?));
                 Ok(())
             });
             match outcome {
@@ -57,7 +59,8 @@ pub fn watch_directory(
                         );
                     }
                     failing = true;
-                    // The file may have been replaced; a new connection finds the new one.
+                    // The file may have been replaced; a new connection finds the new one, with versions of its own.
+                    versions = Versions::default();
                     if let Ok(reopened) = schema::connect(&path, BUSY_TIMEOUT) {
                         connection = reopened;
                     }
@@ -158,6 +161,18 @@ mod tests {
         admin.add_account(&NewAccount::new("alice", "EUR".parse().unwrap())).unwrap();
         let changed = seen.recv_timeout(Duration::from_secs(5)).unwrap();
         assert!(changed.by_user("alice").is_some());
+        let euro = "EUR".parse().unwrap();
+        admin.add_tariff("standard", euro).unwrap();
+        let rate = ledger::Rate::per_minute("49".parse().unwrap(), "1".parse().unwrap()).unwrap();
+        admin.put_rate("standard", &rate).unwrap();
+        let has_rate = |directory: Arc<Directory>| {
+            directory
+                .tariffs
+                .get(&"standard".into())
+                .is_some_and(|tariff| tariff.rate_at("4930", 0).is_some())
+        };
+        // Two changes may be seen as one.
+        while !has_rate(seen.recv_timeout(Duration::from_secs(5)).unwrap()) {}
         // Money moves the change counter but is no part of the directory.
         admin.top_up("alice", "1".parse().unwrap(), None).unwrap();
         assert!(seen.recv_timeout(POLL_INTERVAL * 3).is_err());

@@ -192,6 +192,28 @@ fn a_try_that_failed_counts_at_its_own_carriers_price() {
 }
 
 #[test]
+fn a_trial_is_for_the_numbers_that_are_marked_for_it_or_free() {
+    for (terms, status) in [
+        (terms("0.6"), 403),
+        (RateTerms { trial: true, ..terms("0.6") }, 180),
+        (terms("0"), 180),
+        (RateTerms { attempt_fee: money("1"), ..terms("0") }, 403),
+    ] {
+        let mut world = World::new();
+        world.directory.accounts.get_mut(&"alice".into()).expect("an account").on_trial = true;
+        sell(&mut world, [version(0, Taxes::default(), terms)]);
+        let (mut phone, carrier) = (crate::basic::phone(), crate::basic::carrier());
+        let invite = phone.invite("+493055555", Some(&crate::peer::sdp(4000)));
+        phone.send(&mut world, invite);
+        if status == 180 {
+            let onward = carrier.expect_request(&mut world, Method::Invite);
+            carrier.send(&mut world, carrier.response(&onward, 180, None));
+        }
+        phone.expect(&mut world, status);
+    }
+}
+
+#[test]
 fn without_a_carriers_prices_there_is_no_margin_and_a_call_that_reached_none_has_one() {
     let mut world = World::new();
     talked(&mut world, 1000);

@@ -347,6 +347,7 @@ fn directory() -> Directory {
         trusted: trusted.iter().map(|ip| ip.parse().expect("address")).collect(),
         tariff: Some("retail".into()),
         overrides: None,
+        on_trial: false,
         currency,
         caller_number: Some("493012345".into()),
         media: call::PhoneMedia::Auto,

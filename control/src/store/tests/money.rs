@@ -219,6 +219,42 @@ fn a_request_that_contradicts_the_store_fails_alone() {
 }
 
 #[test]
+fn a_trial_is_granted_once_and_ends_with_the_first_credit() {
+    let fixture = Fixture::new("0");
+    let mut admin = fixture.admin();
+    assert!(admin.grant_trial("alice", Amount::ZERO).is_err());
+    assert_eq!(admin.grant_trial("alice", amount("0.5")).unwrap(), amount("0.5"));
+    let summary = admin.account("alice").unwrap();
+    assert_eq!((summary.posted, summary.account.on_trial), (amount("0.5"), true));
+    let again = admin.grant_trial("alice", amount("0.5")).unwrap_err();
+    assert_eq!(again.to_string(), "the account has had its trial, or bought credit");
+    admin.top_up("alice", amount("1"), None).unwrap();
+    let summary = admin.account("alice").unwrap();
+    assert_eq!((summary.posted, summary.account.on_trial), (amount("1.5"), false));
+    assert!(admin.grant_trial("alice", amount("0.5")).is_err());
+    admin.add_account(&NewAccount::new("bob", "EUR".parse().unwrap())).unwrap();
+    admin.top_up("bob", amount("1"), None).unwrap();
+    assert!(admin.grant_trial("bob", amount("0.5")).is_err());
+    fixture.assert_sound();
+}
+
+#[test]
+fn an_account_may_have_a_tariff_in_a_currency_that_is_known_to_be_worth_something() {
+    let fixture = Fixture::new("0");
+    let mut admin = fixture.admin();
+    let dollar = "USD".parse().unwrap();
+    admin.add_tariff("wholesale", dollar).unwrap();
+    admin.add_tariff("own", "EUR".parse().unwrap()).unwrap();
+    let unknown = admin.set_tariffs("alice", Some("wholesale"), None).unwrap_err();
+    let said = "tariff wholesale is in USD, and what that is worth in EUR is not known: set a rate of exchange first";
+    assert_eq!(unknown.to_string(), said);
+    admin.add_exchange(dollar, "EUR".parse().unwrap(), amount("0.9"), None).unwrap();
+    admin.set_tariffs("alice", Some("wholesale"), Some("own")).unwrap();
+    let account = admin.account("alice").unwrap().account;
+    assert_eq!((account.tariff, account.overrides), (Some("wholesale".into()), Some("own".into())));
+}
+
+#[test]
 fn verification_names_what_was_tampered_with() {
     let fixture = Fixture::new("10");
     let client = fixture.store();

@@ -46,6 +46,24 @@ pub(crate) enum Command {
         #[arg(value_parser = media)]
         media: PhoneMedia,
     },
+    /// Set an account's price list, and the one with prices of its own (`rate add --account` makes that by itself)
+    Tariff {
+        /// The account
+        name: String,
+        /// The price list
+        tariff: String,
+        /// Prices of its own, which win where their prefix is not shorter
+        #[arg(long)]
+        overrides: Option<String>,
+    },
+    /// Give an account an allowance to try the service with, once; until it buys credit it may only call numbers whose rate is
+    /// marked `--trial`, or costs nothing
+    Trial {
+        /// The account
+        name: String,
+        /// How much, in the main unit of the account's currency
+        amount: Amount,
+    },
     /// Let an account call again
     Enable {
         /// The account
@@ -169,6 +187,14 @@ pub(crate) fn run(options: Options<Command>) -> anyhow::Result<ExitCode> {
             admin.set_phone_media(&name, media)?;
             show(place, &admin.account(&name)?);
         }
+        Command::Tariff { name, tariff, overrides } => {
+            admin.set_tariffs(&name, Some(&tariff), overrides.as_deref())?;
+            show(place, &admin.account(&name)?);
+        }
+        Command::Trial { name, amount } => {
+            admin.grant_trial(&name, amount)?;
+            show(place, &admin.account(&name)?);
+        }
         Command::Enable { name } => {
             admin.set_account_enabled(&name, true)?;
             show(place, &admin.account(&name)?);
@@ -206,7 +232,8 @@ fn value(summary: &AccountSummary) -> Value {
     let money = |amount| decimal(account.currency, amount);
     json!({
         "account": account.id.0, "enabled": account.enabled, "currency": account.currency.code(),
-        "media": account.media.name(), "tariff": account.tariff.as_ref().map(|tariff| &tariff.0), "balance": money(summary.posted),
+        "media": account.media.name(), "tariff": account.tariff.as_ref().map(|tariff| &tariff.0),
+        "overrides": account.overrides.as_ref().map(|tariff| &tariff.0), "on_trial": account.on_trial, "balance": money(summary.posted),
         "held": money(summary.held), "available": money(summary.available),
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
-use call::{Trunk, TrunkCredentials, TrunkId, TrunkMedia, TrunkTransport};
+use call::{TariffId, Trunk, TrunkCredentials, TrunkId, TrunkMedia, TrunkTransport};
 use clap::{Args, Subcommand, ValueEnum};
 use control::store::TrunkRow;
 use serde_json::{Value, json};
@@ -57,6 +57,9 @@ pub(crate) struct Add {
     /// The lowest is tried first
     #[arg(long, default_value_t = 10)]
     priority: u32,
+    /// The price list of what the carrier takes, for cost and margin of every call
+    #[arg(long)]
+    buy_tariff: Option<String>,
     /// Calls at once
     #[arg(long, default_value_t = 1000)]
     max_calls: u32,
@@ -130,7 +133,7 @@ fn trunk(add: Add) -> anyhow::Result<Trunk> {
         number_prefix: add.number_prefix,
         credentials,
         media,
-        buy_tariff: None,
+        buy_tariff: add.buy_tariff.map(TariffId),
         max_calls: add.max_calls,
         setup_timeout_seconds: add.setup_timeout_seconds,
     })
@@ -165,7 +168,7 @@ fn value(row: &TrunkRow) -> Value {
         "domain": trunk.domain, "priority": row.priority, "enabled": trunk.enabled,
         "media": match trunk.media { TrunkMedia::Plain => "plain", TrunkMedia::Srtp => "srtp" },
         "user": trunk.credentials.as_ref().map(|credentials| &credentials.user),
-        "max_calls": trunk.max_calls, "setup_timeout_seconds": trunk.setup_timeout_seconds,
+        "buy_tariff": trunk.buy_tariff.as_ref().map(|tariff| &tariff.0), "max_calls": trunk.max_calls, "setup_timeout_seconds": trunk.setup_timeout_seconds,
     })
 }
 
