@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod beat;
+mod certificate;
 mod config;
 mod door;
 mod drain;
@@ -22,6 +23,7 @@ mod statistics;
 mod throttle;
 mod worker;
 
+pub use certificate::CertificateError;
 pub use config::{Config, ConfigError, Import, RawConfig, Service, SetLog};
 pub use drain::Readiness;
 pub use edge::TlsError;

@@ -408,6 +408,13 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
             "Times that a party's stream was looked for and none was taken.",
             shard.streams_missed,
         ),
+        fine(
+            "handshakes_begun",
+            "Handshakes (DTLS) with parties begun, or waited for.",
+            shard.handshakes_begun,
+        ),
+        fine("handshakes_done", "Handshakes that gave keys of SRTP.", shard.handshakes_done),
+        trouble("handshakes_failed", "Handshakes that failed, of strangers too.", shard.handshakes_failed),
         trouble("calls_intruded", "Calls to which somebody sent without leave.", shard.calls_intruded),
         fine("commands_refused", "Commands refused.", shard.commands_refused),
         trouble(

@@ -5,6 +5,7 @@ use std::thread;
 
 use engine_core::LiveConfig;
 
+use crate::certificate;
 use crate::config::{Config, EdgeConfig, Service};
 use crate::limits::sockets_wanted;
 use crate::run::{Engine, RunError, say_unavailable, settings, shard_limits};
@@ -108,8 +109,9 @@ impl Engine {
     /// interfaces that went too, and the TOS of their sockets. Certificates are read anew whether or not their names changed.
     ///
     /// # Errors
-    /// [`RunError::Tls`]: a certificate or key cannot be used, and nothing has changed.
+    /// [`RunError::Tls`] and [`RunError::Dtls`]: a certificate or key cannot be used or made, and nothing has changed.
     pub(crate) fn reload(&mut self, read: Config) -> Result<(), RunError> {
+        let providers = certificate::make()?;
         self.reload_streams(&read)?;
         let changes = Changes::between(&self.config, &read);
         let listeners = self.config.edge.listeners.clone();
@@ -135,6 +137,7 @@ impl Engine {
             tos: config.tos,
             media_networks: config.media_networks.clone(),
             learn_strict: config.learn_strict,
+            providers: Some(providers),
             limits,
         };
         for worker in self.mail() {

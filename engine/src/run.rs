@@ -20,6 +20,7 @@ use rand::rngs::{SysError, SysRng};
 use thiserror::Error;
 
 use crate::beat::Beat;
+use crate::certificate::{self, CertificateError};
 use crate::config::{Config, Service};
 use crate::door::{Door, DoorThread, Gate, Hatch, Live, Settings, hatch};
 use crate::drain::{Ending, Farewell, Leaving, Next, Readiness};
@@ -58,6 +59,13 @@ pub enum RunError {
         /// Why.
         #[from]
         source: TlsError,
+    },
+    /// There is no certificate for handshakes with parties.
+    #[error("DTLS-SRTP cannot be offered")]
+    Dtls {
+        /// Why.
+        #[from]
+        source: CertificateError,
     },
     /// A worker cannot be bound to its core.
     #[error("worker {worker} cannot be pinned to core {core}")]
@@ -211,6 +219,7 @@ impl Engine {
         let sockets_max = sockets_per_worker(config);
         let instance = instance()?;
         let port_seed = seed()?;
+        let providers = certificate::make()?;
         let recorder = config.recording.as_ref().map(|recording| {
             let directory = || recording.directory.clone();
             Recorder::new(recording).map_err(|source| RunError::Recording { directory: directory(), source })
@@ -227,7 +236,10 @@ impl Engine {
                 core: config.cpus.as_ref().map(|cores| cores[usize::from(index)]),
                 choice: config.driver,
                 options: Options { sockets_max, ..Options::default() },
-                shard: shard_config(config, index, port_seed, &instance),
+                shard: ShardConfig {
+                    providers: Some(providers.clone()),
+                    ..shard_config(config, index, port_seed, &instance)
+                },
                 secret: secret()?,
                 tape: recorder.as_ref().map(Recorder::tape),
                 page: page.clone(),

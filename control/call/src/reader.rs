@@ -38,6 +38,8 @@ impl Reader {
             Self::Dtls => Some(TransportProtocol::UdpTlsRtpSavp),
             Self::Browser => Some(TransportProtocol::UdpTlsRtpSavpf),
         };
+        // Who is offered keys in its description is not asked for a handshake beside them.
+        offer.dtls.off = matches!(self, Self::BestEffort | Self::Srtp);
         match self {
             Self::Alike => {}
             Self::BestEffort => offer.osrtp = Osrtp { offer: true, ..Osrtp::default() },

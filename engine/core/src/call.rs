@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rtp::units::Instant;
+use rtp::{dtls::Providers, units::Instant};
 
 use crate::{
     leg::Leg, offender::Offenders, path::Gate, pending::Pending, recording::Recording, timer::Deadlines,
@@ -53,6 +53,10 @@ pub(crate) struct Call {
     pub(crate) offenders: Option<Box<Offenders>>,
     /// Events about where its parties are.
     pub(crate) lessons_told: u8,
+    /// The certificate that all of its handshakes show.
+    pub(crate) providers: Option<Providers>,
+    /// Events about handshakes.
+    pub(crate) handshakes_told: u8,
 }
 
 impl Call {
@@ -80,6 +84,8 @@ impl Call {
             metadata: None,
             offenders: None,
             lessons_told: 0,
+            providers: None,
+            handshakes_told: 0,
         }
     }
 

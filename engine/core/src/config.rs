@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rtp::dtls::Providers;
+
 use crate::{interface::Interfaces, networks::MediaNetworks, ports::PortRange};
 
 /// Everything a shard is told at its start.
@@ -20,6 +22,8 @@ pub struct ShardConfig {
     pub media_networks: MediaNetworks,
     /// A party of whom only a private address is known is not looked for elsewhere.
     pub learn_strict: bool,
+    /// Our certificate for handshakes (DTLS), the same for all shards of an engine; without one they are refused by name.
+    pub providers: Option<Providers>,
     /// Counts and times.
     pub limits: Limits,
     /// The moment that the shard's clock calls [`Instant::ZERO`](rtp::units::Instant::ZERO): libraries inside count in
@@ -37,6 +41,7 @@ impl ShardConfig {
             tos: 0,
             media_networks: MediaNetworks::default(),
             learn_strict: false,
+            providers: None,
             limits: Limits::default(),
             base,
         }
@@ -54,6 +59,8 @@ pub struct LiveConfig {
     pub media_networks: MediaNetworks,
     /// See [`ShardConfig::learn_strict`]: likewise.
     pub learn_strict: bool,
+    /// See [`ShardConfig::providers`]: for calls that begin from now on.
+    pub providers: Option<Providers>,
     /// Counts and times, for calls that are there too; those of owners and reports stay as they were.
     pub limits: Limits,
 }

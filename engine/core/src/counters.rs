@@ -47,11 +47,19 @@ pub enum DropReason {
     CheckUnauthentic,
     /// An authentic check from an address more than are answered.
     CheckSources,
+    /// A part of a handshake (DTLS): it was for us, and did what it should.
+    Handshake,
+    /// Of DTLS by its first byte, and no row of whole records, or no hello where one was waited for.
+    NotDtls,
+    /// A ClientHello that nothing came of: refused, or of one who comes while another is being asked.
+    HelloRefused,
+    /// DTLS when its handshake is over: it proves nothing, and ends nothing.
+    HandshakeOver,
 }
 
 impl DropReason {
     /// Every reason, in order of [`Counters::drops`].
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::NoSocket,
         Self::UnknownSource,
         Self::Undecided,
@@ -72,6 +80,10 @@ impl DropReason {
         Self::CheckMalformed,
         Self::CheckUnauthentic,
         Self::CheckSources,
+        Self::Handshake,
+        Self::NotDtls,
+        Self::HelloRefused,
+        Self::HandshakeOver,
     ];
 
     /// Its name as a metric's label.
@@ -97,6 +109,10 @@ impl DropReason {
             Self::CheckMalformed => "check_malformed",
             Self::CheckUnauthentic => "check_unauthentic",
             Self::CheckSources => "check_sources",
+            Self::Handshake => "handshake",
+            Self::NotDtls => "not_dtls",
+            Self::HelloRefused => "hello_refused",
+            Self::HandshakeOver => "handshake_over",
         }
     }
 }
@@ -173,6 +189,12 @@ pub struct Counters {
     pub streams_missed: u64,
     /// Calls to which somebody sent without leave.
     pub calls_intruded: u64,
+    /// Handshakes (DTLS) begun, or waited for.
+    pub handshakes_begun: u64,
+    /// Handshakes that gave keys.
+    pub handshakes_done: u64,
+    /// Handshakes that failed, of strangers too.
+    pub handshakes_failed: u64,
     /// Commands refused.
     pub commands_refused: u64,
     /// Commands refused for a stale epoch.

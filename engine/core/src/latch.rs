@@ -299,6 +299,13 @@ impl Latch {
         self.window.is_some()
     }
 
+    /// Whether what goes where the description says may not reach the party: nothing came from it, and it is known by another
+    /// IP, or by a private one alone. Where ICE is spoken, it finds a way.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        let elsewhere = self.signalled.zip(self.source).is_some_and(|(at, ip)| at.ip().to_canonical() != ip);
+        self.ice.is_none() && self.confirmed.is_none() && (self.window.is_some() || elsewhere)
+    }
+
     /// Ends the window, if there is one.
     pub(crate) fn close(&mut self) -> Option<Box<Window>> {
         self.window.take()

@@ -5,15 +5,17 @@
 //! [`Shard::poll_output`]. Nothing here opens a socket, reads a clock or starts a thread, so a
 //! whole engine can be run by a test on its own time.
 //!
-//! Supported: plain RTP and RTCP relay with rtcp-mux (RFC 3550, 5761), opaque UDP media such as
+//! Supported: relay of RTP and RTCP with rtcp-mux (RFC 3550, 5761), in clear and as SRTP with keys
+//! from descriptions or handshakes (RFC 3711, 4568, 5764), opaque UDP media such as
 //! udptl, the offer/answer dialogue model of the NG protocol, leases and kept reports for
-//! whoever drives a call, quality of every stream and what is wrong with a call's media; ICE with each party. Not here: DTLS and transcoding, which are refused by name.
+//! whoever drives a call, quality of every stream and what is wrong with a call's media; ICE with each party. Not here: transcoding, which is refused by name.
 #![forbid(unsafe_code)]
 
 mod call;
 mod config;
 mod counters;
 mod event;
+mod handshake;
 mod ice;
 mod interface;
 mod io;
@@ -52,6 +54,7 @@ pub use networks::{MediaNetworks, MediaNetworksParseError};
 pub use ports::PortRange;
 pub use recording::{RecordingBegun, RecordingNote};
 pub use rtp::{
+    dtls::{Identity, IdentityError, ProviderError, Providers},
     quality::{JITTER_BOUNDS_MS, MOS_BOUNDS},
     units::Instant,
 };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use rtp::sdp::Direction;
 
 use crate::{
-    negotiate::{ice::Ice, sdes::Keying},
+    negotiate::{dtls::Dtls, ice::Ice, sdes::Keying},
     path::{PathId, PathKind, Paths},
     sim::{self, Way},
     socket::PairId,
@@ -34,6 +34,8 @@ pub(crate) struct Media {
     pub(crate) keying: Option<Box<Keying>>,
     /// What was said of ICE.
     pub(crate) ice: Ice,
+    /// What was said of a handshake for them, if anything was.
+    pub(crate) dtls: Option<Box<Dtls>>,
     /// Payload types of its last description, a bit for each.
     pub(crate) payload_types: u128,
     /// Port 0: refused by this party.
@@ -111,6 +113,7 @@ impl Media {
             mid: None,
             keying: None,
             ice: Ice::default(),
+            dtls: None,
             payload_types: 0,
             refused: false,
             closed: false,
@@ -123,9 +126,12 @@ impl Media {
         }
     }
 
-    /// The suite of SRTP in which this party and we speak; `None` while or where packets are plain.
+    /// The suite of SRTP in which this party and we speak; `None` where packets are plain, and until a handshake is done.
     pub(crate) fn suite(&self) -> Option<&str> {
-        self.keying.as_ref()?.suite()
+        match &self.dtls {
+            Some(dtls) if dtls.is_agreed() => dtls.suite().map(rtp::srtp::Suite::name),
+            _ => self.keying.as_ref()?.suite(),
+        }
     }
 
     /// A section may change its nature in a re-offer, as audio does that becomes T.38.
@@ -136,7 +142,7 @@ impl Media {
         sim::seen(Way::MediaChanged);
         self.transport = transport;
         // Keys and checks were for what it was.
-        self.keying = None;
+        (self.keying, self.dtls) = (None, None);
         self.ice.forget();
         let (first, second) = match transport {
             Transport::Rtp => (PathKind::Rtp, PathKind::Rtcp),

@@ -6,6 +6,7 @@ use ng::StreamCounters;
 use rtp::units::Instant;
 
 use crate::{
+    handshake::Handshake,
     ice::Checks,
     io::{RecordingId, SocketId},
     latch::Latch,
@@ -118,10 +119,12 @@ pub(crate) struct Path {
     pub(crate) last_packet: Option<Instant>,
     pub(crate) last_packet_wall_ms: u64,
     pub(crate) ssrc: Option<u32>,
-    /// On an RTP half that is protected: with what, and its RTCP too.
+    /// On an RTP half that is protected: with what, and its RTCP too. On an RTCP half: if it has keys of its own.
     pub(crate) secure: Option<Box<Secure>>,
     /// What ICE checks, where the party speaks it.
     pub(crate) checks: Option<Box<Checks>>,
+    /// The handshake by which what protects it is keyed.
+    pub(crate) handshake: Option<Box<Handshake>>,
     /// On an RTP half: its streams as they are observed.
     pub(crate) observer: Option<Box<Observer>>,
 }
@@ -152,6 +155,7 @@ impl Path {
             ssrc: None,
             secure: None,
             checks: None,
+            handshake: None,
             observer: None,
         }
     }
@@ -304,6 +308,11 @@ impl Paths {
             self.remove_sink(source, id);
         }
         self.free.push(id.0);
+    }
+
+    /// Whether a half carries RTP or RTCP.
+    pub(crate) fn is_rtp(&self, id: PathId) -> bool {
+        self.get(id).is_some_and(|half| half.kind != PathKind::Opaque)
     }
 
     #[cfg(any(test, feature = "sim"))]

@@ -152,6 +152,9 @@ impl Road<'_> {
         match self.paths.unprotect(id, packet) {
             Ok(length) => {
                 let half = self.paths.get_mut(path).ok_or(DropReason::NoSocket)?;
+                if let Some(handshake) = &mut half.handshake {
+                    handshake.prove();
+                }
                 Ok((half.latch.admit_proven(self.now, kind, remote), length))
             }
             Err(reason) => {
@@ -297,7 +300,7 @@ fn open(paths: &Paths, half: &Path, sink: &Sink, packet: &[u8]) -> Result<(), Dr
 
 /// From which socket, and to where, the party at `path` is sent to. The address stays where it lies: moved about
 /// by value it cost more than all counting together.
-fn destination(paths: &Paths, path: PathId) -> Result<(SocketId, &SocketAddr), DropReason> {
+pub(crate) fn destination(paths: &Paths, path: PathId) -> Result<(SocketId, &SocketAddr), DropReason> {
     let sink = paths.get(path).ok_or(DropReason::NoSink)?;
     let carrier = match sink.carrier {
         None => sink,

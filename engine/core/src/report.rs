@@ -119,8 +119,14 @@ fn media_status(
     if media.asked.unidirectional {
         flags.push(Cow::Borrowed("unidirectional"));
     }
-    if media.suite().is_some() {
-        flags.push(Cow::Borrowed("SDES"));
+    match media.dtls.as_ref().and_then(|dtls| dtls.role()) {
+        Some(role) => {
+            let active = role == rtp::dtls::Role::Client;
+            let role = if active { "DTLS role active" } else { "DTLS role passive" };
+            flags.extend(["DTLS-SRTP", role].map(Cow::Borrowed));
+        }
+        None if media.suite().is_some() => flags.push(Cow::Borrowed("SDES")),
+        None => {}
     }
     let halves: &[PathId] = match media.transport {
         Transport::Rtp | Transport::Opaque => &[media.rtp, media.rtcp],

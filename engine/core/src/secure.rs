@@ -1,6 +1,9 @@
 //! What protects the packets of one half: SRTP each way, with the keys that its party and we agreed on.
 
-use rtp::srtp::{Inbound, Outbound, Policy};
+use rtp::{
+    dtls::SrtpKeys,
+    srtp::{Inbound, Outbound, Policy},
+};
 
 use crate::{
     counters::DropReason,
@@ -9,7 +12,8 @@ use crate::{
     sim::{self, Way},
 };
 
-/// SRTP of one half. RTCP uses that of the RTP half of its media, whose keys are the same.
+/// SRTP of one half. RTCP uses that of the RTP half of its media, whose keys are the same, unless it has its own by a
+/// handshake on a port of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Secure {
     /// `None` while no keys are agreed: nothing comes in, and nothing goes out.
@@ -25,6 +29,18 @@ struct Keyed {
 }
 
 impl Secure {
+    /// Takes the keys of a handshake; what was counted under others was counted of another association.
+    pub(crate) fn key_anew(&mut self, keys: SrtpKeys) {
+        let SrtpKeys { suite, local, remote } = keys;
+        self.keyed = None;
+        self.key(Policy::new(suite, remote), Policy::new(suite, local));
+    }
+
+    /// Forgets what it has: nothing comes in, and nothing goes out.
+    pub(crate) fn forget(&mut self) {
+        self.keyed = None;
+    }
+
     /// Takes keys, if they are others than before. What was counted of sources and replays stays.
     fn key(&mut self, inbound: Policy, outbound: Policy) {
         let policies = [inbound, outbound];
@@ -70,9 +86,18 @@ impl Secure {
     }
 }
 
-/// Gives a media the keys that are agreed, or takes them away.
+/// Gives a media the keys that are agreed, or takes them away. Those of a handshake come when it is done; until then a
+/// media has none.
 pub(crate) fn install(media: &Media, paths: &mut Paths) {
     paths[media.rtcp].rtp = Some(media.rtp);
+    if media.dtls.as_ref().is_some_and(|dtls| dtls.is_agreed()) {
+        return by_handshake(media, paths);
+    }
+    for half in [media.rtp, media.rtcp] {
+        if paths[half].handshake.take().is_some() {
+            paths[half].secure = None;
+        }
+    }
     let path = &mut paths[media.rtp];
     let Some(keying) = &media.keying else {
         path.secure = None;
@@ -84,11 +109,25 @@ pub(crate) fn install(media: &Media, paths: &mut Paths) {
     }
 }
 
+/// Each half with a port of its own has a handshake of its own, and keys (RFC 5764 §4.1).
+fn by_handshake(media: &Media, paths: &mut Paths) {
+    let apart = !media.mux.active;
+    for (half, own) in [(media.rtp, true), (media.rtcp, apart)] {
+        let path = &mut paths[half];
+        if !own {
+            (path.secure, path.handshake) = (None, None);
+        } else if path.handshake.is_none() {
+            path.secure.get_or_insert_default().forget();
+        }
+    }
+}
+
 impl Paths {
     /// Which half keeps what protects the packets of this one, and whether these are RTCP.
     fn keeper(&self, id: PathId) -> Option<(PathId, bool)> {
         let half = self.get(id)?;
-        if half.kind == PathKind::Rtcp { half.rtp.map(|rtp| (rtp, true)) } else { Some((id, false)) }
+        let rtcp = half.kind == PathKind::Rtcp;
+        if rtcp && half.secure.is_none() { half.rtp.map(|rtp| (rtp, true)) } else { Some((id, rtcp)) }
     }
 
     /// Whether the packets of a half are protected.

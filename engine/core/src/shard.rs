@@ -10,6 +10,7 @@ mod ending;
 mod exchange;
 mod gate;
 mod generate;
+mod handshake;
 mod learn;
 mod lease;
 mod moving;
@@ -32,7 +33,11 @@ use std::{
 
 use ng::{Command, Reply};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use rtp::units::Instant;
+use rtp::{
+    dtls::Providers,
+    packet::{DatagramKind, kind_of},
+    units::Instant,
+};
 
 pub(crate) use self::{publish::Publication, subscribe::Subscription};
 #[cfg(feature = "sim")]
@@ -82,6 +87,10 @@ pub struct Shard {
     admission: admit::Admission,
     media_networks: MediaNetworks,
     learn_strict: bool,
+    /// Our certificate for handshakes (DTLS), of calls that begin.
+    providers: Option<Providers>,
+    /// Which library failed with whom.
+    failures: handshake::Failures,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
     /// The call whose deadline is being handled, or that is being shut down.
@@ -124,8 +133,17 @@ impl Shard {
     /// A shard without calls. `seed` decides what chance decides, keys included.
     pub fn new(config: ShardConfig, seed: impl Into<Seed>) -> Self {
         let Seed { chance, number } = seed.into();
-        let ShardConfig { interfaces, mut ports, marker, tos, media_networks, learn_strict, limits, base } =
-            config;
+        let ShardConfig {
+            interfaces,
+            mut ports,
+            marker,
+            tos,
+            media_networks,
+            learn_strict,
+            providers,
+            limits,
+            base,
+        } = config;
         // The range is divided by the seed all shards share; only an undivided one takes this shard's.
         if ports.shards <= 1 {
             ports.seed ^= number;
@@ -147,6 +165,8 @@ impl Shard {
             admission: admit::Admission::default(),
             media_networks,
             learn_strict,
+            providers,
+            failures: handshake::Failures::default(),
             current: None,
             timed: None,
             orphans: VecDeque::new(),
@@ -299,6 +319,9 @@ impl Shard {
                 match packet.get(..length.into()) {
                     Some(datagram) if ice::is_stun(datagram) && self.is_checked(path) => {
                         (self.on_check(path, socket, remote, datagram), None)
+                    }
+                    Some(datagram) if kind_of(datagram) == DatagramKind::Dtls && self.paths.is_rtp(path) => {
+                        (self.on_dtls(path, socket, remote, datagram), None)
                     }
                     _ => {
                         let mut road = self.road();

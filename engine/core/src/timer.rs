@@ -23,11 +23,21 @@ pub(crate) enum Timer {
     Rtcp,
     /// Checks of ICE are due.
     Ice,
+    /// Handshakes are to be repeated, or given up.
+    Handshake,
 }
 
 impl Timer {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Lease, Self::Remove, Self::Activity, Self::Report, Self::Watch, Self::Rtcp, Self::Ice];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Lease,
+        Self::Remove,
+        Self::Activity,
+        Self::Report,
+        Self::Watch,
+        Self::Rtcp,
+        Self::Ice,
+        Self::Handshake,
+    ];
 
     pub(crate) const COUNT: usize = Self::ALL.len();
 }

@@ -158,7 +158,7 @@ const NOT_TAKEN: &[(&str, &str)] = &[
     ),
     (
         "dtls-passive dtls-rsa-key-size dtls-cert-cipher dtls-mtu dtls-ciphers dtls-signature debug-srtp log-srtp-keys",
-        "DTLS is not built yet, and keys are never logged",
+        "a certificate for DTLS is made at the start, and at each reload; keys are never logged",
     ),
     (
         "redis redis-write redis-num-threads redis-expires no-redis-required redis-allowed-errors redis-disable-time \

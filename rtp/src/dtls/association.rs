@@ -229,6 +229,11 @@ impl Association {
         engine.next_deadline().into_iter().chain(end).min()
     }
 
+    /// Whether it is a server that has taken up nobody's hello: whoever speaks next may be anybody.
+    pub const fn is_listening(&self) -> bool {
+        !self.hello_taken_up && matches!(self.state, State::Handshake)
+    }
+
     /// Whether keys were handed out and the peer has not closed.
     pub const fn is_established(&self) -> bool {
         matches!(self.state, State::Established { .. })

@@ -121,6 +121,7 @@ impl Bench {
             tos: config.tos,
             media_networks: config.media_networks.clone(),
             learn_strict: config.learn_strict,
+            providers: None,
             limits: config.limits.clone(),
         };
         Self {

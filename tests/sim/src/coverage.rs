@@ -64,7 +64,7 @@ impl Coverage {
     /// Rows that were never reached, though the parties here could have reached them.
     pub fn missing(&self) -> Vec<&str> {
         let rows = self.rows.iter().filter(|(_, count)| **count == 0).map(|(row, _)| row.as_str());
-        rows.filter(|row| !SRTP.contains(row)).collect()
+        rows.filter(|row| !SRTP.contains(row) && !DTLS.iter().any(|word| row.contains(word))).collect()
     }
 
     fn add(&mut self, row: String, count: u64) {
@@ -89,6 +89,10 @@ const SRTP: [&str; 8] = [
     "way    srtp: keys were agreed on",
     "way    srtp: keys were changed",
 ];
+
+/// Words of rows of handshakes, whose libraries draw randomness of their own: the core's tests reach them
+/// (`shard/tests/dtls.rs`).
+const DTLS: [&str; 3] = ["dtls", "handshake", "hello"];
 
 fn drop(reason: DropReason) -> String {
     format!("drop   {}", reason.as_str())

@@ -232,6 +232,12 @@ impl World {
                 | DropReason::CheckSources),
             ) => panic!("a packet {name} is dropped for {reason:?}, and nobody speaks SRTP or ICE here"),
             Some(
+                reason @ (DropReason::Handshake
+                | DropReason::NotDtls
+                | DropReason::HelloRefused
+                | DropReason::HandshakeOver),
+            ) => panic!("a packet {name} is dropped for {reason:?}, and nobody has a certificate here"),
+            Some(
                 DropReason::Consumed
                 | DropReason::Held
                 | DropReason::Blocked

@@ -696,6 +696,7 @@ fn nodes(seed: u64, undisturbed: bool, rng: &mut Rng) -> Vec<Node> {
         let live = LiveConfig {
             interfaces: config.interfaces.clone(),
             tos: config.tos,
+            providers: None,
             limits: config.limits.clone(),
             learn_strict: config.learn_strict,
             media_networks: config.media_networks.clone(),

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use engine_core::{Input, Instant, Interface, Interfaces, Output, PortRange, Shard, ShardConfig};
+use engine_core::{
+    Identity, Input, Instant, Interface, Interfaces, Output, PortRange, Providers, Shard, ShardConfig,
+};
 use ng::{Command, Reply, Request, RequestError};
 
 #[derive(Args)]
@@ -46,6 +48,7 @@ impl Engine {
         let interfaces = Interfaces::new(interfaces).context("--interface")?;
         let mut config =
             ShardConfig::new(interfaces, PortRange::whole(30_000, 40_000, 0), std::time::Instant::now());
+        config.providers = Some(Providers::new(Identity::generate()?, config.base)?);
         // What is asked about recording is answered as by an engine that records.
         config.limits.recordings_max = 2;
         Ok(Self { shard: Shard::new(config, 0) })

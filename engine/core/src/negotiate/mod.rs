@@ -6,7 +6,9 @@
 
 pub(crate) mod codec;
 pub(crate) mod dialogue;
+pub(crate) mod dtls;
 pub(crate) mod ice;
+pub(crate) mod keys;
 pub(crate) mod own;
 pub(crate) mod reason;
 pub(crate) mod refuse;
@@ -57,6 +59,8 @@ pub(crate) struct SectionPlan {
     pub(crate) keys: Vec<Crypto>,
     /// What it says of ICE.
     pub(crate) ice: Option<ice::Said>,
+    /// What it says of a handshake.
+    pub(crate) handshake: Option<dtls::Said>,
     /// What the sender is shown; `None` for a section that is refused or foreign.
     pub(crate) sender_pair: Option<PairId>,
     /// What the receiver is shown.
@@ -167,10 +171,15 @@ pub(crate) fn protocols(
     let asked = signal.transport_protocol.filter(|asked| *asked != TransportProtocol::Accept);
     if let (Transport::Rtp, Some(asked)) = (transport, asked.map(TransportProtocol::as_str))
         // Whoever offered with keys is answered with keys, and nobody else is.
-        && (kind == Kind::Offer || sdes::is_secure(asked) == sdes::is_secure(&to.protocol))
+        && (kind == Kind::Offer || speaks_as(asked) == speaks_as(&to.protocol))
     {
         asked.clone_into(&mut to.protocol);
     }
+}
+
+/// What a profile demands: keys, and a handshake for them.
+fn speaks_as(protocol: &str) -> (bool, bool) {
+    (sdes::is_secure(protocol), dtls::is_demanded(protocol))
 }
 
 /// `mid` of both sides (RFC 5888): an answer bears what its offer bore, a side that was told one keeps it.

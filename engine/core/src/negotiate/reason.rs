@@ -62,7 +62,7 @@ impl fmt::Display for Reason {
             Self::Rtcp => "RTCP comes to a port of ours (full-rtcp-attribute adds the address)",
             Self::NoRtcp => "no-rtcp-attribute leaves it out",
             Self::Mux => "whether RTCP shares the port is agreed with each side apart (rtcp-mux)",
-            Self::Setup => "there is no DTLS that it could be about",
+            Self::Setup => "a handshake (DTLS) is made with each side apart",
             Self::Keys => "keys of SRTP are agreed with each side apart",
             Self::PacketTime => "one packet time serves the section",
             Self::Candidates => "they end where there were any",

@@ -3,11 +3,12 @@
 use ng::{Ice, Signal, TransportProtocol};
 use rtp::sdp::{Crypto, Line, Sdp};
 
-use super::{ice, sdes};
+use super::{dtls, ice, sdes};
 use crate::{media::Transport, networks};
 
-/// The text of the refusal if an offer or answer asks by its options for something not built.
-pub(crate) fn options(signal: &Signal) -> Option<String> {
+/// The text of the refusal if an offer or answer asks by its options for something not built. `handshakes` says whether
+/// there is a certificate of ours.
+pub(crate) fn options(signal: &Signal, handshakes: bool) -> Option<String> {
     if signal.unsupported.iter().any(|option| option == "fragment") {
         let text = "Not supported: fragment (candidates of trickle ICE; ICE is stripped by ICE=remove in offer and answer)";
         return Some(text.to_owned());
@@ -17,19 +18,30 @@ pub(crate) fn options(signal: &Signal) -> Option<String> {
         refused.push("ICE=force-relay".to_owned());
     }
     let asked = signal.transport_protocol.map(TransportProtocol::as_str);
-    let dtls = asked.filter(|name| name.starts_with("UDP/TLS"));
-    refused.extend(dtls.map(|name| format!("transport-protocol={name}")));
-    // Without DTLS there is no other way to agree on keys.
-    let keyless = asked.filter(|name| signal.sdes.off && dtls.is_none() && sdes::is_secure(name));
+    let demanded = asked.filter(|name| dtls::is_demanded(name));
+    refused.extend(demanded.filter(|_| !handshakes).map(|name| format!("transport-protocol={name}")));
+    // What is left must be a way to agree on keys.
+    let without = demanded.filter(|_| handshakes && signal.dtls.off);
+    refused.extend(without.map(|name| format!("DTLS=off with transport-protocol={name}")));
+    let off = signal.sdes.off && (signal.dtls.off || !handshakes);
+    let keyless = asked.filter(|name| off && demanded.is_none() && sdes::is_secure(name));
     refused.extend(keyless.map(|name| format!("SDES=off with transport-protocol={name}")));
     let wide = signal.media_networks.iter().filter(|network| networks::is_too_wide(network));
     refused.extend(wide.map(|network| format!("media-networks={network}, which is half the world")));
     (!refused.is_empty()).then(|| format!("Not supported: {}", refused.join(", ")))
 }
 
+/// What a section says of a handshake, or what is wrong with that.
+pub(crate) type Handshake = Result<Option<dtls::Said>, String>;
+
 /// The text of the refusal if a description has a property that is not built. `keys` are those of each section that can be
-/// used.
-pub(crate) fn description(sdp: &Sdp, signal: &Signal, keys: &[Vec<Crypto>]) -> Option<String> {
+/// used, and `handshakes` what each says of one, if there is a certificate of ours.
+pub(crate) fn description(
+    sdp: &Sdp,
+    signal: &Signal,
+    keys: &[Vec<Crypto>],
+    handshakes: Option<&[Handshake]>,
+) -> Option<String> {
     for (index, media) in sdp.media.iter().enumerate() {
         let fields = media.media();
         if fields.port != 0 && transport(&fields.proto).is_none() {
@@ -41,15 +53,31 @@ pub(crate) fn description(sdp: &Sdp, signal: &Signal, keys: &[Vec<Crypto>]) -> O
             );
         }
     }
-    for (media, keys) in sdp.media.iter().zip(keys).filter(|(media, _)| media.media().port != 0) {
+    for (index, media) in sdp.media.iter().enumerate().filter(|(_, media)| media.media().port != 0) {
         let proto = &media.media().proto;
-        if transport(proto) != Some(Transport::Rtp) || !keys.is_empty() {
+        if transport(proto) != Some(Transport::Rtp) {
             continue;
+        }
+        let demanded = dtls::is_demanded(proto);
+        let handshake = match handshakes.map(|all| &all[index]) {
+            None if demanded => return Some(format!("Not supported: SDP profile {proto}")),
+            None => None,
+            // Beside keys that can be used it is passed over.
+            Some(Err(text)) if demanded || keys[index].is_empty() => {
+                return Some(format!("Not supported: {text}"));
+            }
+            Some(handshake) => handshake.as_ref().ok().and_then(Option::as_ref),
+        };
+        if handshake.is_some() || !keys[index].is_empty() {
+            continue;
+        }
+        if demanded {
+            return Some(format!("Not supported: {proto} without an a=fingerprint"));
         }
         if sdes::is_secure(proto) {
             return Some(format!("Not supported: {proto} without an a=crypto that can be used (see SDES)"));
         }
-        if media.section.has_attribute("fingerprint") || sdp.session.has_attribute("fingerprint") {
+        if dtls::is_named(media, sdp) {
             return Some("Not supported: SDP attribute fingerprint".to_owned());
         }
     }
@@ -89,6 +117,7 @@ pub(crate) fn passed(sdp: &Sdp, signal: &Signal) -> Option<String> {
 pub(crate) fn transport(proto: &str) -> Option<Transport> {
     match proto {
         "RTP/AVP" | "RTP/AVPF" | "RTP/SAVP" | "RTP/SAVPF" => Some(Transport::Rtp),
+        "UDP/TLS/RTP/SAVP" | "UDP/TLS/RTP/SAVPF" => Some(Transport::Rtp),
         _ if proto.starts_with("TCP/") && !proto.contains("RTP") => Some(Transport::Foreign),
         _ if proto == "TCP" => Some(Transport::Foreign),
         _ if ["SAVP", "TLS", "TCP"].iter().any(|part| proto.contains(part)) => None,

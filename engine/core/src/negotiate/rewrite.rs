@@ -2,7 +2,7 @@
 //!
 //! Of a section with RTP these lines are taken out where they stand and written anew at its
 //! end, in this order: `mid`; of each payload type `rtpmap`, `fmtp`, `rtcp-fb`; the direction;
-//! `rtcp`; `rtcp-mux`; `crypto`; `ptime`; those of ICE. `end-of-candidates` is left by `ICE=remove`. A refused section (port 0) keeps none of them but `mid`.
+//! `rtcp`; `rtcp-mux`; `crypto`; `setup`; `fingerprint`; `tls-id`; `ptime`; those of ICE. `end-of-candidates` is left by `ICE=remove`. A refused section (port 0) keeps none of them but `mid`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use ng::Signal;
 use rtp::sdp::{Connection, Direction, Line, LineError, MediaSection, RtcpAttribute, Sdp, Section};
 
 use super::{
-    codec,
+    codec, dtls,
     reason::{Reason, Reasons, SESSION},
     refuse, sdes,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Outgoing {
     pub(crate) keys: Vec<String>,
     /// Its lines of ICE.
     pub(crate) ice: Vec<(&'static str, Option<String>)>,
+    /// What it says of a handshake: names and values of attributes.
+    pub(crate) handshake: Vec<(&'static str, String)>,
 }
 
 impl Outgoing {
@@ -57,6 +59,7 @@ impl Outgoing {
             direction,
             keys: sdes::lines(media, &signal.sdes),
             ice: Vec::new(),
+            handshake: dtls::lines(media, signal),
         }
     }
 }
@@ -242,6 +245,9 @@ fn media(
         }
         for key in &outgoing.keys {
             append(section, Line::attribute_of("crypto", Some(key))?, place, Reason::Keys, reasons);
+        }
+        for (name, value) in &outgoing.handshake {
+            append(section, Line::attribute_of(name, Some(value))?, place, Reason::Setup, reasons);
         }
         if let Some(line) = ptime {
             append(section, line, place, Reason::PacketTime, reasons);

@@ -13,7 +13,6 @@ use rtp::{
     srtp::{KeyParameters, MasterKey, Mki, Policy, SessionParameters, Suite},
 };
 
-use super::Kind;
 use crate::media::Media;
 
 /// What was said of keys in a section, by its party and to it.
@@ -46,6 +45,16 @@ impl Keying {
     pub(crate) fn policies(&self) -> Option<Policies> {
         let Agreed { theirs, ours } = self.agreed.as_ref()?;
         Some(Policies { inbound: policy(theirs)?, outbound: policy(ours)? })
+    }
+
+    /// The lines of its last description that can be used.
+    pub(crate) fn theirs(&self) -> &[Crypto] {
+        &self.theirs
+    }
+
+    /// They stand beside a profile that needs none.
+    pub(crate) const fn is_beside(&self) -> bool {
+        self.beside
     }
 
     /// The suite that is agreed.
@@ -124,36 +133,6 @@ impl Keying {
     }
 }
 
-/// Brings together what an offer or answer says of a section's keys, on both sides; `keys` are its lines that can be used.
-pub(crate) fn exchange(
-    kind: Kind,
-    signal: &Signal,
-    keys: &[Crypto],
-    from: &mut Media,
-    to: &mut Media,
-    chance: &mut StdRng,
-) {
-    match kind {
-        Kind::Offer => {
-            offered(from, keys);
-            let keying = from.keying.as_ref();
-            let first = keying.map_or(&[][..], |keying| &keying.theirs);
-            let beside = keying.is_some_and(|keying| keying.beside) && signal.transport_protocol.is_none();
-            offer(to, first, beside, signal, chance);
-        }
-        Kind::Answer => {
-            let best_effort = from.keying.as_ref().is_some_and(|keying| keying.beside);
-            answered(from, keys);
-            let other = from.keying.as_ref().and_then(|keying| keying.suite());
-            // Best effort ends where the other side has none, unless the client accepts it for that one.
-            if best_effort && other.is_none() && !signal.osrtp.accept {
-                to.keying.take_if(|keying| keying.beside);
-            }
-            answer(to, other, &signal.sdes, chance);
-        }
-    }
-}
-
 /// Takes in what a party offers.
 pub(crate) fn offered(media: &mut Media, keys: &[Crypto]) {
     if keys.is_empty() {
@@ -168,7 +147,9 @@ pub(crate) fn offered(media: &mut Media, keys: &[Crypto]) {
 /// Offers a party keys, if its profile demands them, the client wants them beside, or they came beside (`beside`).
 pub(crate) fn offer(media: &mut Media, first: &[Crypto], beside: bool, signal: &Signal, chance: &mut StdRng) {
     let demanded = is_secure(&media.protocol);
-    if !demanded && (signal.sdes.off || !(signal.osrtp.offer || beside)) {
+    // A handshake does alone where the client wants no keys in descriptions.
+    let off = signal.sdes.off && (!demanded || media.dtls.is_some());
+    if off || !(demanded || signal.osrtp.offer || beside) {
         media.keying = None;
         return;
     }

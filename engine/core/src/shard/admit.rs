@@ -38,6 +38,7 @@ impl Shard {
         self.tos = live.tos;
         self.media_networks = live.media_networks;
         self.learn_strict = live.learn_strict;
+        self.providers = live.providers;
         self.limits = live.limits;
         for key in self.calls.iter().map(|(key, _)| key).collect::<Vec<_>>() {
             self.timed = Some(key);

@@ -143,6 +143,7 @@ impl Shard {
             Turn::NoPair => (LearningOutcome::NoPair, None, Way::IceFailed),
         };
         sim::seen(way);
+        self.send_held(id);
         self.tell_lesson(key, id, outcome, address);
     }
 }

@@ -165,7 +165,7 @@ impl Shard {
         let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
         self.timers.set(&mut call.deadlines, key, Timer::Remove, removal);
         // Whichever lease ends first ends the call: nobody is heard for whom nobody answers.
-        for timer in [Timer::Lease, Timer::Report, Timer::Watch] {
+        for timer in [Timer::Lease, Timer::Report, Timer::Watch, Timer::Ice, Timer::Handshake] {
             let due = [call.deadlines[timer as usize], before[timer as usize]];
             self.timers.set(&mut call.deadlines, key, timer, due.into_iter().flatten().min());
         }

@@ -11,7 +11,11 @@ use crate::{
     leg::Leg,
     media::{Media, Mux, Transport},
     negotiate::{
-        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction, ice, multiplex, name, protocols,
+        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction,
+        dtls::{self, Dtls},
+        ice,
+        keys::{self, Means},
+        multiplex, name, protocols,
         reason::Reasons,
         refuse, rewrite,
         sdes::{self, Keying},
@@ -27,7 +31,7 @@ use crate::{
 
 impl Shard {
     pub(super) fn on_signal(&mut self, id: u64, kind: Kind, mut signal: Box<Signal>) {
-        let (sdp, sections) = match read(&signal, self.limits.medias_max) {
+        let (sdp, sections) = match read(&signal, self.limits.medias_max, self.providers.is_some()) {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
@@ -61,7 +65,8 @@ impl Shard {
             return None;
         }
         self.counters.calls_begun += 1;
-        Some(self.calls.insert(Call::new(&signal.call_id, self.now, self.wall_ms)))
+        let call = Call::new(&signal.call_id, self.now, self.wall_ms);
+        Some(self.calls.insert(Call { providers: self.providers.clone(), ..call }))
     }
 
     /// Finds the parties and the pairs each is shown; asks for those that are missing.
@@ -187,6 +192,7 @@ impl Shard {
         let guide = learn::Guide::new(now, kind, signal, call, media_networks, self.learn_strict);
         associate(call, kind, sender, receiver);
 
+        let providers = call.providers.clone();
         let mut outgoing = Vec::with_capacity(exchange.sections.len());
         for (index, plan) in exchange.sections.iter().enumerate() {
             let [from, to] = both(call, sender, receiver);
@@ -206,10 +212,13 @@ impl Shard {
             to.direction_told = from.direction_told.reversed();
             if let Some(elder) = elders.get(index) {
                 from.keying.clone_from(&elder.keying);
+                from.dtls.clone_from(&elder.dtls);
                 from.mux = elder.mux;
             }
             if plan.transport == Transport::Rtp {
-                sdes::exchange(kind, signal, &plan.keys, from, to, chance);
+                let hidden = paths[to.rtp].latch.is_uncertain();
+                let mut means = Means { providers: providers.as_ref(), chance, hidden };
+                keys::exchange(kind, signal, plan, from, to, &mut means);
             }
             ice::exchange(kind, signal, plan.ice.as_ref(), from, to, chance);
             name(kind, signal, index, &sdp.media[index], from, to);
@@ -282,6 +291,7 @@ impl Shard {
             timers.set(&mut call.deadlines, key, Timer::Watch, Some(now + detect::INTERVAL));
         }
         paths.stock();
+        self.shake_hands(key);
         self.drive(key, signal)?;
         self.generate_rtcp(key);
         self.begin_checks(key);
@@ -304,11 +314,13 @@ struct Elder {
     halves: [PathId; 2],
     mux: Mux,
     keying: Option<Box<Keying>>,
+    dtls: Option<Box<Dtls>>,
 }
 
 impl Elder {
     fn of(media: &Media) -> Self {
-        Self { halves: [media.rtp, media.rtcp], mux: media.mux, keying: media.keying.clone() }
+        let dtls = media.dtls.as_ref().map(|dtls| Box::new(dtls.as_offered()));
+        Self { halves: [media.rtp, media.rtcp], mux: media.mux, keying: media.keying.clone(), dtls }
     }
 }
 
@@ -319,12 +331,16 @@ pub(super) fn reject(media: &mut Media, paths: &mut Paths) {
     hold(media, paths);
 }
 
-/// Reads and checks a description.
+/// Reads and checks a description. `handshakes` says whether there is a certificate of ours.
 ///
 /// # Errors
 /// The text of the refusal.
-pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<SectionPlan>), String> {
-    if let Some(text) = refuse::options(signal) {
+pub(super) fn read(
+    signal: &Signal,
+    medias_max: usize,
+    handshakes: bool,
+) -> Result<(Sdp, Vec<SectionPlan>), String> {
+    if let Some(text) = refuse::options(signal, handshakes) {
         return Err(text);
     }
     if signal.sdp.is_empty() {
@@ -338,7 +354,9 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
         return Err(format!("Not supported: more than {medias_max} media sections"));
     }
     let keys: Vec<Vec<Crypto>> = sdp.media.iter().map(|media| sdes::usable(media, &signal.sdes)).collect();
-    if let Some(text) = refuse::description(&sdp, signal, &keys) {
+    let said: Option<Vec<refuse::Handshake>> =
+        handshakes.then(|| (0..sdp.media.len()).map(|index| dtls::Said::read(&sdp, index)).collect());
+    if let Some(text) = refuse::description(&sdp, signal, &keys, said.as_deref()) {
         return Err(text);
     }
     if signal.trust == Trust::SipSource && signal.received_from.is_none() {
@@ -363,6 +381,7 @@ pub(super) fn read(signal: &Signal, medias_max: usize) -> Result<(Sdp, Vec<Secti
             rtcp_endpoint: rtcp.map(|at| SocketAddr::new(trusted(at.ip()), at.port())),
             keys,
             ice: ice::said(&sdp, index).unwrap_or_default(),
+            handshake: said.as_ref().and_then(|said| said[index].clone().ok().flatten()),
             sender_pair: None,
             receiver_pair: None,
         })
@@ -383,7 +402,7 @@ pub(super) fn mismatch(party: &Leg, sdp: &Sdp, sections: &[SectionPlan]) -> Opti
     let described = party.medias.iter().zip(&sdp.media).zip(sections);
     described
         .filter(|((_, section), plan)| section.media().port != 0 && plan.transport == Transport::Rtp)
-        .find_map(|((media, section), plan)| sdes::mismatch(media, &section.media().proto, &plan.keys))
+        .find_map(|((media, section), plan)| keys::mismatch(media, &section.media().proto, plan))
 }
 
 /// Two different parties at once.

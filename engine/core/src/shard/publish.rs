@@ -19,7 +19,11 @@ use crate::{
     call::CallKey,
     leg::{OwnSession, Role},
     media::Transport,
-    negotiate::{Kind, SectionPlan, codec, dialogue, direction, own, refuse, rewrite, sdes},
+    negotiate::{
+        Kind, SectionPlan, codec, dialogue, direction,
+        keys::{self, Means},
+        own, refuse, rewrite,
+    },
     pending::{Pending, Work},
     secure,
     sim::{self, Way},
@@ -54,7 +58,7 @@ impl Shard {
         {
             return self.refuse(id, text);
         }
-        let (mut sdp, sections) = match read(&signal, self.limits.medias_max) {
+        let (mut sdp, sections) = match read(&signal, self.limits.medias_max, self.providers.is_some()) {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
@@ -156,6 +160,7 @@ impl Shard {
         call.answered = true;
         let strict = self.learn_strict;
         let guide = learn::Guide::new(self.now, Kind::Answer, &signal, call, media_networks, strict);
+        let providers = call.providers.clone();
         let leg = call.leg_mut(publisher);
         leg.described = true;
         leg.gone_at = None;
@@ -177,16 +182,18 @@ impl Shard {
             media.mid = mid.map(str::to_owned);
             let asked = signal.rtcp_mux;
             media.mux.active = section.section.has_attribute("rtcp-mux") && !asked.reject;
-            if plan.transport == Transport::Rtp {
-                sdes::offered(media, &plan.keys);
-                sdes::answer(media, None, &signal.sdes, chance);
-            }
-            secure::install(media, paths);
             stream::published(section, media, paths);
             show(media, plan.sender_pair, sockets, paths);
             share(media, paths);
             guide.signal(media, plan, sockets, paths);
             guide.open(media, codec::payload_type_set(section), paths);
+            if plan.transport == Transport::Rtp {
+                let hidden = paths[media.rtp].latch.is_uncertain();
+                let mut means = Means { providers: providers.as_ref(), chance, hidden };
+                keys::offered(media, plan, &signal, &mut means);
+                keys::answer(media, None, &signal, &mut means);
+            }
+            secure::install(media, paths);
             hold(media, paths);
             let local = plan.sender_pair.and_then(|pair| sockets.advertised(pair)).unwrap_or(nowhere);
             let mux = (media.mux.active, media.mux.active);
@@ -208,6 +215,7 @@ impl Shard {
         let removal = call.parties().filter_map(|(_, leg)| leg.gone_at).min();
         self.timers.set(&mut call.deadlines, key, crate::timer::Timer::Remove, removal);
         super::gate::apply(call, paths);
+        self.shake_hands(key);
         self.drive(key, &signal)?;
         let sdp = answer.map_err(|_| "Error rewriting SDP")?;
         let warning = self.record_signal(key, &signal, publisher, true, &sdp).map(str::to_owned);

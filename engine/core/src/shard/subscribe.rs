@@ -23,7 +23,11 @@ use crate::{
     call::{Call, CallKey},
     leg::{OwnSession, Role},
     media::{Media, Transport},
-    negotiate::{Kind, codec, dialogue, own, refuse, rewrite, sdes},
+    negotiate::{
+        Kind, codec, dialogue,
+        keys::{self, Means},
+        own, refuse, rewrite,
+    },
     pending::{Pending, Work},
     secure,
     sim::{self, Way},
@@ -68,7 +72,8 @@ impl Shard {
         let Some(key) = self.calls.by_name(&request.signal.call_id) else {
             return self.refuse(id, UNKNOWN_CALL);
         };
-        let refused = refuse::options(&request.signal).or_else(|| refuse::only_talkers(&request.signal));
+        let refused = refuse::options(&request.signal, self.providers.is_some())
+            .or_else(|| refuse::only_talkers(&request.signal));
         if let Some(text) = refused {
             return self.refuse(id, &text);
         }
@@ -212,6 +217,7 @@ impl Shard {
             media.direction_told = Direction::Inactive;
             reject(media, paths);
         }
+        let providers = call.providers.clone();
         let mut outgoing = Vec::with_capacity(sections.len());
         for (index, heard) in sections.iter().enumerate() {
             let source = &call.leg(sources[heard.source]).medias[heard.media];
@@ -231,9 +237,10 @@ impl Shard {
                 None => protocol,
             };
             if heard.transport == Transport::Rtp && heard.pair.is_some() {
-                sdes::offer(media, &[], false, &signal, chance);
+                let mut means = Means { providers: providers.as_ref(), chance, hidden: false };
+                keys::offer(media, &signal, &mut means);
             } else {
-                media.keying = None;
+                (media.keying, media.dtls) = (None, None);
             }
             media.mid = mid.or_else(|| signal.generate_mid.then(|| (index + 1).to_string()));
             let direction = if sends { Direction::SendOnly } else { Direction::Inactive };
@@ -286,7 +293,7 @@ impl Shard {
 
     pub(super) fn on_subscribe_answer(&mut self, id: u64, answer: &SubscribeAnswer) {
         let signal = &answer.signal;
-        let (sdp, plans) = match read(signal, self.limits.medias_max) {
+        let (sdp, plans) = match read(signal, self.limits.medias_max, self.providers.is_some()) {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
         };
@@ -296,8 +303,9 @@ impl Shard {
         let Some(key) = self.calls.by_name(&signal.call_id) else {
             return self.refuse(id, UNKNOWN_CALL);
         };
-        let Self { calls, sockets, paths, media_networks, .. } = self;
+        let Self { calls, sockets, paths, media_networks, chance, .. } = self;
         let call = calls.get_mut(key).expect("a name leads to a call");
+        let providers = call.providers.clone();
         if is_foreign(call, signal.owner.as_deref()) {
             return self.refuse(id, OTHER_OWNER);
         }
@@ -329,17 +337,19 @@ impl Shard {
             media.endpoint = Some(plan.endpoint);
             media.protocol.clone_from(&section.media().proto);
             media.direction = Direction::from_flags(false, sdp.direction(index).receives());
-            sdes::answered(media, &plan.keys);
-            secure::install(media, paths);
+            let mut means = Means { providers: providers.as_ref(), chance, hidden: false };
+            keys::answered(media, plan, signal, &mut means);
             media.mux.active = media.mux.offered && section.section.has_attribute("rtcp-mux");
             media.mux.said = media.mux.active;
             share(media, paths);
+            secure::install(media, paths);
             guide.signal(media, plan, sockets, paths);
             guide.open(media, codec::payload_type_set(section), paths);
             hold(media, paths);
         }
         call.last_signal = self.now;
         call.last_signal_wall_ms = self.wall_ms;
+        self.shake_hands(key);
         self.reply(id, Reply::Ok { warning: None });
     }
 

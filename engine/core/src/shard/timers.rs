@@ -36,6 +36,7 @@ impl Shard {
                 Timer::Watch => self.on_watch_due(key),
                 Timer::Rtcp => self.on_rtcp_due(key),
                 Timer::Ice => self.on_checks_due(key),
+                Timer::Handshake => self.on_handshake_due(key),
             }
         }
         self.timed = None;
@@ -112,5 +113,6 @@ const fn way(timer: Timer) -> Way {
         Timer::Watch => Way::TimerWatch,
         Timer::Rtcp => Way::TimerRtcp,
         Timer::Ice => Way::TimerIce,
+        Timer::Handshake => Way::TimerHandshake,
     }
 }

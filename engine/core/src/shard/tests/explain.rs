@@ -79,7 +79,7 @@ fn the_reasons_of_a_plain_offer() {
     let [address, port, setup, pcmu, pcma, rtcp] = told[..] else { panic!("{told:?}") };
     assert_eq!(address, (4, "media comes to our address on the reader's side"));
     assert_eq!(port, (6, "media comes to a port of ours"));
-    assert_eq!(setup, (10, "there is no DTLS that it could be about"));
+    assert_eq!(setup, (10, "a handshake (DTLS) is made with each side apart"));
     let described = "a static payload type is described too";
     assert_eq!((pcmu, pcma), ((7, described), (8, described)));
     assert_eq!(rtcp.1, "RTCP comes to a port of ours (full-rtcp-attribute adds the address)");

@@ -13,6 +13,7 @@ fn live(interfaces: &[&str], edit: impl FnOnce(&mut Limits)) -> Input<'static> {
         tos: 7,
         media_networks: crate::MediaNetworks::parse(&["192.0.2.0/24".to_owned()]).unwrap(),
         learn_strict: true,
+        providers: None,
         limits,
     }))
 }

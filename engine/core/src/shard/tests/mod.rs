@@ -5,6 +5,7 @@ mod census;
 mod connect;
 mod detect;
 mod dialogue;
+mod dtls;
 mod explain;
 mod gate;
 mod generate;

@@ -11,14 +11,14 @@ use super::*;
 const CM_80: Suite = Suite::AesCm128HmacSha1_80;
 
 /// A description in a profile, with keys of the suites, tagged from 1 on.
-fn keyed(at: &str, profile: &str, lines: &[&str]) -> Vec<u8> {
+pub(super) fn keyed(at: &str, profile: &str, lines: &[&str]) -> Vec<u8> {
     let text = String::from_utf8(sdp(at, "")).unwrap();
     let keys: String = lines.iter().map(|line| format!("a=crypto:{line}\r\n")).collect();
     (text.replace("RTP/AVP", profile) + &keys).into_bytes()
 }
 
 /// A crypto line of somebody whose key is made of `byte`.
-fn line(tag: u32, suite: Suite, byte: u8) -> String {
+pub(super) fn line(tag: u32, suite: Suite, byte: u8) -> String {
     use rtp::sdp::InlineKey;
     let key = InlineKey { key_and_salt: vec![byte; suite.master_bytes()].into(), lifetime: None, mki: None };
     Crypto { tag, suite: suite.name().into(), keys: vec![key], parameters: Vec::new() }.to_string()
@@ -29,14 +29,14 @@ fn policy(suite: Suite, key_and_salt: &[u8]) -> Policy {
 }
 
 /// Who speaks SRTP with us: with its own key, and with the one of ours that it was shown.
-struct Peer {
+pub(super) struct Keyed {
     sends: Outbound,
     hears: Inbound,
 }
 
-impl Peer {
+impl Keyed {
     /// `byte` is what its key is made of; of what it was shown the line of `suite` counts.
-    fn new(suite: Suite, byte: u8, shown: &Shown) -> Self {
+    pub(super) fn new(suite: Suite, byte: u8, shown: &Shown) -> Self {
         let ours =
             crypto(shown).into_iter().find(|line| line.suite == suite.name()).expect("the suite was shown");
         Self {
@@ -45,7 +45,7 @@ impl Peer {
         }
     }
 
-    fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
+    pub(super) fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
         let mut buffer = [packet, &[0; 40]].concat();
         let length = if is_rtcp(packet) {
             self.sends.protect_rtcp(&mut buffer, packet.len())
@@ -56,7 +56,7 @@ impl Peer {
         buffer
     }
 
-    fn unprotect(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+    pub(super) fn unprotect(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
         let length = if is_rtcp(&packet) {
             self.hears.unprotect_rtcp(&mut packet)
         } else {
@@ -67,11 +67,11 @@ impl Peer {
     }
 }
 
-fn is_rtcp(packet: &[u8]) -> bool {
+pub(super) fn is_rtcp(packet: &[u8]) -> bool {
     (192..224).contains(&packet[1])
 }
 
-fn crypto(shown: &Shown) -> Vec<Crypto> {
+pub(super) fn crypto(shown: &Shown) -> Vec<Crypto> {
     shown.lines("a=crypto:").iter().map(|line| line["a=crypto:".len()..].parse().unwrap()).collect()
 }
 
@@ -79,11 +79,11 @@ fn suites(shown: &Shown) -> Vec<String> {
     crypto(shown).iter().map(|line| format!("{} {}", line.tag, line.suite)).collect()
 }
 
-fn profile(shown: &Shown) -> &str {
+pub(super) fn profile(shown: &Shown) -> &str {
     shown.lines("m=audio")[0].split(' ').nth(2).unwrap()
 }
 
-fn rtp(seq: u16) -> Vec<u8> {
+pub(super) fn rtp(seq: u16) -> Vec<u8> {
     let mut packet = vec![0x80, 0, 0, 0, 0, 0, 0, 160, 0, 0, 0, 7];
     packet[2..4].copy_from_slice(&seq.to_be_bytes());
     packet.extend([0x5a; 160]);
@@ -91,10 +91,10 @@ fn rtp(seq: u16) -> Vec<u8> {
 }
 
 /// An empty receiver report.
-const RTCP: &[u8] = &[0x80, 201, 0, 1, 0, 0, 0, 7];
+pub(super) const RTCP: &[u8] = &[0x80, 201, 0, 1, 0, 0, 0, 7];
 
 /// A datagram with room behind it; what left because of it, and to where.
-fn relay(rig: &mut Rig, from: &str, to_port: u16, packet: &[u8]) -> Option<(SocketAddr, Vec<u8>)> {
+pub(super) fn relay(rig: &mut Rig, from: &str, to_port: u16, packet: &[u8]) -> Option<(SocketAddr, Vec<u8>)> {
     let socket = *rig.open.iter().find(|(_, local)| local.port() == to_port).expect("an open port").0;
     let mut buffer = [packet, &[0; 64]].concat();
     let length = u16::try_from(packet.len()).unwrap();
@@ -118,11 +118,11 @@ fn relay(rig: &mut Rig, from: &str, to_port: u16, packet: &[u8]) -> Option<(Sock
     sent
 }
 
-fn secure(signal: Signal) -> Signal {
+pub(super) fn secure(signal: Signal) -> Signal {
     Signal { transport_protocol: Some(TransportProtocol::RtpSavp), ..signal }
 }
 
-fn plain(signal: Signal) -> Signal {
+pub(super) fn plain(signal: Signal) -> Signal {
     Signal { transport_protocol: Some(TransportProtocol::RtpAvp), ..signal }
 }
 
@@ -133,13 +133,13 @@ fn wanting(signal: Signal, edit: impl FnOnce(&mut Sdes)) -> Signal {
 }
 
 /// A in clear, B with AES-CM: the rig, B, and the ports that B and A see.
-fn trunk(suite: Suite) -> (Rig, Peer, u16, u16) {
+fn trunk(suite: Suite) -> (Rig, Keyed, u16, u16) {
     let mut rig = Rig::new();
     let offer = rig.offer(secure(from_a(sdp(A, ""))));
     let tag = crypto(&offer).iter().find(|line| line.suite == suite.name()).unwrap().tag;
     let answer = rig.answer(to_b(keyed(B, "RTP/SAVP", &[&line(tag, suite, 0xb)])));
     assert_eq!((profile(&answer), crypto(&answer).len()), ("RTP/AVP", 0));
-    let b = Peer::new(suite, 0xb, &offer);
+    let b = Keyed::new(suite, 0xb, &offer);
     (rig, b, offer.port(), answer.port())
 }
 
@@ -199,7 +199,7 @@ fn two_parties_with_srtp_never_see_each_others_keys() {
         .map(|line| line.keys[0].key_and_salt.to_vec())
         .collect();
     assert!(!shown.contains(&vec![0xa; 30]) && !shown.contains(&vec![0xb; 30]));
-    let (mut a, mut b) = (Peer::new(CM_80, 0xa, &answer), Peer::new(CM_80, 0xb, &offer));
+    let (mut a, mut b) = (Keyed::new(CM_80, 0xa, &answer), Keyed::new(CM_80, 0xb, &offer));
     for seq in 1..4 {
         let (_, protected) = relay(&mut rig, A, answer.port(), &a.protect(&rtp(seq))).unwrap();
         assert_eq!(b.unprotect(protected), rtp(seq));
@@ -239,7 +239,7 @@ fn srtp_ends_here_for_a_plain_callee() {
         (profile(&answer), suites(&answer)),
         ("RTP/SAVPF", vec!["1 AES_CM_128_HMAC_SHA1_80".to_owned()])
     );
-    let mut a = Peer::new(CM_80, 0xa, &answer);
+    let mut a = Keyed::new(CM_80, 0xa, &answer);
     assert_eq!(relay(&mut rig, A, answer.port(), &a.protect(&rtp(1))).unwrap().1, rtp(1));
     let (_, protected) = relay(&mut rig, B, offer.port(), &rtp(1)).unwrap();
     assert_eq!(a.unprotect(protected), rtp(1));
@@ -249,7 +249,7 @@ fn srtp_ends_here_for_a_plain_callee() {
 fn what_is_forged_replayed_or_without_keys_teaches_nothing_and_ends_nothing() {
     let mut rig = Rig::new();
     let offer = rig.offer(secure(from_a(sdp(A, ""))));
-    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let mut b = Keyed::new(CM_80, 0xb, &offer);
     let genuine = b.protect(&rtp(1));
     assert_eq!(relay(&mut rig, B, offer.port(), &genuine), None, "nobody has answered");
     let answer = rig.answer(to_b(keyed(B, "RTP/SAVP", &[&line(7, CM_80, 0xb)])));
@@ -290,7 +290,7 @@ fn keys_serve_as_many_packets_as_they_may() {
     let offer = rig.offer(secure(from_a(sdp(A, ""))));
     let limited = line(7, CM_80, 0xb) + "|3";
     rig.answer(to_b(keyed(B, "RTP/SAVP", &[&limited])));
-    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let mut b = Keyed::new(CM_80, 0xb, &offer);
     let heard = (1..6).filter(|&seq| relay(&mut rig, B, offer.port(), &b.protect(&rtp(seq))).is_some());
     assert_eq!((heard.count(), rig.drops(DropReason::KeyExhausted)), (3, 2));
 }
@@ -303,7 +303,7 @@ fn an_authentic_packet_tells_where_a_party_behind_a_nat_is_at_once_and_a_forged_
     let hidden = "10.0.0.7:5000";
     let offer = rig.offer(secure(from_a(sdp(A, ""))));
     let answer = rig.answer(to_b(keyed(hidden, "RTP/SAVP", &[&line(7, CM_80, 0xb)])));
-    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let mut b = Keyed::new(CM_80, 0xb, &offer);
     for seq in 1..30 {
         assert_eq!(relay(&mut rig, "203.0.113.66:9", offer.port(), &rtp(seq)), None);
     }
@@ -327,7 +327,7 @@ fn a_reinvite_with_the_same_keys_changes_nothing_and_one_with_new_keys_is_follow
     assert_eq!(crypto(&held)[0].tag, 7);
     rig.offer(from_a(sdp(A, "")));
     rig.answer(to_b(keyed(B, "RTP/SAVP", &[&line(7, CM_80, 0xc)])));
-    let mut renewed = Peer { sends: Outbound::new(&policy(CM_80, &[0xc; 30])).unwrap(), hears: b.hears };
+    let mut renewed = Keyed { sends: Outbound::new(&policy(CM_80, &[0xc; 30])).unwrap(), hears: b.hears };
     assert!(relay(&mut rig, B, toward_b, &renewed.protect(&rtp(2))).is_some());
     let (_, protected) = relay(&mut rig, A, toward_a, &rtp(2)).unwrap();
     assert_eq!(renewed.unprotect(protected), rtp(2), "our key is what it was");
@@ -342,7 +342,7 @@ fn a_reinvite_with_the_same_keys_changes_nothing_and_one_with_new_keys_is_follow
     let swapped = Signal { from_tag: "B".into(), to_tag: Some("A".into()), ..from_a(sdp(A, "")) };
     let answer = rig.answer(swapped);
     assert_eq!((profile(&answer), suites(&answer)), ("RTP/SAVP", vec!["3 AEAD_AES_256_GCM".to_owned()]));
-    let mut b = Peer::new(gcm, 0xd, &answer);
+    let mut b = Keyed::new(gcm, 0xd, &answer);
     let (_, protected) = relay(&mut rig, A, toward_a, &rtp(3)).unwrap();
     assert_eq!(b.unprotect(protected), rtp(3));
     assert_eq!(relay(&mut rig, B, toward_b, &b.protect(&rtp(3))).unwrap().1, rtp(3));
@@ -363,7 +363,7 @@ fn a_fax_that_takes_the_place_of_an_encrypted_voice_passes_unread_and_the_voice_
     }
     let offer = rig.offer(secure(from_a(sdp(A, ""))));
     rig.answer(to_b(keyed(B, "RTP/SAVP", &[&line(7, CM_80, 0xb)])));
-    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let mut b = Keyed::new(CM_80, 0xb, &offer);
     let (_, protected) = relay(&mut rig, A, toward_a, &rtp(1)).unwrap();
     assert_eq!(b.unprotect(protected), rtp(1));
 }
@@ -375,7 +375,7 @@ fn rtcp_goes_with_the_keys_of_its_media_on_one_port_and_on_two() {
     let offer = rig.offer(Signal { rtcp_mux: mux, ..secure(from_a(sdp(A, ""))) });
     let answer = String::from_utf8(keyed(B, "RTP/SAVP", &[&line(7, CM_80, 0xb)])).unwrap() + "a=rtcp-mux\r\n";
     let answer = rig.answer(to_b(answer.into_bytes()));
-    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let mut b = Keyed::new(CM_80, 0xb, &offer);
     let (to, heard) = relay(&mut rig, B, offer.port(), &b.protect(RTCP)).unwrap();
     assert_eq!((to.port(), heard), (4001, RTCP.to_vec()));
     let (to, protected) = relay(&mut rig, "198.51.100.1:4001", answer.port() + 1, RTCP).unwrap();
@@ -483,7 +483,7 @@ fn answers_that_fit_no_offer_are_refused_and_leave_the_call_as_it_was() {
     let gcm = Suite::AeadAes128Gcm;
     let answer = rig.answer(to_b(keyed(B, "RTP/SAVP", &[&line(77, gcm, 0xb)])));
     assert_eq!(profile(&answer), "RTP/AVP", "the suite tells, if the tag does not");
-    let mut b = Peer::new(gcm, 0xb, &offer);
+    let mut b = Keyed::new(gcm, 0xb, &offer);
     assert!(relay(&mut rig, B, offer.port(), &b.protect(&rtp(1))).is_some());
     let mut rig = Rig::new();
     rig.offer(from_a(sdp(A, "")));
@@ -531,7 +531,7 @@ fn best_effort_srtp_is_offered_passed_on_accepted_and_left_out() {
     let offer = rig.offer(offered());
     let answer = rig.answer(to_b(keyed(B, "RTP/AVP", &[&line(1, CM_80, 0xb)])));
     assert_eq!(suites(&answer), ["1 AES_CM_128_HMAC_SHA1_80"]);
-    let (mut a, mut b) = (Peer::new(CM_80, 0xa, &answer), Peer::new(CM_80, 0xb, &offer));
+    let (mut a, mut b) = (Keyed::new(CM_80, 0xa, &answer), Keyed::new(CM_80, 0xb, &offer));
     let (_, protected) = relay(&mut rig, A, answer.port(), &a.protect(&rtp(1))).unwrap();
     assert_eq!(b.unprotect(protected), rtp(1));
     // Accepted here for the caller, whatever the callee does, or because the callee was not asked.
@@ -539,7 +539,7 @@ fn best_effort_srtp_is_offered_passed_on_accepted_and_left_out() {
         let mut rig = Rig::new();
         rig.offer(offer);
         let answer = rig.answer(answered(osrtp));
-        let mut a = Peer::new(CM_80, 0xa, &answer);
+        let mut a = Keyed::new(CM_80, 0xa, &answer);
         assert_eq!(relay(&mut rig, A, answer.port(), &a.protect(&rtp(1))).unwrap().1, rtp(1));
     }
     // Offered by us.
@@ -548,7 +548,7 @@ fn best_effort_srtp_is_offered_passed_on_accepted_and_left_out() {
     assert_eq!((profile(&offer), crypto(&offer).len()), ("RTP/AVP", 8));
     let answer = rig.answer(to_b(keyed(B, "RTP/AVP", &[&line(7, CM_80, 0xb)])));
     assert_eq!(crypto(&answer).len(), 0);
-    let mut b = Peer::new(CM_80, 0xb, &offer);
+    let mut b = Keyed::new(CM_80, 0xb, &offer);
     let (_, protected) = relay(&mut rig, A, answer.port(), &rtp(1)).unwrap();
     assert_eq!(b.unprotect(protected), rtp(1));
 }
@@ -562,7 +562,7 @@ fn two_who_answer_one_forked_offer_have_keys_of_their_own() {
     let gcm = Suite::AeadAes256Gcm;
     let answer = Signal { to_tag: Some("C".into()), ..from_a(keyed(c, "RTP/SAVP", &[&line(1, gcm, 0xc)])) };
     let answer = rig.answer(answer);
-    let mut third = Peer::new(gcm, 0xc, &offer);
+    let mut third = Keyed::new(gcm, 0xc, &offer);
     let (to, heard) = relay(&mut rig, c, offer.port(), &third.protect(&rtp(1))).unwrap();
     assert_eq!((to, heard), (A.parse().unwrap(), rtp(1)));
     let (to, protected) = relay(&mut rig, A, answer.port(), &rtp(1)).unwrap();
@@ -589,7 +589,7 @@ fn who_subscribes_hears_under_keys_of_its_own() {
     let signal = Signal { to_tag: Some(tag), ..from_a(keyed(at, "RTP/SAVP", &[&line(7, CM_80, 0xe)])) };
     let answer = ng::SubscribeAnswer { signal: Box::new(signal), allow_transcoding: false };
     assert_eq!(rig.command(Command::SubscribeAnswer(answer)), Reply::Ok { warning: None });
-    let mut listener = Peer::new(CM_80, 0xe, &shown);
+    let mut listener = Keyed::new(CM_80, 0xe, &shown);
     let (_, heard) = relay(&mut rig, B, toward_b, &b.protect(&rtp(1))).unwrap();
     assert_eq!(heard, rtp(1));
     let [(_, to, copy)] = &rig.copies[..] else { panic!("{:?}", rig.copies) };
@@ -606,7 +606,7 @@ fn who_publishes_with_keys_is_answered_with_one() {
         (profile(&answer), suites(&answer)),
         ("RTP/SAVP", vec!["3 AES_CM_128_HMAC_SHA1_80".to_owned()])
     );
-    let mut a = Peer::new(CM_80, 0xa, &answer);
+    let mut a = Keyed::new(CM_80, 0xa, &answer);
     relay(&mut rig, A, answer.port(), &a.protect(&rtp(1)));
     assert_eq!(rig.drops(DropReason::NoSink), 1, "it is authentic, and nobody hears it yet");
 }
