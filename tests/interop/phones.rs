@@ -96,6 +96,47 @@ fn a_phone_that_speaks_srtp_alone_reaches_a_plain_carrier_and_another_such_phone
 }
 
 #[test]
+fn a_phone_with_handshakes_reaches_a_plain_carrier_and_a_phone_of_either_kind() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let mut carrier = Plan::new(provider::takes().is_hung_up_on()).start(at);
+    let node = provider::setup(at, &[&engine], &[&carrier], "5.00")
+        .command("account media alice dtls")
+        .account_with("bob", "0", "--media dtls")
+        .account_with("carol", "0", "--media srtp")
+        .start();
+    let phone = |name: &str, hertz| Phone::new(name).tone(hertz);
+    let mut alice = phone("alice", 440).handshaking().start(at, node.tls, &node.certificate());
+    alice.dial(NUMBER);
+    alice.await_event("CALL_ESTABLISHED");
+    alice.await_tone(440);
+    alice.hang_up();
+    carrier.await_success();
+    let record = only_record_by_length(&node);
+    assert!(record["media"]["caller"]["crypto_suite"].is_string(), "{record:#}");
+    assert!(record["media"]["callee"]["crypto_suite"].is_null(), "{record:#}");
+
+    let mut bob = phone("bob", 620).handshaking().start(at, node.tls, &node.certificate());
+    let mut carol = phone("carol", 860).encrypted().start(at, node.tls, &node.certificate());
+    for (other, name, hertz) in [(&mut bob, "bob", 620), (&mut carol, "carol", 860)] {
+        alice.dial(name);
+        alice.await_event("CALL_ESTABLISHED");
+        other.await_event("CALL_ESTABLISHED");
+        alice.await_tone(hertz);
+        other.await_tone(440);
+        other.hang_up();
+        alice.await_event("CALL_CLOSED");
+        other.dial("alice");
+        other.await_event("CALL_ESTABLISHED");
+        alice.await_event("CALL_ESTABLISHED");
+        alice.await_tone(hertz);
+        other.await_tone(440);
+        other.hang_up();
+        alice.await_event("CALL_CLOSED");
+    }
+}
+
+#[test]
 fn a_phone_that_is_not_there_and_a_number_without_a_price_cost_nothing() {
     let at = Address::new();
     let engine = Engine::start(at, &[]);

@@ -1,10 +1,11 @@
-//! SRTP with keys from descriptions, against peers that are not ours: rtpengine as the far end in every suite, ffmpeg as a
-//! sender and as a receiver.
+//! SRTP against peers that are not ours. With keys from descriptions: rtpengine as the far end in every suite, ffmpeg as a
+//! sender and as a receiver. With keys from handshakes: rtpengine as the far end in either role.
 
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tests::party::{receive, rtcp, sections, voice};
+use tests::party::{receive, rtcp, sections, voice, waiting};
+use tests::process::await_some;
 use tests::{Address, Daemon, Listener, Party, Player};
 
 const SUITES: [&str; 8] = [
@@ -84,6 +85,56 @@ fn rtpengine_is_the_far_end_in_every_suite_whoever_offers() {
     for suite in SUITES {
         over(&mut tollgate, &mut rtpengine, suite, &format!("ours-{suite}"), parties);
         over(&mut rtpengine, &mut tollgate, suite, &format!("theirs-{suite}"), parties);
+    }
+}
+
+/// The suite in which a daemon speaks with a party, once there is one.
+fn suite(daemon: &mut Daemon, call_id: &str, tag: &str) -> Option<String> {
+    let media = &daemon.ask("query", call_id, json!({}))["tags"][tag]["medias"][0];
+    media["streams"][0]["crypto suite"].as_str().map(str::to_owned)
+}
+
+/// A call of two plain parties over two daemons that agree on keys by a handshake; the first offers, and the one that answers
+/// begins, or waits.
+fn shaking(first: &mut Daemon, second: &mut Daemon, begins: bool, name: &str, at: Address) {
+    let [a, b] = [(); 2].map(|()| Party::new(at));
+    let dtls = json!({"transport-protocol": "UDP/TLS/RTP/SAVP", "SDES": ["off"]});
+    let offer = pass(first, "offer", name, &a.sdp(), dtls);
+    assert!(text(&offer).contains("a=setup:actpass\r\n") && keys(text(&offer)).is_empty(), "{offer}");
+    let role = if begins { json!({}) } else { json!({"DTLS-reverse": "passive"}) };
+    let mut plain = role;
+    plain["transport-protocol"] = json!("RTP/AVP");
+    let onward = pass(second, "offer", name, text(&offer), plain);
+    assert!(text(&onward).contains("RTP/AVP ") && !text(&onward).contains("fingerprint"), "{onward}");
+    let answer = pass(second, "answer", name, &b.sdp(), json!({}));
+    let setup = if begins { "a=setup:active\r\n" } else { "a=setup:passive\r\n" };
+    assert!(text(&answer).contains(setup) && text(&answer).contains("UDP/TLS/RTP/SAVP "), "{answer}");
+    let back = pass(first, "answer", name, text(&answer), json!({}));
+    assert!(text(&back).contains("RTP/AVP ") && !text(&back).contains("fingerprint"), "{back}");
+    let [for_a, for_b] = [&back, &onward].map(|reply| sections(reply)[0]);
+    // RTCP has a handshake of its own: reports that arrive say that it is done.
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+    for (from, to, at) in [(&a, for_a, &b), (&b, for_b, &a)] {
+        await_some("keys of RTCP", || {
+            from.rtcp.send_to(&report, rtcp(to)).expect("sent");
+            waiting(&at.rtcp)
+        });
+    }
+    let suites = await_some("keys of RTP", || suite(first, name, "b").zip(suite(second, name, "a")));
+    assert_eq!(suites.0, suites.1);
+    while waiting(&a.rtcp).or_else(|| waiting(&b.rtcp)).is_some() {}
+    arrives(&a, for_a, &b);
+    arrives(&b, for_b, &a);
+}
+
+#[test]
+fn rtpengine_is_the_far_end_of_handshakes_in_either_role_whoever_offers() {
+    let (ours, theirs, parties) = (Address::new(), Address::new(), Address::new());
+    let mut tollgate = Daemon::tollgate(ours);
+    let mut rtpengine = Daemon::rtpengine(theirs);
+    for begins in [true, false] {
+        shaking(&mut tollgate, &mut rtpengine, begins, &format!("ours-{begins}"), parties);
+        shaking(&mut rtpengine, &mut tollgate, begins, &format!("theirs-{begins}"), parties);
     }
 }
 

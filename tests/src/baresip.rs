@@ -30,13 +30,14 @@ pub struct Baresip {
 pub struct Phone {
     name: String,
     tone_hz: u32,
-    encrypted: bool,
+    /// Its account's `mediaenc`.
+    encryption: Option<&'static str>,
 }
 
 impl Phone {
     /// The phone of account `name`, whose password is `secret`; it answers every call and plays 440 Hz.
     pub fn new(name: &str) -> Phone {
-        Phone { name: name.to_owned(), tone_hz: 440, encrypted: false }
+        Phone { name: name.to_owned(), tone_hz: 440, encryption: None }
     }
 
     /// Plays this tone.
@@ -49,7 +50,14 @@ impl Phone {
     /// Speaks SRTP with keys from descriptions (SDES), and nothing else.
     #[must_use]
     pub fn encrypted(mut self) -> Phone {
-        self.encrypted = true;
+        self.encryption = Some("srtp-mand");
+        self
+    }
+
+    /// Speaks SRTP with keys from a handshake (DTLS), for which it has an RSA certificate, and nothing else.
+    #[must_use]
+    pub fn handshaking(mut self) -> Phone {
+        self.encryption = Some("dtls_srtp");
         self
     }
 
@@ -60,7 +68,7 @@ impl Phone {
         let account = format!(
             "<sip:{name}@{DOMAIN};transport=tls>;auth_user={name};auth_pass=secret;\
              outbound=\"sip:{tls};transport=tls\";regint=3600;answermode=auto;audio_codecs=PCMA{}",
-            if self.encrypted { ";mediaenc=srtp-mand" } else { "" }
+            self.encryption.map_or_else(String::new, |encryption| format!(";mediaenc={encryption}"))
         );
         let config = format!("sip_listen {at}:0\nsip_cafile {}\n", certificate.display());
         Baresip::start(name, at, self.tone_hz, account, &config, |process| {
@@ -94,7 +102,7 @@ impl Baresip {
                  audio_source ausine,{tone_hz}\naudio_player aubridge,nowhere\naudio_alert aubridge,nowhere\n\
                  ausrc_srate 48000\nausrc_channels 2\nrtp_ports 40000-49999\nringback_disabled yes\nsnd_path {}\n\
                  ctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule ausine.so\n\
-                 module aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
+                 module aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule_tmp uuid.so\nmodule_tmp account.so\n\
                  module_app menu.so\nmodule_app ctrl_tcp.so\n",
                 folder.path().display(),
             ),
