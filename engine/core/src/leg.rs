@@ -57,6 +57,8 @@ pub(crate) struct Leg {
     pub(crate) recorded: Wish,
     /// Text noted with it.
     pub(crate) metadata: Option<Box<str>>,
+    /// Sections that its last offer would have on one port.
+    pub(crate) bundle: Vec<String>,
     /// It sent a description itself.
     pub(crate) described: bool,
     /// It was deleted and goes at this time unless a new offer revives it.

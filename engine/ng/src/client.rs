@@ -16,6 +16,7 @@ use crate::{
     signal::{AliasKey, Family, Ice, Learning, MessageKind, Signal, Tos, Trust},
     statistics::{StatisticsReply, read_sections},
     value::{Fields, Value},
+    webrtc::IceLite,
 };
 
 impl Command {
@@ -181,8 +182,13 @@ pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: 
             (mux.reject, "reject"),
         ],
     );
+    let bundle = signal.bundle;
+    let bundle = [(bundle.offer, "offer"), (bundle.accept, "accept"), (bundle.reject, "reject")];
+    put_words(fields, "bundle", &bundle);
     let mut flags = more.to_vec();
     flags.extend([
+        (signal.trickle_ice, "trickle-ICE"),
+        (signal.fragment, "fragment"),
         (signal.dtls.no_tls_id, "no-tls-id"),
         (signal.trust == Trust::SipSource, "SIP-source-address"),
         (signal.asymmetric, "asymmetric"),
@@ -268,6 +274,7 @@ pub(crate) fn put_signal<'a>(signal: &'a Signal, fields: &mut Fields<'a>, more: 
         .put_some("address-family", family)
         .put_some("transport-protocol", signal.transport_protocol.map(|protocol| protocol.as_str()))
         .put_some("ICE", ice)
+        .put_some("ICE-lite", signal.ice_lite.map(IceLite::as_str))
         .put_some("endpoint-learning", learning)
         .put_some("sip-message-type", message);
     fields.put_some("DTLS", signal.dtls.word());

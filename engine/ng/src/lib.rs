@@ -43,6 +43,7 @@ mod statistics;
 mod subscription;
 mod templates;
 mod value;
+mod webrtc;
 
 pub use cache::{Known, ReplyCache, RequestKey};
 pub use client::ReplyError;
@@ -75,3 +76,4 @@ pub use statistics::{Stat, StatisticsReply};
 pub use subscription::{Connect, Publish, SubscribeAnswer, SubscribeRequest, Unsubscribe};
 pub use templates::Templates;
 pub use value::{Entry, Value};
+pub use webrtc::{Bundle, IceLite};

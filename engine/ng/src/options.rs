@@ -38,7 +38,6 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "directional",
     "drop-traffic-stop",
     "from-tags",
-    "ICE-lite",
     "new-branch",
     "no-jitter-buffer",
     "no-passthrough",
@@ -55,10 +54,9 @@ pub(crate) const NO_EFFECT: &[&str] = &[
     "sip-code",
     "symmetric-codecs",
     "to-tag",
-    "trickle-ICE",
 ];
 
-pub(crate) const NO_EFFECT_PREFIXES: &[&str] = &["DTLS-fingerprint-", "ICE-lite-"];
+pub(crate) const NO_EFFECT_PREFIXES: &[&str] = &["DTLS-fingerprint-"];
 
 pub(crate) const IGNORED: &[&str] = &["DTMF-log-dest", "NAT-wait", "pierce-NAT", "xmlrpc-callback"];
 
@@ -69,7 +67,6 @@ pub(crate) const REFUSED: &[&str] = &[
     "block-DTMF",
     "block-egress",
     "block-short",
-    "bundle",
     "codec",
     "DTMF-delay",
     "DTMF-security",
@@ -81,7 +78,6 @@ pub(crate) const REFUSED: &[&str] = &[
     "drop-traffic-start",
     "extmap",
     "force-transcoding",
-    "fragment",
     "frequencies",
     "frequency",
     "inactive",
@@ -100,18 +96,7 @@ pub(crate) const REFUSED: &[&str] = &[
     "T38",
     "transcode",
     "volume",
-    "WebRTC",
-    "webrtc",
 ];
 
-pub(crate) const REFUSED_PREFIXES: &[&str] = &[
-    "bundle-",
-    "codec-",
-    "DTMF-security-",
-    "extmap-",
-    "media-echo-",
-    "sdp-attr-",
-    "T.38-",
-    "T38-",
-    "transcode-",
-];
+pub(crate) const REFUSED_PREFIXES: &[&str] =
+    &["codec-", "DTMF-security-", "extmap-", "media-echo-", "sdp-attr-", "T.38-", "T38-", "transcode-"];

@@ -7,6 +7,7 @@ use crate::{
     party::RecordingOptions,
     request::DeleteDelay,
     sdes::{Osrtp, Sdes},
+    webrtc::{Bundle, IceLite},
 };
 
 /// The body of an `offer` or an `answer`.
@@ -55,6 +56,14 @@ pub struct Signal {
     pub media_address: Option<IpAddr>,
     /// What happens to ICE; `None` is the default behaviour (pass on only if it was offered).
     pub ice: Option<Ice>,
+    /// Toward whom we only answer checks; `None` leaves it as it was.
+    pub ice_lite: Option<IceLite>,
+    /// We say that candidates may come later, and that ours are all.
+    pub trickle_ice: bool,
+    /// The description is a fragment with candidates that come later (`fragment`, RFC 8840).
+    pub fragment: bool,
+    /// Whether sections share a port.
+    pub bundle: Bundle,
     /// What happens to RTP/RTCP multiplexing; nothing set follows the client.
     pub rtcp_mux: RtcpMux,
     /// How the remote address is learned from packets; `None` is the engine's default.

@@ -14,6 +14,7 @@ use crate::{
     subscription::Publish,
     templates::Templates,
     value::Value,
+    webrtc::{self, IceLite},
 };
 
 /// Reads options one by one into a signal.
@@ -49,7 +50,9 @@ const FLAT_LISTS: &[&str] = &[
     "DTLS-reverse",
     "DTLS",
     "SDES",
+    "ICE-lite",
     "ICE",
+    "bundle",
     "address-family",
     "transport-protocol",
     "media-networks",
@@ -149,6 +152,11 @@ impl SignalReader {
                 Some("force-relay") => signal.ice = Some(Ice::ForceRelay),
                 _ => warn(warnings, key, value),
             },
+            "ICE-lite" => match value.as_str().map(normal).as_deref().and_then(IceLite::read) {
+                Some(lite) => signal.ice_lite = Some(lite),
+                None => warn(warnings, key, value),
+            },
+            "bundle" => self.each("bundle", value, warnings, Self::bundle),
             "endpoint-learning" => match value.as_str() {
                 Some("delayed") => signal.learning = Some(Learning::Delayed),
                 Some("immediate") => signal.learning = Some(Learning::Immediate),
@@ -246,6 +254,9 @@ impl SignalReader {
             "no-tls-id" => signal.dtls.no_tls_id = true,
             "static-codecs" => signal.static_codecs = true,
             "explain" => signal.explain = true,
+            "trickle-ICE" => signal.trickle_ice = true,
+            "fragment" => signal.fragment = true,
+            "WebRTC" | "webrtc" => webrtc::shorthand(signal),
             "record-call" | "start-recording" => signal.record_call = Some(true),
             "exclude-recording" => signal.recording.exclude = true,
             "discard-recording" => signal.recording.discard = true,
@@ -439,6 +450,14 @@ impl SignalReader {
         true
     }
 
+    fn bundle(&mut self, word: &str) -> bool {
+        if ["require", "strict"].contains(&word) {
+            self.list_unsupported(format!("bundle-{word}"));
+            return true;
+        }
+        self.signal.bundle.read(word)
+    }
+
     fn unsupported(&mut self, key: &str, value: &Value<'_>) {
         for (inner, _) in value.entries().unwrap_or_default() {
             self.list_unsupported(format!("{key}-{}", String::from_utf8_lossy(inner)));
@@ -618,10 +637,37 @@ mod tests {
     }
 
     #[test]
+    fn what_browsers_want_is_read_in_each_spelling_and_in_one_word() {
+        let expected = Signal {
+            ice: Some(Ice::Force),
+            ice_lite: Some(IceLite::Backward),
+            trickle_ice: true,
+            fragment: true,
+            bundle: crate::Bundle { accept: true, ..crate::Bundle::default() },
+            ..plain()
+        };
+        for options in [
+            r#""ICE":"force","ICE-lite":"backward","bundle":["accept"],"flags":["trickle-ICE","fragment"]"#,
+            r#""flags":["ICE-force","ICE-lite-backward","bundle-accept","trickle ICE","fragment"]"#,
+            r#""rtpp-flags":"ICE=force ICE-lite=backward bundle=[accept] trickle-ICE fragment""#,
+        ] {
+            assert_eq!(offer(options), (expected.clone(), Vec::new()), "{options}");
+        }
+        let (signal, warnings) = offer(r#""flags":["WebRTC"]"#);
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(signal.transport_protocol, Some(TransportProtocol::UdpTlsRtpSavpf));
+        assert_eq!((signal.ice, signal.rtcp_attribute), (Some(Ice::Force), Some(false)));
+        assert!(signal.trickle_ice && signal.generate_mid && signal.sdes.off && signal.bundle.offer);
+        assert!(signal.rtcp_mux.offer && signal.rtcp_mux.require);
+        let (signal, warnings) = offer(r#""bundle":["require"],"ICE-lite":"sideways""#);
+        assert_eq!((signal.unsupported, warnings.len()), (vec!["bundle-require".to_owned()], 1));
+    }
+
+    #[test]
     fn options_that_are_not_built_are_carried_by_name() {
         let (signal, warnings) = offer(
             r#""codec":{"strip":["all"],"offer":["PCMA"]},"T.38":["decode"],"ptime":20,"DTLS":"off","SDES":["off"],
-               "flags":["codec-transcode-opus","media-echo-blackhole","inactive","OSRTP-offer-legacy","trickle-ICE","OSRTP-accept"]"#,
+               "flags":["codec-transcode-opus","media-echo-blackhole","inactive","OSRTP-offer-legacy","OSRTP-accept"]"#,
         );
         assert_eq!(
             signal.unsupported,

@@ -3,12 +3,12 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use ng::{
-    AliasKey, All, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Dtls,
+    AliasKey, All, Bundle, CallList, CallReport, Cli, Command, Connect, DelayFrom, Delete, DeleteDelay, Dtls,
     Encoding, EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate,
-    GateAction, HandshakeOutcome, Ice, Learning, LearningOutcome, Lease, LegReport, List, MediaQuality,
-    MediaReport, MediaStatus, MediaTrouble, MessageKind, MosAverage, MosSample, Network, Offender, Ping,
-    Publish, Query, Recording, RecordingOptions, Refusal, Replace, Reply, ReportAck, Request, RtcpMux,
-    Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters,
+    GateAction, HandshakeOutcome, Ice, IceLite, Learning, LearningOutcome, Lease, LegReport, List,
+    MediaQuality, MediaReport, MediaStatus, MediaTrouble, MessageKind, MosAverage, MosSample, Network,
+    Offender, Ping, Publish, Query, Recording, RecordingOptions, Refusal, Replace, Reply, ReportAck, Request,
+    RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters,
     StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Tos, Totals,
     TransportProtocol, Trouble, Trust, Unsubscribe, Value,
 };
@@ -107,8 +107,10 @@ prop_compose! {
             Dtls::default(), Dtls { off: true, ..Dtls::default() }, Dtls { passive: true, ..Dtls::default() },
             Dtls { reverse_passive: true, no_tls_id: true, ..Dtls::default() },
         ]),
+        checks in (option::of(select(IceLite::ALL.to_vec())), any::<[bool; 5]>()).boxed(),
         wider in wider(),
     ) -> Signal {
+        let (ice_lite, [trickle_ice, fragment, offer, accept, reject]) = checks;
         let [asymmetric, strict_source, media_handover, generate_mid, original_sendrecv, loop_protect, load] = bits;
         let (port_latching, rtcp_attribute) = latching;
         Signal {
@@ -118,6 +120,7 @@ prop_compose! {
             call_id: names.call_id, from_tag: names.from_tag, to_tag: names.to_tag, via_branch: names.via_branch,
             label: names.label, sdp: names.sdp, owner: names.owner, epoch: names.epoch, lease_ms: names.lease_ms,
             keep_report: names.keep_report,
+            ice_lite, trickle_ice, fragment, bundle: Bundle { offer, accept, reject },
             ..wider
         }
     }

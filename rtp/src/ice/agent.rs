@@ -83,6 +83,11 @@ impl Agent {
         inner.set_ice_lite(terms.lite);
         inner.set_control_tie_breaker(terms.tie_breaker);
         inner.set_max_candidate_pairs(PAIRS_MAX);
+        // The first of a family has the whole of it, as one that is alone should (RFC 8445 §5.1.2.1).
+        inner.set_local_preference(|candidate: &is::Candidate, before: usize| {
+            let other = u32::from(candidate.addr().is_ipv6());
+            65_535u32.saturating_sub(other + 2 * u32::try_from(before).unwrap_or(u32::MAX / 2))
+        });
         let mut agent = Self {
             inner,
             base: terms.base,

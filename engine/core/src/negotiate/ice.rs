@@ -23,6 +23,9 @@ use crate::{
     sim::{self, Way},
 };
 
+/// Candidates of one section that are kept, of both components.
+const CANDIDATES_MAX: usize = 2 * REMOTES_MAX;
+
 /// What a description says of ICE in one section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said {
@@ -42,6 +45,8 @@ pub(crate) struct Ice {
     offer: Option<Box<Said>>,
     /// What it is told of us.
     session: Option<Box<Session>>,
+    /// And that we only answer checks.
+    lite: bool,
 }
 
 /// What the party is told of us, and what it told us in return.
@@ -51,8 +56,6 @@ pub(crate) struct Session {
     pub(crate) theirs: Option<Said>,
     pub(crate) controlling: bool,
     pub(crate) tie_breaker: u64,
-    /// We said that we only answer checks.
-    lite: bool,
     trickle: bool,
     ends: bool,
 }
@@ -61,20 +64,15 @@ impl Session {
     fn new(chance: &mut StdRng) -> Self {
         let ours = Credentials::from_random(chance.random());
         let tie_breaker = chance.random();
-        Self { ours, theirs: None, controlling: true, tie_breaker, lite: false, trickle: false, ends: false }
-    }
-
-    /// Whether we only answer checks in fact: somebody has to ask, and one that only answers does not.
-    pub(crate) fn answers_only(&self) -> bool {
-        self.lite && !self.theirs.as_ref().is_some_and(|theirs| theirs.lite)
+        Self { ours, theirs: None, controlling: true, tie_breaker, trickle: false, ends: false }
     }
 
     /// Takes over what the party says of itself. Who answers us, is controlled by us.
-    fn hear(&mut self, said: &Said, we_offered: bool) {
+    fn hear(&mut self, said: &Said, we_offered: bool, lite: bool) {
         let restarted = self.theirs.as_ref().is_none_or(|known| known.credentials != said.credentials);
         if restarted {
             sim::seen(if self.theirs.is_some() { Way::IceRestarted } else { Way::IceAgreed });
-            self.controlling = said.lite || we_offered && !self.lite;
+            self.controlling = said.lite || we_offered && !lite;
         }
         self.theirs = Some(said.clone());
     }
@@ -84,6 +82,33 @@ impl Ice {
     /// What is agreed, or offered and not answered yet.
     pub(crate) fn session(&self) -> Option<&Session> {
         self.session.as_deref()
+    }
+
+    /// Whether we only answer checks in fact: somebody has to ask, and one that only answers does not.
+    pub(crate) fn answers_only(&self) -> bool {
+        let theirs = self.session().and_then(|session| session.theirs.as_ref());
+        self.lite && !theirs.is_some_and(|theirs| theirs.lite)
+    }
+
+    /// Whether the party is told that we only answer checks.
+    pub(crate) fn is_lite(&self) -> bool {
+        self.lite && self.session.is_some()
+    }
+
+    /// Takes further candidates of the party, of the description by that name. Says whether it has given one.
+    pub(crate) fn trickle(&mut self, fragment: &Said) -> bool {
+        let theirs = self.session.as_mut().and_then(|session| session.theirs.as_mut());
+        let named = |said: &&mut Said| said.credentials.ufrag() == fragment.credentials.ufrag();
+        let known = self.offer.as_deref_mut().into_iter().chain(theirs).filter(named);
+        let mut any = false;
+        for said in known {
+            any = true;
+            let room = CANDIDATES_MAX - said.candidates.len().min(CANDIDATES_MAX);
+            let new = fragment.candidates.iter().filter(|new| !said.candidates.contains(new)).take(room);
+            let new: Vec<Candidate> = new.cloned().collect();
+            said.candidates.extend(new);
+        }
+        any
     }
 
     /// Nothing is said of it any more.
@@ -124,7 +149,7 @@ pub(crate) fn said(sdp: &Sdp, index: usize) -> Result<Option<Said>, String> {
         .map_err(|error| format!("section {}: {error}, so that ICE is not spoken", index + 1))?;
     let candidates =
         section.lines().iter().filter_map(Line::attribute).filter(|line| line.name == "candidate");
-    let candidates = candidates.filter_map(|line| line.value?.parse().ok()).take(REMOTES_MAX * 2).collect();
+    let candidates = candidates.filter_map(|line| line.value?.parse().ok()).take(CANDIDATES_MAX).collect();
     let options = value("ice-options").unwrap_or_default();
     Ok(Some(Said {
         credentials,
@@ -133,6 +158,19 @@ pub(crate) fn said(sdp: &Sdp, index: usize) -> Result<Option<Said>, String> {
         trickle: options.split_ascii_whitespace().any(|option| option == "trickle"),
         ends: section.has_attribute("end-of-candidates"),
     }))
+}
+
+/// What a fragment of a description (RFC 8840 §9) says, by section: its name, and candidates. `None` for what is none.
+pub(crate) fn fragments(bytes: &[u8]) -> Option<Vec<(Option<String>, Said)>> {
+    // What it leaves out of a description, it being a part of one.
+    const HEAD: &[u8] = b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
+    let whole = if bytes.starts_with(b"v=") { bytes.to_vec() } else { [HEAD, bytes].concat() };
+    let sdp = Sdp::parse(&whole).ok()?;
+    let named = |index: usize| {
+        let mid = sdp.media[index].section.attribute("mid").and_then(|attribute| attribute.value);
+        Some((mid.map(str::to_owned), said(&sdp, index).ok()??))
+    };
+    Some((0..sdp.media.len()).filter_map(named).collect())
 }
 
 /// Brings together what an offer or answer says of ICE in a section and what the client wants.
@@ -149,6 +187,9 @@ pub(crate) fn exchange(
         return to.ice.forget();
     }
     let wanted = signal.ice.unwrap_or(ng::Ice::Default);
+    if let (Kind::Offer, Some(lite)) = (kind, signal.ice_lite) {
+        (to.ice.lite, from.ice.lite) = (lite.is_forward(), lite.is_backward());
+    }
     match kind {
         Kind::Offer => {
             from.ice.offer = said.cloned().map(Box::new);
@@ -164,17 +205,17 @@ pub(crate) fn exchange(
                 return;
             }
             let session = to.ice.session.get_or_insert_with(|| Box::new(Session::new(chance)));
-            session.trickle |= said.is_some_and(|said| said.trickle && said.ends);
+            session.trickle = signal.trickle_ice;
             session.ends = said.is_some_and(|said| said.ends);
         }
         Kind::Answer => {
             let answered = said.filter(|_| from.ice.session.is_some());
             from.ice.speaks = Some(said.is_some());
             match (answered, &mut from.ice.session) {
-                (Some(said), Some(session)) => session.hear(said, true),
+                (Some(said), Some(session)) => session.hear(said, true, from.ice.lite),
                 _ => from.ice.session = None,
             }
-            let offer = to.ice.offer.as_deref().filter(|_| wanted != ng::Ice::Remove);
+            let offer = to.ice.offer.clone().filter(|_| wanted != ng::Ice::Remove);
             let Some(offer) = offer else {
                 to.ice.session = None;
                 return;
@@ -184,7 +225,7 @@ pub(crate) fn exchange(
             if before.is_some_and(|before| before.asks_for_restart(&offer.credentials)) {
                 session.ours = Credentials::from_random(chance.random());
             }
-            session.hear(offer, false);
+            session.hear(&offer, false, to.ice.lite);
             (session.trickle, session.ends) = (offer.trickle, offer.trickle);
         }
     }

@@ -4,6 +4,7 @@
 //! [`Exchange`] then waits until every new socket is open, and only then are addresses, routes and
 //! the reply made. A socket that cannot be opened leaves the call as it was.
 
+pub(crate) mod bundle;
 pub(crate) mod codec;
 pub(crate) mod dialogue;
 pub(crate) mod dtls;

@@ -9,10 +9,6 @@ use crate::{media::Transport, networks};
 /// The text of the refusal if an offer or answer asks by its options for something not built. `handshakes` says whether
 /// there is a certificate of ours.
 pub(crate) fn options(signal: &Signal, handshakes: bool) -> Option<String> {
-    if signal.unsupported.iter().any(|option| option == "fragment") {
-        let text = "Not supported: fragment (candidates of trickle ICE; ICE is stripped by ICE=remove in offer and answer)";
-        return Some(text.to_owned());
-    }
     let mut refused = signal.unsupported.clone();
     if signal.ice == Some(Ice::ForceRelay) {
         refused.push("ICE=force-relay".to_owned());

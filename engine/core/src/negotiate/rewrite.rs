@@ -10,7 +10,7 @@ use ng::Signal;
 use rtp::sdp::{Connection, Direction, Line, LineError, MediaSection, RtcpAttribute, Sdp, Section};
 
 use super::{
-    codec, dtls,
+    bundle, codec, dtls,
     reason::{Reason, Reasons, SESSION},
     refuse, sdes,
 };
@@ -37,6 +37,12 @@ pub(crate) struct Outgoing {
     pub(crate) ice: Vec<(&'static str, Option<String>)>,
     /// What it says of a handshake: names and values of attributes.
     pub(crate) handshake: Vec<(&'static str, String)>,
+    /// They are of somebody who only answers checks.
+    pub(crate) ice_lite: bool,
+    /// It is not refused.
+    pub(crate) live: bool,
+    /// It is a group of one, which others might join.
+    pub(crate) bundled: bool,
 }
 
 impl Outgoing {
@@ -60,6 +66,9 @@ impl Outgoing {
             keys: sdes::lines(media, &signal.sdes),
             ice: Vec::new(),
             handshake: dtls::lines(media, signal),
+            ice_lite: false,
+            live: !media.closed && !media.refused,
+            bundled: false,
         }
     }
 }
@@ -121,11 +130,9 @@ pub(crate) fn explained(
     let original = signal.original_sendrecv;
     out.session.retain(|line| {
         let Some(attribute) = line.attribute() else { return true };
-        let bundle =
-            attribute.name == "group" && attribute.value.is_some_and(|value| value.starts_with("BUNDLE"));
         let direction = attribute.value.is_none() && Direction::from_name(attribute.name).is_some();
         let why = match () {
-            () if bundle => Reason::Bundle,
+            () if bundle::is_group(line) => Reason::Bundle,
             () if direction && !original => Reason::Direction,
             () if refuse::is_ice(line) => why,
             () if ["setup", "fingerprint", "tls-id"].contains(&attribute.name) => Reason::Setup,
@@ -137,6 +144,14 @@ pub(crate) fn explained(
     });
     if signal.loop_protect {
         append(&mut out.session, Line::attribute_of(MARK, Some(marker))?, SESSION, Reason::Mark, reasons);
+    }
+    for name in outgoing.iter().filter(|section| section.bundled).filter_map(|section| section.mid.as_ref()) {
+        let value = format!("BUNDLE {name}");
+        let line = Line::attribute_of("group", Some(&value))?;
+        append(&mut out.session, line, SESSION, Reason::Bundle, reasons);
+    }
+    if outgoing.iter().any(|section| section.ice_lite) {
+        append(&mut out.session, Line::attribute_of("ice-lite", None)?, SESSION, Reason::IceApart, reasons);
     }
     identify(&mut out, signal, address, identity, reasons)?;
     Ok(out)

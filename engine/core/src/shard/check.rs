@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 
-use ng::LearningOutcome;
+use ng::{LearningOutcome, Reply, Signal};
 use rtp::units::Instant;
 
-use super::Shard;
+use super::{OTHER_OWNER, Shard, is_foreign};
 use crate::{
     call::{Call, CallKey},
     counters::DropReason,
     ice::{self, Checking, Turn, Wanted},
     io::SocketId,
     media::{Media, Transport},
+    negotiate::{self, Kind},
     path::{PathId, Paths},
     sim::{self, Way},
     socket::Sockets,
@@ -36,8 +37,8 @@ pub(super) fn install(
         ours: &session.ours,
         theirs: theirs.map(|theirs| &theirs.credentials),
         candidates: theirs.map(|theirs| theirs.candidates.as_slice()).unwrap_or_default(),
-        controlling: session.controlling,
-        lite: session.answers_only(),
+        controlling: session.controlling && !media.ice.answers_only(),
+        lite: media.ice.answers_only(),
         component,
         local,
         tie_breaker: session.tie_breaker,
@@ -99,6 +100,37 @@ impl Shard {
             self.on_turn(key, id, turn);
         }
         self.schedule_checks(key);
+    }
+
+    /// Candidates of a party that come after its description (RFC 8840 §9): a fragment of one, which names the user that
+    /// the description named. What is of another is passed over, and the client told.
+    pub(super) fn on_fragment(&mut self, id: u64, kind: Kind, signal: &Signal) {
+        let known = self.calls.by_name(&signal.call_id);
+        let Some((key, call)) = known.and_then(|key| Some((key, self.calls.get_mut(key)?))) else {
+            return self.refuse(id, Reply::UNKNOWN_CALL);
+        };
+        if is_foreign(call, signal.owner.as_deref()) {
+            return self.refuse(id, OTHER_OWNER);
+        }
+        let Some(fragments) = negotiate::ice::fragments(&signal.sdp) else {
+            return self.refuse(id, "Failed to parse SDP");
+        };
+        let tag = signal.to_tag.as_ref().filter(|_| kind == Kind::Answer).unwrap_or(&signal.from_tag);
+        let party = call.by_tag(tag);
+        let mut missed = fragments.is_empty();
+        for (index, (name, fragment)) in fragments.iter().enumerate() {
+            let medias = party.map(|party| call.leg_mut(party).medias.as_mut_slice()).unwrap_or_default();
+            let named = medias.iter().position(|media| name.is_some() && media.mid == *name);
+            let Some(media) = medias.get_mut(named.unwrap_or(index)) else {
+                missed = true;
+                continue;
+            };
+            missed |= !media.ice.trickle(fragment);
+            install(media, &self.sockets, &mut self.paths, (self.base, self.now));
+        }
+        self.begin_checks(key);
+        let text = "Candidates of nobody whose description is known were passed over";
+        self.reply(id, Reply::Ok { warning: missed.then(|| text.to_owned()) });
     }
 
     /// Lets new agents, and those that know more now, begin at once.

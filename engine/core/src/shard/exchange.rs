@@ -11,7 +11,7 @@ use crate::{
     leg::Leg,
     media::{Media, Mux, Transport},
     negotiate::{
-        Exchange, Kind, SectionPlan, codec, describe, dialogue, direction,
+        Exchange, Kind, SectionPlan, bundle, codec, describe, dialogue, direction,
         dtls::{self, Dtls},
         ice,
         keys::{self, Means},
@@ -31,6 +31,9 @@ use crate::{
 
 impl Shard {
     pub(super) fn on_signal(&mut self, id: u64, kind: Kind, mut signal: Box<Signal>) {
+        if signal.fragment {
+            return self.on_fragment(id, kind, &signal);
+        }
         let (sdp, sections) = match read(&signal, self.limits.medias_max, self.providers.is_some()) {
             Ok(read) => read,
             Err(text) => return self.refuse(id, &text),
@@ -257,6 +260,7 @@ impl Shard {
             let told = kind == Kind::Answer || signal.ice != Some(ng::Ice::Remove);
             outgoing.push(rewrite::Outgoing {
                 ice: ice::lines(to, told, paths),
+                ice_lite: told && to.ice.is_lite(),
                 ..rewrite::Outgoing::of(to, signal, local, mux, direction(sdp, index))
             });
         }
@@ -268,6 +272,10 @@ impl Shard {
             }
         }
         learn::share(call.leg(sender), paths);
+        if kind == Kind::Offer {
+            call.leg_mut(sender).bundle = bundle::offered(&sdp.session);
+        }
+        bundle::tell(kind, signal, call.leg(receiver), &mut outgoing);
         call.leg_mut(sender).description = Some(signal.sdp.clone().into_boxed_slice());
         let identity = &mut call.leg_mut(receiver).identity;
         let mut reasons = Reasons::asked(signal.explain);

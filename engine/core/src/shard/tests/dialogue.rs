@@ -341,13 +341,6 @@ fn an_offer_can_say_how_long_its_call_is_revivable() {
 }
 
 #[test]
-fn a_fragment_of_candidates_is_refused_with_what_to_do() {
-    let mut rig = Rig::new();
-    let fragment = Signal { unsupported: vec!["fragment".into()], ..from_a(sdp(A, "")) };
-    assert!(rig.offer(fragment).error().contains("ICE=remove"));
-}
-
-#[test]
 fn what_waits_when_the_engine_stops_is_refused_and_begins_nothing_anew() {
     let mut rig = Rig::new();
     rig.slow = true;

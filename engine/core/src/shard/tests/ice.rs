@@ -1,6 +1,6 @@
 //! ICE with parties that have agents of their own: what they are told, what is heard and where packets go.
 
-use ng::{EventKind, Ice, LearningOutcome, RtcpMux};
+use ng::{Bundle, EventKind, Ice, IceLite, LearningOutcome, RtcpMux};
 use rtp::ice::{Agent, Candidate, Credentials, Event, Local, SOURCES_MAX, STUN_BYTES_MAX, Terms};
 
 use super::*;
@@ -528,4 +528,117 @@ fn rtcp_that_comes_to_share_the_port_shares_the_checks() {
     assert_eq!(candidates(&back).len(), 1);
     run(&mut rig, &mut [&mut b], 2_000);
     assert_eq!(b.nominated().map(|at| at.port()), Some(shown.port()));
+}
+
+#[test]
+fn whoever_is_told_that_we_only_answer_checks_checks_alone() {
+    for (lite, toward_a, toward_b) in [
+        (IceLite::Forward, false, true),
+        (IceLite::Backward, true, false),
+        (IceLite::Both, true, true),
+        (IceLite::Off, false, false),
+    ] {
+        let mut rig = Rig::new();
+        let (mut a, mut b) = (Phone::new(&rig, &[A], 1, true), Phone::new(&rig, &[B], 2, toward_b));
+        let shown = rig.offer(Signal { ice_lite: Some(lite), ..from_a(a.sdp(MUX)) });
+        let back = rig.answer(to_b(b.sdp(MUX)));
+        let says = |shown: &Shown| shown.lines("a=ice-lite").len() == 1;
+        assert_eq!((says(&back), says(&shown)), (toward_a, toward_b), "{lite:?}");
+        assert_eq!(says(&rig.offer(Signal { to_tag: Some("B".into()), ..from_a(a.sdp(MUX)) })), toward_b);
+        rig.answer(to_b(b.sdp(MUX)));
+        a.hear(&back);
+        b.hear(&shown);
+        run(&mut rig, &mut [&mut a, &mut b], 2_000);
+        assert_eq!(rig.rtp(A, back.port()).map(|(_, to)| to), Some(b.at()), "{lite:?}");
+        assert_eq!(rig.rtp(B, shown.port()).map(|(_, to)| to), Some(a.at()), "{lite:?}");
+        assert_eq!(rig.rtp(FOREIGN, back.port()), None);
+    }
+}
+
+#[test]
+fn candidates_that_come_later_are_taken_under_the_name_of_their_description() {
+    let mut rig = Rig::new();
+    let mut a = Phone::with(&rig, &[A], 1, false, true);
+    // One that only answers: unless it is told of, nobody finds it.
+    let lines: String = a
+        .lines()
+        .lines()
+        .filter(|line| !line.starts_with("a=cand"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
+    let offer = sdp("0.0.0.0:9", &format!("{lines}a=ice-options:trickle\r\na=mid:v\r\n{MUX}"));
+    let offer = String::from_utf8(offer).unwrap().replace("t=0 0\r\n", "t=0 0\r\na=ice-lite\r\n");
+    let shown = rig.offer(Signal { trickle_ice: true, ..from_a(offer.into_bytes()) });
+    assert_eq!(shown.lines("a=ice-options"), ["a=ice-options:trickle"]);
+    assert_eq!(shown.lines("a=end-of-candidates").len(), 1, "ours are all there");
+    let fragment = |ufrag: &str, mid: &str| {
+        let (password, at) = (a.credentials.password(), a.at());
+        let text = format!(
+            "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\nm=audio 9 RTP/AVP 0\r\na=mid:{mid}\r\n\
+             a=candidate:7 1 UDP 2130706431 {} {} typ host\r\na=end-of-candidates\r\n",
+            at.ip(),
+            at.port()
+        );
+        Signal { fragment: true, ..from_a(text.into_bytes()) }
+    };
+    let ask = |rig: &mut Rig, signal: Signal| rig.command(Command::Offer(Box::new(signal)));
+    let name = a.credentials.ufrag().to_owned();
+    let toward_a = rig.answer(to_b(sdp(B, MUX)));
+    assert_eq!(toward_a.lines("a=ice-options"), ["a=ice-options:trickle"]);
+    let stale = ask(&mut rig, fragment("other", "v"));
+    assert!(matches!(stale, Reply::Ok { warning: Some(_) }));
+    let taken = fragment(&name, "v");
+    a.hear(&toward_a);
+    run(&mut rig, &mut [&mut a], 1_000);
+    assert_eq!(rig.rtp(B, shown.port()), None);
+    assert_eq!(ask(&mut rig, taken.clone()), Reply::Ok { warning: None });
+    assert_eq!(ask(&mut rig, taken.clone()), Reply::Ok { warning: None }, "again");
+    run(&mut rig, &mut [&mut a], 2_000);
+    assert_eq!(rig.rtp(B, shown.port()).map(|(_, to)| to), Some(a.at()));
+    let unknown = Signal { call_id: "nowhere".into(), ..taken.clone() };
+    assert_eq!(ask(&mut rig, unknown), Reply::Error(Reply::UNKNOWN_CALL.into()));
+    let broken = Signal { sdp: b"\x00".to_vec(), ..taken };
+    assert_eq!(ask(&mut rig, broken), Reply::Error("Failed to parse SDP".into()));
+}
+
+#[test]
+fn a_group_of_sections_is_answered_with_its_first_and_the_others_have_ports_of_their_own() {
+    let section = |kind: &str, port: u16, mid: &str, more: &str| {
+        format!("m={kind} {port} RTP/AVP 0\r\na=mid:{mid}\r\na=rtcp-mux\r\n{more}")
+    };
+    let head = "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\na=group:BUNDLE 0 1 2\r\n";
+    let bundle = |accept, reject| Bundle { accept, reject, offer: false };
+    for (ice, wanted, group) in [
+        (true, Bundle::default(), vec!["a=group:BUNDLE 0"]),
+        (true, bundle(false, true), vec![]),
+        (false, Bundle::default(), vec![]),
+        (false, bundle(true, false), vec!["a=group:BUNDLE 0"]),
+    ] {
+        let mut rig = Rig::new();
+        let a = Phone::new(&rig, &[A], 1, true);
+        let lines = if ice { a.lines() } else { String::new() };
+        let offer = [
+            head,
+            &section("audio", 4000, "0", &lines),
+            &section("video", 4000, "1", &lines),
+            &section("video", 0, "2", "a=bundle-only\r\n"),
+        ];
+        let shown = rig.offer(from_a(offer.concat().into_bytes()));
+        assert_eq!(shown.lines("a=group"), [""; 0], "the other side has a port for each");
+        let answer = head.replace("198.51.100.1", "198.51.100.2").replace("a=group:BUNDLE 0 1 2\r\n", "");
+        let sections =
+            [section("audio", 5000, "0", ""), section("video", 5002, "1", ""), section("video", 0, "2", "")];
+        let back = rig.answer(Signal { bundle: wanted, ..to_b((answer + &sections.concat()).into_bytes()) });
+        assert_eq!(back.lines("a=group"), group, "ICE {ice}, {wanted:?}");
+        let ports: Vec<_> =
+            back.lines("m=").iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect();
+        assert!(ports[0] != ports[1] && ports[1] != "0" && ports[2] == "0", "{ports:?}");
+    }
+    let mut rig = Rig::new();
+    let offered = Signal {
+        bundle: Bundle { offer: true, ..Bundle::default() },
+        generate_mid: true,
+        ..from_a(sdp(A, ""))
+    };
+    assert_eq!(rig.offer(offered).lines("a=group"), ["a=group:BUNDLE 1"]);
 }
