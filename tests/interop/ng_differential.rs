@@ -3,6 +3,7 @@
 
 mod ask;
 mod body;
+mod checks;
 mod compare;
 mod deviations;
 mod dice;

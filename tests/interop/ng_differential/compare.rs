@@ -14,6 +14,8 @@ pub(crate) struct Normaliser {
     /// RTP ports in the order of their appearance, with their address where it was told. rtpengine's are odd now and then
     /// when multiplexed with RTCP.
     rtp: Vec<(Option<IpAddr>, i64)>,
+    /// Names and passwords of ICE in the order of their appearance, so that "the same as before" is compared too.
+    names: Vec<String>,
 }
 
 impl Normaliser {
@@ -126,6 +128,24 @@ impl Normaliser {
         }
         if let Some(line) = drawn_session(line) {
             return line;
+        }
+        for name in ["a=ice-ufrag:", "a=ice-pwd:"] {
+            if let Some(drawn) = line.strip_prefix(name) {
+                let known = self.names.iter().position(|known| known == drawn);
+                let number = known.unwrap_or(self.names.len());
+                if known.is_none() {
+                    self.names.push(drawn.to_owned());
+                }
+                return format!("{name}({number})\r\n");
+            }
+        }
+        if let Some(candidate) = line.strip_prefix("a=candidate:") {
+            let mut words: Vec<String> = candidate.split(' ').map(str::to_owned).collect();
+            "(drawn)".clone_into(&mut words[0]);
+            if let Some(port) = words.get(5).and_then(|port| port.parse().ok()) {
+                words[5] = self.port(address, port);
+            }
+            return format!("a=candidate:{}", words.join(" "));
         }
         let position = if line.starts_with("m=") {
             1

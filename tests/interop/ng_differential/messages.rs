@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ng::{Encoding, Value};
 
-use super::parties;
+use super::{checks, parties};
 
 /// One call, or a handful of messages about none.
 pub(crate) struct Scenario {
@@ -129,6 +129,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "image", messages: image },
     Scenario { name: "mux", messages: rtcp_mux },
     Scenario { name: "mux-flags", messages: rtcp_mux_flags },
+    Scenario { name: "ice", messages: checks::spoken },
+    Scenario { name: "ice-restart", messages: checks::restarted },
+    Scenario { name: "ice-lite", messages: checks::lite },
     Scenario { name: "replace", messages: replace },
     Scenario { name: "source", messages: source_address },
     Scenario { name: "reinvite", messages: reinvite },
