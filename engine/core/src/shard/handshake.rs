@@ -103,7 +103,9 @@ impl Shard {
         let may_prove = handshake.as_ref().is_some_and(|handshake| handshake.is_waiting());
         if !(known || half.latch.is_open() && may_prove) {
             half.received.errors += 1;
-            return Err(DropReason::UnknownSource);
+            // Whoever asked and has not answered yet says it again.
+            let asked = half.latch.is_checked(remote);
+            return Err(if asked { DropReason::Undecided } else { DropReason::UnknownSource });
         }
         let Some(handshake) = handshake else {
             half.received.errors += 1;
