@@ -1,4 +1,4 @@
-//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP, SDP, STUN, DTLS-SRTP and ICE, without sockets or clocks.
+//! Bytes and protocol state of the media wire: RTP, RTCP, SRTP, SDP, STUN, TURN, DTLS-SRTP and ICE, without sockets or clocks.
 //!
 //! Time is an argument ([`units::Instant`]), bytes are slices the caller owns,
 //! and every parser has a size limit. What a peer sends can be refused, never
@@ -14,4 +14,5 @@ pub mod sdp;
 pub mod srtp;
 pub mod stats;
 pub mod stun;
+pub mod turn;
 pub mod units;

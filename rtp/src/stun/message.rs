@@ -1,6 +1,7 @@
 //! Reading a message where it lies.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use subtle::ConstantTimeEq;
 
@@ -28,6 +29,18 @@ pub struct Method(u16);
 impl Method {
     /// Which address a request came from, and in ICE whether it came at all.
     pub const BINDING: Self = Self(0x001);
+    /// Asks a relay for an address (RFC 8656 §17).
+    pub const ALLOCATE: Self = Self(0x003);
+    /// Asks for more time for it, or for its end.
+    pub const REFRESH: Self = Self(0x004);
+    /// A client's datagram for a peer.
+    pub const SEND: Self = Self(0x006);
+    /// A peer's datagram for a client.
+    pub const DATA: Self = Self(0x007);
+    /// Lets peers reach the relayed address.
+    pub const CREATE_PERMISSION: Self = Self(0x008);
+    /// Gives a peer a number.
+    pub const CHANNEL_BIND: Self = Self(0x009);
 
     /// The method `number`, or `None` above twelve bits.
     pub const fn new(number: u16) -> Option<Self> {
@@ -97,6 +110,15 @@ impl<'a> StunMessage<'a> {
         TransactionId(id)
     }
 
+    /// Where the value of the first attribute `kind` lies in the message, padding left out.
+    pub fn value_range(&self, kind: AttributeKind) -> Option<Range<usize>> {
+        let mut attributes = self.attributes();
+        let Attribute { value, .. } = attributes.find(|attribute| attribute.kind == kind)?;
+        let behind = attributes.rest().len() + value.len().next_multiple_of(4);
+        let begin = self.bytes.len() - behind;
+        Some(begin..begin + value.len())
+    }
+
     /// The attributes that count, in order.
     pub fn attributes(&self) -> Attributes<'a> {
         Attributes::of(&self.bytes[HEADER_BYTES..])
@@ -142,6 +164,13 @@ impl<'a> StunMessage<'a> {
         read_xor_address(self.value(kind)?, self.transaction_id())
     }
 
+    /// Every attribute `kind`, each in the form of XOR-MAPPED-ADDRESS; `None` for one that is not.
+    pub fn xor_addresses(&self, kind: AttributeKind) -> impl Iterator<Item = Option<SocketAddr>> + 'a {
+        let transaction = self.transaction_id();
+        let of_kind = self.attributes().filter(move |attribute| attribute.kind == kind);
+        of_kind.map(move |attribute| read_xor_address(attribute.value, transaction))
+    }
+
     /// The number of ERROR-CODE, 300 to 699, and its reason.
     pub fn error_code(&self) -> Option<(u16, &'a [u8])> {
         let (&[_, _, class, number], reason) =
@@ -185,11 +214,8 @@ impl<'a> StunMessage<'a> {
 
     /// What lies before the attribute `kind`, and its value.
     fn tagged(&self, kind: AttributeKind) -> Option<(&'a [u8], &'a [u8])> {
-        let mut attributes = self.attributes();
-        let Attribute { value, .. } = attributes.find(|attribute| attribute.kind == kind)?;
-        let behind = attributes.rest().len();
-        let begin = self.bytes.len() - behind - value.len().next_multiple_of(4) - 4;
-        Some((&self.bytes[..begin], value))
+        let value = self.value_range(kind)?;
+        Some((&self.bytes[..value.start - 4], &self.bytes[value]))
     }
 }
 
