@@ -34,6 +34,8 @@ impl Exchange {
             }
             // Nothing that is charged hangs on it.
             ng::EventKind::RecordingFailed => {}
+            // No call's.
+            ng::EventKind::RelayEnded(_) => {}
             // Whoever asked was answered so, and asked elsewhere.
             ng::EventKind::Refused { .. } => {}
         });

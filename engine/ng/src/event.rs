@@ -42,6 +42,8 @@ pub enum EventKind {
     },
     /// What was recorded could not be kept: the recording is over, the call goes on.
     RecordingFailed,
+    /// A client of the TURN server has given back, or lost, the address that it was lent. It is nobody's call.
+    RelayEnded(Box<RelayEnded>),
     /// New calls were refused, this one last. Told at the first, and then once a second at most.
     Refused {
         /// Why.
@@ -110,6 +112,25 @@ impl HandshakeOutcome {
             Self::Closed => "closed",
         }
     }
+}
+
+/// What a user of the TURN server is to be charged for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayEnded {
+    /// The user, as the credentials name it; what is not UTF-8 is replaced.
+    pub user: String,
+    /// Where the client was.
+    pub client: SocketAddr,
+    /// The address that it was lent.
+    pub relayed: SocketAddr,
+    /// For how long, in milliseconds.
+    pub lifetime_ms: u64,
+    /// From the client to its peers. Errors are none.
+    pub to_peers: StreamCounters,
+    /// From its peers to the client.
+    pub to_client: StreamCounters,
+    /// Why: `deleted`, `expired`, `flow-ended`, `shutdown`, `fault`.
+    pub reason: String,
 }
 
 /// What came of learning where a party is.

@@ -52,7 +52,8 @@ pub use envelope::{
     Encoding, Envelope, FrameError, RequestError, read_document, read_document_with, split_cookie,
 };
 pub use event::{
-    EndReason, Ended, Event, EventBatch, EventKind, HandshakeOutcome, LearningOutcome, LegReport, MediaReport,
+    EndReason, Ended, Event, EventBatch, EventKind, HandshakeOutcome, LearningOutcome, LegReport,
+    MediaReport, RelayEnded,
 };
 pub use framer::{Framer, Message, StreamError};
 pub use lint::lint;

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     event::{
         EndReason, Ended, Event, EventBatch, EventKind, HandshakeOutcome, LearningOutcome, LegReport,
-        MediaReport,
+        MediaReport, RelayEnded,
     },
     quality_value,
     refusal::Refusal,
@@ -289,6 +289,17 @@ fn event_value(event: &Event) -> Value<'_> {
         EventKind::RecordingFailed => {
             fields.put_text("event", "recording-failed");
         }
+        EventKind::RelayEnded(ended) => {
+            fields
+                .put_text("event", "relay-ended")
+                .put_text("user", &ended.user)
+                .put("client", Value::owned(ended.client.to_string()))
+                .put("relayed", Value::owned(ended.relayed.to_string()))
+                .put_number("lifetime-ms", ended.lifetime_ms)
+                .put("to-peers", counters_value(ended.to_peers))
+                .put("to-client", counters_value(ended.to_client))
+                .put_text("reason", &ended.reason);
+        }
         EventKind::Refused { reason, calls } => {
             fields
                 .put_text("event", "refused")
@@ -333,6 +344,15 @@ fn read_event(value: &Value<'_>) -> Option<Event> {
         "media-trouble" => EventKind::MediaTrouble(quality_value::read_trouble(value.get("trouble")?)?),
         "ended" => EventKind::Ended { ended: read_ended(value.get("ended")?)?, legs },
         "recording-failed" => EventKind::RecordingFailed,
+        "relay-ended" => EventKind::RelayEnded(Box::new(RelayEnded {
+            user: text(value, "user")?,
+            client: text(value, "client")?.parse().ok()?,
+            relayed: text(value, "relayed")?.parse().ok()?,
+            lifetime_ms: number(value, "lifetime-ms")?,
+            to_peers: read_counters(value.get("to-peers")),
+            to_client: read_counters(value.get("to-client")),
+            reason: text(value, "reason")?,
+        })),
         "refused" => {
             let word = value.get("reason")?.as_str()?;
             let reason = Refusal::ALL.into_iter().find(|reason| reason.as_str() == word)?;

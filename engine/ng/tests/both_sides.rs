@@ -7,10 +7,10 @@ use ng::{
     Encoding, EndReason, Ended, Envelope, Event, EventBatch, EventKind, Events, Explained, Family, Gate,
     GateAction, HandshakeOutcome, Ice, IceLite, Learning, LearningOutcome, Lease, LegReport, List,
     MediaQuality, MediaReport, MediaStatus, MediaTrouble, MessageKind, MosAverage, MosSample, Network,
-    Offender, Ping, Publish, Query, Recording, RecordingOptions, Refusal, Replace, Reply, ReportAck, Request,
-    RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat, StatisticsReply, StreamCounters,
-    StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription, SubscriptionKind, TagStatus, Tos, Totals,
-    TransportProtocol, Trouble, Trust, Unsubscribe, Value,
+    Offender, Ping, Publish, Query, Recording, RecordingOptions, Refusal, RelayEnded, Replace, Reply,
+    ReportAck, Request, RtcpMux, Selector, Signal, SignalReply, SsrcQuality, SsrcReport, Stat,
+    StatisticsReply, StreamCounters, StreamStatus, SubscribeAnswer, SubscribeRequest, Subscription,
+    SubscriptionKind, TagStatus, Tos, Totals, TransportProtocol, Trouble, Trust, Unsubscribe, Value,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -431,6 +431,20 @@ fn event() -> impl Strategy<Value = Event> {
         legs.prop_map(|legs| EventKind::CallReport { legs }),
         refused,
         Just(EventKind::RecordingFailed),
+        (name(), any::<SocketAddr>().prop_map(plain), any::<[u32; 5]>()).prop_map(
+            |(user, client, numbers)| {
+                let [lifetime_ms, packets, bytes, more, most] = numbers.map(u64::from);
+                EventKind::RelayEnded(Box::new(RelayEnded {
+                    user,
+                    client,
+                    relayed: SocketAddr::from(([192, 0, 2, 9], 20_000)),
+                    lifetime_ms,
+                    to_peers: StreamCounters { packets, bytes, errors: 0 },
+                    to_client: StreamCounters { packets: more, bytes: most, errors: 0 },
+                    reason: "expired".to_owned(),
+                }))
+            }
+        ),
         trouble.prop_map(EventKind::MediaTrouble),
         (number(), vec(offender(), 0..3), any::<bool>())
             .prop_map(|(packets, offenders, last)| EventKind::Strangers { packets, offenders, last }),
