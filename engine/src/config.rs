@@ -5,6 +5,7 @@ mod edge;
 mod import;
 mod network;
 mod raw;
+mod turn;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use import::Import;
 pub(crate) use import::log_level;
 pub(crate) use network::Peers;
 pub use raw::RawConfig;
+pub(crate) use turn::TurnSettings;
 
 /// Settings that hold together, made by [`RawConfig::check`] and never changed.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub struct Config {
     pub(crate) peers: Peers,
     /// Streams.
     pub(crate) edge: EdgeConfig,
+    /// The TURN server, if there is one.
+    pub(crate) turn: Option<TurnSettings>,
 }
 
 /// Changes the filter of log lines, or says why not.

@@ -12,6 +12,7 @@ mod http;
 mod listen;
 mod ng_stream;
 mod tls;
+mod turn_stream;
 mod websocket;
 
 use std::io;
@@ -27,12 +28,14 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::config::{EdgeConfig, Peers, Service};
+use crate::config::{EdgeConfig, Identity, Peers, Service};
 use crate::drain::Readiness;
 pub(crate) use bell::Bell;
 pub(crate) use counters::Counters;
+pub(crate) use listen::TURN_CONNECTIONS_MAX;
 pub(crate) use tls::Certificates;
 pub use tls::TlsError;
+pub(crate) use turn_stream::TurnDoor;
 
 /// What every connection has at hand.
 pub(crate) struct Shared {
@@ -43,6 +46,9 @@ pub(crate) struct Shared {
     /// Who may ask, and who may look.
     peers: ArcSwap<Callers>,
     certificates: Option<Certificates>,
+    turn_certificates: Option<Certificates>,
+    /// The way to the TURN servers of the workers, if they have any.
+    turn: Option<TurnDoor>,
     /// The page of metrics.
     page: Box<dyn Fn() -> String + Send + Sync>,
     readiness: Readiness,
@@ -85,6 +91,8 @@ impl Callers {
             self.lookers.allow(ip).then_some(Right::Look)
         };
         match service {
+            // Whoever it is has to show so by TURN's own means.
+            Service::Turn | Service::TurnTls => Some(Right::Look),
             Service::NgTls | Service::Https if self.pinned => Some(by_address.unwrap_or(Right::Look)),
             Service::Http | Service::Https => by_address,
             Service::Ng | Service::NgTls | Service::Cli => by_address.filter(|right| *right == Right::Ask),
@@ -93,7 +101,7 @@ impl Callers {
 
     /// The same once it is known whether a pinned key was shown.
     fn after_handshake(&self, address: SocketAddr, service: Service, key_shown: bool) -> Option<Right> {
-        if !self.pinned {
+        if !self.pinned || service == Service::TurnTls {
             return self.at_accept(address, service);
         }
         if key_shown {
@@ -172,8 +180,16 @@ impl EdgeThread {
     /// # Errors
     /// [`TlsError`], and nothing was taken over.
     pub(crate) fn reload(&self, config: &EdgeConfig, peers: &Peers) -> Result<(), TlsError> {
-        if let (Some(certificates), Some(identity)) = (&self.shared.certificates, &config.identity) {
-            certificates.reload(identity)?;
+        let read = |certificates: &Option<Certificates>, identity: &Option<Identity>| {
+            certificates.as_ref().and(identity.as_ref()).map(Certificates::read).transpose()
+        };
+        let shared = &self.shared;
+        let ours = read(&shared.certificates, &config.identity)?;
+        let of_turn = read(&shared.turn_certificates, &config.turn_identity)?;
+        for (certificates, read) in [(&shared.certificates, ours), (&shared.turn_certificates, of_turn)] {
+            if let (Some(certificates), Some(read)) = (certificates, read) {
+                certificates.replace(read);
+            }
         }
         self.shared.peers.store(Arc::new(Callers::new(config, peers)));
         Ok(())
@@ -189,18 +205,31 @@ impl EdgeThread {
 }
 
 impl Shared {
-    /// What connections have at hand; `page` writes the page of metrics.
+    /// What connections have at hand: certificates of what is ours and of TURN; `page` writes the page of metrics.
     pub(crate) fn new(
         bell: Bell,
         counters: Arc<Counters>,
         callers: Callers,
-        certificates: Option<Certificates>,
+        certificates: [Option<Certificates>; 2],
+        turn: Option<TurnDoor>,
         page: Box<dyn Fn() -> String + Send + Sync>,
         readiness: Readiness,
     ) -> Self {
         let peers = ArcSwap::from_pointee(callers);
         let closing = watch::Sender::new(false);
-        Self { bell, counters, answers_bytes: Arc::default(), peers, certificates, page, readiness, closing }
+        let [certificates, turn_certificates] = certificates;
+        Self {
+            bell,
+            counters,
+            answers_bytes: Arc::default(),
+            peers,
+            certificates,
+            turn_certificates,
+            turn,
+            page,
+            readiness,
+            closing,
+        }
     }
 
     /// Waits until no question is taken any more: whatever is answered has been answered.
@@ -247,6 +276,14 @@ mod tests {
             assert_eq!(rights(false, service, 1)[..2], [ask, ask]);
             assert_eq!(rights(false, service, 2)[..2], [look, look]);
             assert_eq!(rights(false, service, 3)[..2], [None, None]);
+        }
+    }
+
+    #[test]
+    fn everybody_may_come_to_turn() {
+        for (service, pinned) in [(Service::Turn, false), (Service::TurnTls, true), (Service::TurnTls, false)]
+        {
+            assert_eq!(rights(pinned, service, 3)[..2], [Some(Right::Look); 2]);
         }
     }
 

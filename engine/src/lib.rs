@@ -21,6 +21,7 @@ mod reload;
 mod run;
 mod statistics;
 mod throttle;
+mod turn;
 mod worker;
 
 pub use certificate::CertificateError;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use driver::raise_descriptor_limit;
 
 use crate::config::Config;
+use crate::edge::TURN_CONNECTIONS_MAX;
 use crate::recorder::RECORDINGS_MAX;
 
 /// How many files the process may have open, in the words of rtpengine.
@@ -33,7 +34,7 @@ pub(crate) fn sockets_per_worker(config: &Config) -> u32 {
     let wanted = sockets_wanted(config);
     let workers = u64::from(config.workers);
     let recordings = config.recording.as_ref().map_or(0, |_| DESCRIPTORS_OF_RECORDINGS);
-    let besides = DESCRIPTORS_BESIDES + recordings;
+    let besides = DESCRIPTORS_BESIDES + recordings + turn_descriptors(config);
     let total = wanted * workers + besides;
     match raise_descriptor_limit(total) {
         Ok(limit) if limit.now >= total => {
@@ -69,6 +70,15 @@ pub(crate) fn sockets_per_worker(config: &Config) -> u32 {
         Err(error) => tracing::warn!(%error, "descriptor limit cannot be read"),
     }
     u32::try_from(wanted).unwrap_or(u32::MAX)
+}
+
+/// Listening sockets of the TURN server, and connections of its clients. Relayed sockets have ports of the range.
+fn turn_descriptors(config: &Config) -> u64 {
+    let Some(turn) = &config.turn else { return 0 };
+    let count = |addresses: &[_]| u64::try_from(addresses.len()).unwrap_or(u64::MAX);
+    let streams = count(&turn.listeners) + count(&turn.tls_listeners);
+    let clients = TURN_CONNECTIONS_MAX.min(turn.live.limits.allocations_max);
+    count(&turn.listeners) * u64::from(config.workers) + streams * u64::try_from(clients).unwrap_or(u64::MAX)
 }
 
 /// Whether calls of one audio stream, as many as there may be, find room for their sockets.

@@ -2,6 +2,7 @@
 //! (`adr/0004-metrics-never-on-the-packet-path.md`).
 
 mod quality;
+mod turn;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use engine_core::{DropReason, Shard};
 use metrics::{Counter, Gauge};
 use ng::{Refusal, Trouble};
 use quality::QualityMeter;
+use turn::TurnMeter;
 
 use crate::door::{COMMANDS, DoorCounters, Durations, Tally};
 use crate::edge::Counters as EdgeCounters;
@@ -72,6 +74,7 @@ impl Complaint {
 pub(crate) struct WorkerMeter {
     growth: Growth,
     quality: QualityMeter,
+    turn: Option<TurnMeter>,
     calls: Gauge,
     legs: Gauge,
     sockets: Gauge,
@@ -105,6 +108,10 @@ pub(crate) struct WorkerCounters {
     pub(crate) door_full: u64,
     /// Packets that should have been recorded and found no room on their way to the disk.
     pub(crate) recorded_lost: u64,
+    /// Messages of the TURN server for clients on streams that did not read them fast enough.
+    pub(crate) turn_slow: u64,
+    /// Payloads of its clients for those of other workers who had no room.
+    pub(crate) turn_handover_full: u64,
 }
 
 impl WorkerMeter {
@@ -137,6 +144,7 @@ impl WorkerMeter {
         Self {
             growth: Growth::new(handles),
             quality: QualityMeter::new(&worker, histograms),
+            turn: None,
             calls: gauge("tollgate_engine_calls", "Calls now."),
             legs: gauge("tollgate_engine_legs", "Parties of calls now."),
             sockets: gauge("tollgate_engine_sockets", "Media sockets open or opening now."),
@@ -171,6 +179,12 @@ impl WorkerMeter {
             rates: Rates::default(),
             last: Last::default(),
         }
+    }
+
+    /// The same, of a worker with a TURN server; made within a page.
+    pub(crate) fn with_turn(self) -> Self {
+        let turn = Some(TurnMeter::new(&self.worker.to_string()));
+        Self { turn, ..self }
     }
 
     /// So many datagrams that were taken at `now_ns` have been handled.
@@ -227,6 +241,9 @@ impl WorkerMeter {
         let counts = counts(shard, driver, worker);
         self.growth.flush(counts.iter().map(|count| count.value));
         self.quality.flush(shard);
+        if let Some(turn) = &mut self.turn {
+            turn.flush(&shard.turn, worker.turn_slow, worker.turn_handover_full);
+        }
         set(&self.calls, shard.calls_live);
         set(&self.sockets, shard.sockets_live);
         let troubles: Vec<_> =

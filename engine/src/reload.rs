@@ -6,9 +6,10 @@ use std::thread;
 use engine_core::LiveConfig;
 
 use crate::certificate;
-use crate::config::{Config, EdgeConfig, Service};
+use crate::config::{Config, EdgeConfig, Service, TurnSettings};
 use crate::limits::sockets_wanted;
 use crate::run::{Engine, RunError, say_unavailable, settings, shard_limits};
+use crate::turn::live;
 use crate::worker::WorkerMail;
 
 /// What became of a configuration that was read again.
@@ -50,6 +51,7 @@ impl Changes {
             set_log: _,
             peers,
             edge,
+            turn,
         } = before;
         let of = |service| move |listener: &&(Service, SocketAddr)| listener.0 == service;
         let listens = |config: &EdgeConfig, service| -> Vec<_> {
@@ -97,10 +99,12 @@ impl Changes {
             ("listen-https", moved(Service::Https)),
             ("listen-cli", moved(Service::Cli)),
         ];
-        let names = |settings: &[(&'static str, bool)]| {
-            settings.iter().filter(|(_, changed)| *changed).map(|(name, _)| *name).collect()
+        let (live_of_turn, at_restart_of_turn) = TurnSettings::changes(turn.as_ref(), after.turn.as_ref());
+        let names = |settings: &[(&'static str, bool)], more: &[(&'static str, bool)]| {
+            let all = settings.iter().chain(more);
+            all.filter(|(_, changed)| *changed).map(|(name, _)| *name).collect()
         };
-        Self { live: names(&live), at_restart: names(&at_restart) }
+        Self { live: names(&live, &live_of_turn), at_restart: names(&at_restart, &at_restart_of_turn) }
     }
 }
 
@@ -124,6 +128,7 @@ impl Engine {
             driver: self.config.driver,
             recording: self.config.recording.clone(),
             edge: EdgeConfig { listeners, ..read.edge },
+            turn: TurnSettings::kept(self.config.turn.clone(), read.turn),
             ..read
         };
         if sockets_wanted(&config) > sockets_wanted(&self.config) {
@@ -139,6 +144,7 @@ impl Engine {
             learn_strict: config.learn_strict,
             providers: Some(providers),
             limits,
+            turn: live(&config),
         };
         for worker in self.mail() {
             let mut mail = WorkerMail::Live(Box::new(live.clone()));
@@ -209,6 +215,30 @@ mod tests {
                 if live { (changes.live, changes.at_restart) } else { (changes.at_restart, changes.live) };
             assert_eq!((one, other), (vec![name], vec![]), "{line}");
         }
+        let secrets = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(secrets.path(), "north").expect("written");
+        let turn = |lines: &str| {
+            let file = secrets.path().display();
+            config(&format!("listen-turn = \"127.0.0.1:7\"\nturn-secret-file = \"{file}\"\n{lines}"))
+        };
+        let (without, with) = (&before, turn(""));
+        assert_eq!(Changes::between(without, &with).at_restart, ["listen-turn"]);
+        for (line, name, live) in [
+            ("turn-realm = \"x\"", "turn-realm", true),
+            ("turn-allow-peer = \"10.0.0.0/8\"", "turn-allow-peer", true),
+            ("turn-interface = \"default\"", "turn-interface", true),
+            ("turn-max-allocations = 7", "turn-max-allocations", true),
+            ("turn-user-max-allocations = 7", "turn-user-max-allocations", true),
+            ("turn-user-max-bandwidth = 7", "turn-user-max-bandwidth", true),
+            ("turn-max-lifetime = 700", "turn-max-lifetime", true),
+            ("turn-owner = \"x\"", "turn-owner", false),
+        ] {
+            let Changes { live: at_once, at_restart } = Changes::between(&with, &turn(line));
+            let (one, other) = if live { (at_once, at_restart) } else { (at_restart, at_once) };
+            assert_eq!((one, other), (vec![name], vec![]), "{line}");
+        }
+        std::fs::write(secrets.path(), "south").expect("written");
+        assert_eq!(Changes::between(&with, &turn("")).live, ["turn-secret-file"]);
         let two = RawConfig { workers: Some(2), interface: vec!["::1".to_owned()], ..RawConfig::default() };
         let changes = Changes::between(&before, &two.check().expect("sound"));
         assert_eq!((changes.live, changes.at_restart), (vec!["interface"], vec!["workers"]));

@@ -24,13 +24,16 @@ use crate::certificate::{self, CertificateError};
 use crate::config::{Config, Service};
 use crate::door::{Door, DoorThread, Gate, Hatch, Live, Settings, hatch};
 use crate::drain::{Ending, Farewell, Leaving, Next, Readiness};
-use crate::edge::{Bell, Callers, Certificates, Counters as EdgeCounters, EdgeThread, Shared, TlsError};
+use crate::edge::{
+    Bell, Callers, Certificates, Counters as EdgeCounters, EdgeThread, Shared, TlsError, TurnDoor,
+};
 use crate::limits::sockets_per_worker;
 use crate::load::{Gauge, Rate};
 use crate::meter::{DoorMeter, EdgeMeter, WorkerMeter};
 use crate::page::Page;
 use crate::recorder::{RECORDINGS_MAX, Recorder, RecorderThread, Tape};
-use crate::worker::{Worker, WorkerMail};
+use crate::turn::{TurnSeat, TurnSeats};
+use crate::worker::{TurnDesk, TurnMail, Worker, WorkerMail};
 
 /// Why the engine did not start, or ended by itself.
 #[derive(Debug, Error)]
@@ -66,6 +69,12 @@ pub enum RunError {
         /// Why.
         #[from]
         source: CertificateError,
+    },
+    /// The TURN server's certificate and key cannot be used.
+    #[error("turn-cert and turn-key")]
+    TurnTls {
+        /// Why.
+        source: TlsError,
     },
     /// A worker cannot be bound to its core.
     #[error("worker {worker} cannot be pinned to core {core}")]
@@ -201,6 +210,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct WorkerThread {
     mail: MailSender<WorkerMail>,
+    turn_mail: Option<MailSender<TurnMail>>,
     rate: Rate,
     thread: JoinHandle<()>,
 }
@@ -212,11 +222,15 @@ impl Engine {
     /// [`RunError`], when an address cannot be listened on or a worker cannot start.
     pub fn start(config: &Config) -> Result<Self, RunError> {
         let sockets = listen(config)?;
-        let streams = listen_for_streams(config)?;
+        let mut turn = TurnSeats::bind(config)?;
+        let streams = listen_for_streams(config, &turn)?;
         let certificates = config.edge.identity.as_ref().map(Certificates::load).transpose()?;
+        let turn_certificates = config.edge.turn_identity.as_ref().map(Certificates::load).transpose();
+        let turn_certificates = turn_certificates.map_err(|source| RunError::TurnTls { source })?;
         let page = Page::new();
         say_unavailable(&config.interfaces);
         let sockets_max = sockets_per_worker(config);
+        turn.number(sockets_max);
         let instance = instance()?;
         let port_seed = seed()?;
         let providers = certificate::make()?;
@@ -235,16 +249,18 @@ impl Engine {
                 index: usize::from(index),
                 core: config.cpus.as_ref().map(|cores| cores[usize::from(index)]),
                 choice: config.driver,
-                options: Options { sockets_max, ..Options::default() },
+                options: Options { sockets_max: sockets_max + turn.sockets(), ..Options::default() },
                 shard: ShardConfig {
                     providers: Some(providers.clone()),
-                    ..shard_config(config, index, port_seed, &instance)
+                    ..turn.shard_config(config, shard_config(config, index, port_seed, &instance))
                 },
+                turn: turn.seat(),
                 secret: secret()?,
                 tape: recorder.as_ref().map(Recorder::tape),
                 page: page.clone(),
             };
             let (worker, kind) = plan.start(hatch.clone(), ended.clone())?;
+            turn.seated(worker.turn_mail.clone());
             workers.push(worker);
             kinds.push(kind);
         }
@@ -278,7 +294,9 @@ impl Engine {
         .map_err(kernel("a thread"))?;
         let readiness = Readiness::default();
         let told = readiness.clone();
-        let edge = Self::start_edge(config, bell, streams, certificates, page, told, ended.clone())?;
+        let certificates = [certificates, turn_certificates];
+        let edge =
+            Self::start_edge(config, bell, streams, certificates, turn.door(), (page, told), ended.clone())?;
         let listening = door.addresses().iter().fold(String::new(), |mut list, address| {
             let _infallible = write!(list, "{}{address}", if list.is_empty() { "" } else { ", " });
             list
@@ -303,9 +321,9 @@ impl Engine {
         config: &Config,
         bell: Bell,
         streams: Vec<(Service, TcpListener)>,
-        certificates: Option<Certificates>,
-        page: Page,
-        readiness: Readiness,
+        certificates: [Option<Certificates>; 2],
+        turn: Option<TurnDoor>,
+        (page, readiness): (Page, Readiness),
         ended: Sender<Ending>,
     ) -> Result<Option<EdgeThread>, RunError> {
         if streams.is_empty() {
@@ -318,7 +336,7 @@ impl Engine {
             page.render()
         });
         let callers = Callers::new(&config.edge, &config.peers);
-        let shared = Arc::new(Shared::new(bell, counters, callers, certificates, page, readiness));
+        let shared = Arc::new(Shared::new(bell, counters, callers, certificates, turn, page, readiness));
         let panicked = move || {
             let ending = Ending::Thread { name: "edge".to_owned(), reason: "a panic".to_owned() };
             // Nobody listens only when the engine is being stopped.
@@ -412,6 +430,7 @@ struct Plan {
     options: Options,
     shard: ShardConfig,
     secret: [u8; 32],
+    turn: Option<TurnSeat>,
     tape: Option<Tape>,
     page: Page,
 }
@@ -421,6 +440,7 @@ impl Plan {
     fn start(self, hatch: Hatch, ended: Sender<Ending>) -> Result<(WorkerThread, Kind), RunError> {
         let waker = Waker::new().map_err(kernel("an event descriptor"))?;
         let (mail, receiver) = mailbox(waker.clone(), MAIL_MAX);
+        let (turn_mail, desk) = self.turn.as_ref().map(|seat| seat.desk(waker.clone())).unzip();
         let (ready, is_ready) = channel::bounded(1);
         let gauge = Gauge::default();
         let rate = gauge.rate();
@@ -429,7 +449,7 @@ impl Plan {
         let name = format!("worker-{worker}");
         let thread_name = name.clone();
         let body = move || {
-            let made = match self.make(waker, receiver, hatch, gauge, farewell) {
+            let made = match self.make(waker, (receiver, desk), hatch, gauge, farewell) {
                 Ok((made, kind)) => {
                     // The starter waits for this and is there.
                     let _waits = ready.send(Ok(kind));
@@ -450,7 +470,7 @@ impl Plan {
         };
         let thread = thread::Builder::new().name(thread_name).spawn(body).map_err(kernel("a thread"))?;
         match is_ready.recv() {
-            Ok(Ok(kind)) => Ok((WorkerThread { mail, rate, thread }, kind)),
+            Ok(Ok(kind)) => Ok((WorkerThread { mail, turn_mail, rate, thread }, kind)),
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let name = format!("worker-{worker}");
@@ -463,7 +483,7 @@ impl Plan {
     fn make(
         self,
         waker: Waker,
-        mail: MailReceiver<WorkerMail>,
+        (mail, desk): (MailReceiver<WorkerMail>, Option<TurnDesk>),
         hatch: Hatch,
         gauge: Gauge,
         farewell: Farewell,
@@ -472,15 +492,23 @@ impl Plan {
         if let Some(core) = self.core {
             pin_to(core).map_err(|source| RunError::Pin { worker, core, source })?;
         }
-        let (driver, fallback) = Driver::new(self.choice, &self.options, waker)
+        let (mut driver, fallback) = Driver::new(self.choice, &self.options, waker)
             .map_err(|source| RunError::Driver { worker, source })?;
         if let Some(reason) = fallback {
             tracing::warn!(worker, reason, "io_uring cannot be used: epoll takes over");
         }
         let kind = driver.kind();
         let shard = Shard::new(self.shard, self.secret);
-        let meter = self.page.within(|| WorkerMeter::new(worker, self.page.histograms()));
-        Ok((Worker::new(driver, shard, mail, hatch, self.tape, meter).watched_by(gauge, farewell), kind))
+        let meter = |has_turn| {
+            let meter = WorkerMeter::new(worker, self.page.histograms());
+            if has_turn { meter.with_turn() } else { meter }
+        };
+        let meter = self.page.within(|| meter(desk.is_some()));
+        if let Some(seat) = self.turn {
+            seat.listen(&mut driver).map_err(kernel("a listening socket to be polled"))?;
+        }
+        let made = Worker::new(driver, shard, mail, hatch, self.tape, meter).watched_by(gauge, farewell);
+        Ok((if let Some(desk) = desk { made.with_turn(desk) } else { made }, kind))
     }
 }
 
@@ -525,10 +553,16 @@ pub(crate) fn settings(config: &Config) -> Settings {
 }
 
 /// Binds the sockets of streams.
-fn listen_for_streams(config: &Config) -> Result<Vec<(Service, TcpListener)>, RunError> {
-    let bind = |(service, address): &(Service, SocketAddr)| match TcpListener::bind(address) {
-        Ok(socket) => Ok((*service, socket)),
-        Err(source) => Err(RunError::ListenStream { key: service.key(), address: *address, source }),
+fn listen_for_streams(config: &Config, turn: &TurnSeats) -> Result<Vec<(Service, TcpListener)>, RunError> {
+    let mut datagrams = turn.addresses().iter();
+    let bind = |(service, address): &(Service, SocketAddr)| {
+        // Clients find both on one port, which the kernel may have chosen.
+        let at_datagrams = if *service == Service::Turn { datagrams.next() } else { None };
+        let address = at_datagrams.unwrap_or(address);
+        match TcpListener::bind(address) {
+            Ok(socket) => Ok((*service, socket)),
+            Err(source) => Err(RunError::ListenStream { key: service.key(), address: *address, source }),
+        }
     };
     config.edge.listeners.iter().map(bind).collect()
 }
@@ -609,7 +643,7 @@ fn no_random_bytes(error: SysError) -> RunError {
 }
 
 /// Names what the kernel refused.
-fn kernel(what: &'static str) -> impl Fn(io::Error) -> RunError {
+pub(crate) fn kernel(what: &'static str) -> impl Fn(io::Error) -> RunError {
     move |source| RunError::Kernel { what, source }
 }
 

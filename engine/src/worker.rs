@@ -2,6 +2,7 @@
 //! (`adr/0007-core-and-driver-meet-in-the-worker.md`).
 
 mod moving;
+mod turn;
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,6 +15,7 @@ use ng::{Command, Delete, DeleteDelay, Refusal};
 
 use self::moving::Moves;
 pub(crate) use self::moving::{MoveMail, MoveNews, Parcel};
+pub(crate) use self::turn::{FlowWriter, TurnDesk, TurnMail, Written};
 use crate::door::{DoorMail, Hatch};
 use crate::drain::Farewell;
 use crate::load::Gauge;
@@ -86,6 +88,7 @@ pub(crate) struct Worker {
     open_errors: Throttle,
     watch: Option<(Gauge, Farewell)>,
     moves: Moves,
+    turn: Option<TurnDesk>,
     /// Calls that an operator ended, since the door was told.
     terminated: u64,
 }
@@ -114,6 +117,7 @@ impl Worker {
             open_errors: Throttle::new(10),
             watch: None,
             moves: Moves::new(),
+            turn: None,
             terminated: 0,
         }
     }
@@ -150,8 +154,9 @@ impl Worker {
             }
             self.meter.batch(now.monotonic_ns, datagrams);
             if woken {
+                let more_of_turn = self.read_turn_mail(now);
                 match self.read_mail(now) {
-                    Mail::Done => more_mail = false,
+                    Mail::Done => more_mail = more_of_turn,
                     Mail::More => more_mail = true,
                     Mail::Stop => {
                         if let Some(tape) = self.tape.take() {
@@ -172,7 +177,8 @@ impl Worker {
                 self.events_lost = !self.hatch.put(DoorMail::EventsLost);
             }
             if let Some((gauge, farewell)) = &mut self.watch {
-                gauge.look(now.monotonic_ns, self.shard.counters().bytes_received);
+                let counters = self.shard.counters();
+                gauge.look(now.monotonic_ns, counters.bytes_received + counters.turn.received.bytes);
                 farewell.tell(self.shard.calls_live() + self.moves.away());
             }
             self.meter.flush(now.monotonic_ns, &self.shard, self.driver.counters(), self.counters);
@@ -321,6 +327,7 @@ impl Worker {
                     self.driver.close(socket.0);
                     self.moves.quiet(socket);
                 }
+                Output::Turn(output) => self.on_turn_output(now, output),
                 Output::Reply { id: NOBODY, .. } => {}
                 Output::Reply { id, reply } => self.tell(DoorMail::Reply { id, reply: *reply }),
                 Output::Event(event) => self.tell(DoorMail::Event(*event)),

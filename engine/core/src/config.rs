@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use rtp::dtls::Providers;
 
-use crate::{interface::Interfaces, networks::MediaNetworks, ports::PortRange};
+use crate::{
+    interface::Interfaces,
+    networks::MediaNetworks,
+    ports::PortRange,
+    turn::{TurnConfig, TurnLive},
+};
 
 /// Everything a shard is told at its start.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub struct ShardConfig {
     /// The moment that the shard's clock calls [`Instant::ZERO`](rtp::units::Instant::ZERO): libraries inside count in
     /// the standard library's instants. The same for all shards of an engine.
     pub base: std::time::Instant,
+    /// The TURN server, if there is to be one.
+    pub turn: Option<Box<TurnConfig>>,
 }
 
 impl ShardConfig {
@@ -44,6 +51,7 @@ impl ShardConfig {
             providers: None,
             limits: Limits::default(),
             base,
+            turn: None,
         }
     }
 }
@@ -63,6 +71,8 @@ pub struct LiveConfig {
     pub providers: Option<Providers>,
     /// Counts and times, for calls that are there too; those of owners and reports stay as they were.
     pub limits: Limits,
+    /// Of the TURN server, where there is one; otherwise it stays as it is.
+    pub turn: Option<Box<TurnLive>>,
 }
 
 /// Counts and times of a shard.

@@ -226,6 +226,8 @@ pub struct Counters {
     troubles: [u64; Trouble::ALL.len()],
     /// Of calls that ended, however they did.
     pub ended: crate::shard::EndedCalls,
+    /// Of the TURN server, whose datagrams are counted nowhere else.
+    pub turn: crate::turn::TurnCounters,
     drops: [u64; DropReason::ALL.len()],
     refusals: [u64; Refusal::ALL.len()],
 }

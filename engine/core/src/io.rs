@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, ops::Range, time::Duration};
 
-use crate::{config::LiveConfig, recording::RecordingNote};
+use crate::{
+    config::LiveConfig,
+    recording::RecordingNote,
+    turn::{TurnInput, TurnOutput},
+};
 
 /// A socket of a shard: a dense number, given out again only after [`Output::CloseSocket`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +54,8 @@ pub enum Input<'a> {
         /// The recording.
         recording: RecordingId,
     },
+    /// Something for the TURN server besides datagrams.
+    Turn(TurnInput<'a>),
     /// New calls are refused for this reason from now on, or taken again. Calls that are known go on.
     Admission(Option<ng::Refusal>),
     /// Other settings are in force.
@@ -162,6 +168,8 @@ pub enum Output {
         /// The answer.
         reply: Box<ng::Reply>,
     },
+    /// Something that the TURN server wants done.
+    Turn(TurnOutput),
     /// Something happened to a call, or to one that was refused. Its sequence number is 0: the engine's log gives it one.
     Event(Box<ng::Event>),
 }

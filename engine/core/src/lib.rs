@@ -8,7 +8,7 @@
 //! Supported: relay of RTP and RTCP with rtcp-mux (RFC 3550, 5761), in clear and as SRTP with keys
 //! from descriptions or handshakes (RFC 3711, 4568, 5764), opaque UDP media such as
 //! udptl, the offer/answer dialogue model of the NG protocol, leases and kept reports for
-//! whoever drives a call, quality of every stream and what is wrong with a call's media; ICE with each party. Not here: transcoding, which is refused by name.
+//! whoever drives a call, a TURN server, quality of every stream and what is wrong with a call's media; ICE with each party. Not here: transcoding, which is refused by name.
 #![forbid(unsafe_code)]
 
 mod call;
@@ -43,6 +43,7 @@ pub mod sim;
 mod socket;
 mod stream;
 mod timer;
+mod turn;
 mod window;
 
 pub use config::{Limits, LiveConfig, ShardConfig};
@@ -53,9 +54,14 @@ pub use moved::{FreePort, MovedCall, NotPut, PutIn};
 pub use networks::{MediaNetworks, MediaNetworksParseError};
 pub use ports::PortRange;
 pub use recording::{RecordingBegun, RecordingNote};
+pub use rtp::turn::{Frame, FrameError, frame};
 pub use rtp::{
     dtls::{Identity, IdentityError, ProviderError, Providers},
     quality::{JITTER_BOUNDS_MS, MOS_BOUNDS},
     units::Instant,
 };
 pub use shard::{Census, EndedCalls, PortUse, Seed, Session, Shard, apart};
+pub use turn::{
+    AllocationEnd, EndedAllocation, FlowId, Handover, TurnConfig, TurnCounters, TurnDrop, TurnError,
+    TurnInput, TurnLimits, TurnLive, TurnOutput, TurnSecret, TurnTraffic,
+};

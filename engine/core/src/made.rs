@@ -41,6 +41,19 @@ impl Made {
         Some(start..end)
     }
 
+    /// Keeps parts, one behind the other and so many zeroes behind them; `None` if there is no room.
+    pub(crate) fn put_parts(&mut self, parts: &[&[u8]], zeroes: usize) -> Option<Range<u32>> {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>() + zeroes;
+        let range = self.put_with_room(&[], length)?;
+        let mut room = self.bytes_mut(&range);
+        for part in parts {
+            let (place, rest) = std::mem::take(&mut room).split_at_mut(part.len());
+            place.copy_from_slice(part);
+            room = rest;
+        }
+        Some(range)
+    }
+
     /// What was put; nothing if the range is none that [`put`](Self::put) returned since the last input.
     pub(crate) fn bytes(&self, range: &Range<u32>) -> &[u8] {
         self.bytes.get(range.start as usize..range.end as usize).unwrap_or_default()
@@ -62,9 +75,11 @@ mod tests {
         let [one, two] = [b"one".as_slice(), b"three"].map(|packet| made.put(packet).unwrap());
         made.bytes_mut(&one)[0] = b'O';
         assert_eq!((made.bytes(&one), made.bytes(&two)), (&b"One"[..], &b"three"[..]));
+        let parts = made.put_parts(&[b"one", b"", b"two"], 2).unwrap();
+        assert_eq!(made.bytes(&parts), b"onetwo\0\0");
         let capacity = made.bytes.capacity();
         let packets = std::iter::from_fn(|| made.put(&[0; 1200])).count();
-        assert_eq!(packets, (MADE_BYTES_MAX - 8) / 1200);
+        assert_eq!(packets, (MADE_BYTES_MAX - 16) / 1200);
         assert_eq!(made.bytes.capacity(), capacity);
         made.clear();
         assert!(made.bytes(&two).is_empty());

@@ -28,6 +28,11 @@ impl PortRange {
 
     /// The RTP ports of this shard, in the order in which they are first used.
     fn pairs(&self) -> VecDeque<u16> {
+        self.all().into_iter().skip(self.shard.into()).step_by(usize::from(self.shards.max(1))).collect()
+    }
+
+    /// Those of every shard, dealt out in turn.
+    fn all(&self) -> Vec<u16> {
         let first = self.min.max(2).div_ceil(2);
         let last = u32::from(self.max).div_ceil(2);
         let mut all: Vec<u16> =
@@ -36,7 +41,45 @@ impl PortRange {
         for index in (1..all.len()).rev() {
             all.swap(index, rng.random_range(0..=index));
         }
-        all.into_iter().skip(self.shard.into()).step_by(usize::from(self.shards.max(1))).collect()
+        all
+    }
+}
+
+/// Which shard each port belongs to from the start; a call that moves takes its ports along, and others come for them.
+#[derive(Debug)]
+pub(crate) struct PortShards {
+    own: u16,
+    /// By half the port; that of no shard is not one of the range.
+    shards: Vec<u16>,
+}
+
+impl PortShards {
+    pub(crate) fn of(range: &PortRange) -> Self {
+        let mut shards = vec![u16::MAX; usize::from(range.max / 2) + 1];
+        for (port, shard) in range.all().into_iter().zip((0..range.shards.max(1)).cycle()) {
+            shards[usize::from(port / 2)] = shard;
+        }
+        Self { own: if range.shards <= 1 { 0 } else { range.shard }, shards }
+    }
+
+    /// The shard that asks.
+    pub(crate) fn own(&self) -> u16 {
+        self.own
+    }
+
+    /// Whose a port is; `None` for one outside the range.
+    pub(crate) fn shard_of(&self, port: u16) -> Option<u16> {
+        self.shards.get(usize::from(port / 2)).copied().filter(|shard| *shard != u16::MAX)
+    }
+
+    /// Whether there is no other shard.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.shards.iter().all(|shard| *shard == self.own || *shard == u16::MAX)
+    }
+
+    /// Whether it is that of the shard that asks.
+    pub(crate) fn is_own(&self, port: u16) -> bool {
+        self.shard_of(port) == Some(self.own)
     }
 }
 
@@ -101,6 +144,20 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 5_000);
+    }
+
+    #[test]
+    fn every_shard_knows_whose_a_port_is() {
+        let range = |shard| PortRange { min: 20_000, max: 20_999, shard, shards: 3, seed: 7 };
+        for shard in 0..3 {
+            let shards = PortShards::of(&range((shard + 1) % 3));
+            assert!(drain(range(shard)).iter().all(|port| shards.shard_of(port + 1) == Some(shard)));
+            assert!(drain(range((shard + 1) % 3)).iter().all(|port| shards.is_own(*port)));
+            assert!(!shards.is_alone());
+            assert_eq!([19_999, 21_000, 65_535, 0].map(|port| shards.shard_of(port)), [None; 4]);
+        }
+        let alone = PortShards::of(&PortRange { shard: 2, shards: 1, ..range(0) });
+        assert!(alone.is_own(20_000) && alone.is_own(20_999) && !alone.is_own(1) && alone.is_alone());
     }
 
     #[test]

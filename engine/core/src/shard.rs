@@ -22,6 +22,7 @@ mod select;
 mod subscribe;
 mod timers;
 mod tos;
+mod turn;
 
 use std::{
     collections::VecDeque,
@@ -59,6 +60,7 @@ use crate::{
     sim::{self, Fault, Way},
     socket::Sockets,
     timer::Timers,
+    turn::Turn,
 };
 
 pub use census::{Census, EndedCalls, PortUse, Session};
@@ -91,6 +93,7 @@ pub struct Shard {
     providers: Option<Providers>,
     /// Which library failed with whom.
     failures: handshake::Failures,
+    turn: Option<Box<Turn>>,
     /// The command being handled and its call, for the reply that it gets if it makes us fail.
     current: Option<(u64, Option<CallKey>)>,
     /// The call whose deadline is being handled, or that is being shut down.
@@ -132,7 +135,7 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 impl Shard {
     /// A shard without calls. `seed` decides what chance decides, keys included.
     pub fn new(config: ShardConfig, seed: impl Into<Seed>) -> Self {
-        let Seed { chance, number } = seed.into();
+        let Seed { mut chance, number } = seed.into();
         let ShardConfig {
             interfaces,
             mut ports,
@@ -143,16 +146,22 @@ impl Shard {
             providers,
             limits,
             base,
+            turn,
         } = config;
         // The range is divided by the seed all shards share; only an undivided one takes this shard's.
         if ports.shards <= 1 {
             ports.seed ^= number;
         }
+        let mut sockets = Sockets::new(interfaces, &ports);
+        if let Some(turn) = &turn {
+            sockets.number_below(turn.lowest_number());
+        }
+        let turn = turn.map(|turn| Box::new(Turn::new(*turn, &ports, &sockets, &mut chance)));
         Self {
             marker,
             tos,
             calls: Calls::default(),
-            sockets: Sockets::new(interfaces, &ports),
+            sockets,
             paths: Paths::default(),
             timers: Timers::default(),
             owners: Owners::new(limits.owners_max),
@@ -167,6 +176,7 @@ impl Shard {
             learn_strict,
             providers,
             failures: handshake::Failures::default(),
+            turn,
             current: None,
             timed: None,
             orphans: VecDeque::new(),
@@ -226,7 +236,8 @@ impl Shard {
 
     /// When [`Input::Tick`] is due at the latest.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        let turn = self.turn.as_ref().and_then(|turn| turn.next_deadline());
+        self.timers.next().into_iter().chain(turn).min()
     }
 
     /// What was counted since the start.
@@ -286,7 +297,11 @@ impl Shard {
                 return self.on_datagram(socket, remote, packet, length);
             }
             Input::Command { id, command } => self.on_command(id, command),
+            Input::SocketOpened { socket, result } if self.is_of_turn(socket) => {
+                self.with_turn(|turn, cx| turn.on_opened(cx, socket, result));
+            }
             Input::SocketOpened { socket, result } => self.on_socket_opened(socket, result),
+            Input::Turn(input) => self.with_turn(|turn, cx| turn.on_input(cx, input)),
             Input::SocketError { .. } => self.counters.socket_errors += 1,
             Input::RecordingFailed { recording } => self.on_recording_failed(recording),
             Input::Admission(closed) => self.on_admission(closed),
@@ -296,8 +311,14 @@ impl Shard {
                 (limits.calls_max, limits.media_timeout, limits.silent_timeout) =
                     (calls_max, media_timeout, silent_timeout);
             }
-            Input::Tick => self.on_tick(),
-            Input::Shutdown => self.on_shutdown(),
+            Input::Tick => {
+                self.on_tick();
+                self.with_turn(Turn::on_tick);
+            }
+            Input::Shutdown => {
+                self.on_shutdown();
+                self.with_turn(Turn::on_shutdown);
+            }
         }
         self.count_live();
     }
@@ -311,6 +332,9 @@ impl Shard {
     }
 
     fn on_datagram(&mut self, socket: SocketId, remote: SocketAddr, packet: &mut [u8], length: u16) {
+        if self.is_of_turn(socket) {
+            return self.with_turn(|turn, cx| turn.on_datagram(cx, socket, remote, packet, length));
+        }
         self.counters.packets_received += 1;
         self.counters.bytes_received += u64::from(length);
         let (result, lesson) = match self.sockets.path(socket) {

@@ -32,6 +32,8 @@ pub(crate) struct Sockets {
     /// Which of them each interface has, by its index.
     shared: Vec<usize>,
     sockets: Vec<Socket>,
+    /// Sockets have numbers below this one.
+    numbers_max: u32,
     /// The lowest is used first: whoever has a table of so many sockets finds a place in it for so many.
     free_sockets: BinaryHeap<Reverse<u32>>,
     /// Sockets that are open or opening.
@@ -103,6 +105,7 @@ impl Sockets {
             ports: Vec::new(),
             shared: Vec::new(),
             sockets: Vec::new(),
+            numbers_max: u32::MAX,
             free_sockets: BinaryHeap::new(),
             live: 0,
             pairs: Vec::new(),
@@ -110,6 +113,16 @@ impl Sockets {
         };
         sockets.share_ports();
         sockets
+    }
+
+    /// Leaves numbers from this one on to others: pairs that would have them are refused as if no port were left.
+    pub(crate) fn number_below(&mut self, numbers_max: u32) {
+        self.numbers_max = numbers_max;
+    }
+
+    /// Whether a socket may have this number.
+    pub(crate) fn is_number(&self, socket: SocketId) -> bool {
+        socket.0 < self.numbers_max
     }
 
     /// Takes over other interfaces. Pairs that are there stay where they are.
@@ -143,6 +156,10 @@ impl Sockets {
         tos: u8,
         outputs: &mut VecDeque<Output>,
     ) -> Option<PairId> {
+        let unused = (self.numbers_max as usize).saturating_sub(self.sockets.len());
+        if self.free_sockets.len() + unused < 2 {
+            return None;
+        }
         let port = self.ports[self.shared[interface]].1.take()?;
         let pair = self.free_pair();
         let sockets = [port, port + 1].map(|port| {
@@ -253,6 +270,12 @@ impl Sockets {
             }
         }
         Some(given)
+    }
+
+    /// Takes a free port of an interface out, for a socket of no call.
+    pub(crate) fn take_port(&mut self, interface: usize) -> Option<FreePort> {
+        let rtp_port = self.ports[self.shared[interface]].1.take()?;
+        Some(FreePort { address: self.interfaces.get(interface).address, rtp_port })
     }
 
     /// Takes over free ports. Those of an address that went go with it.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{ConfigError, Peers, RawConfig};
+use super::{ConfigError, Peers, RawConfig, TurnSettings};
 
 /// The listeners of streams, all optional, and who is answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) struct EdgeConfig {
     pub(crate) listeners: Vec<(Service, SocketAddr)>,
     /// Of the listeners that speak TLS; there is one if there is such a listener.
     pub(crate) identity: Option<Identity>,
+    /// Of the TURN server's listener inside TLS.
+    pub(crate) turn_identity: Option<Identity>,
     /// Networks besides those answered over NG that may see metrics and health.
     pub(crate) lookers: Peers,
 }
@@ -29,12 +31,16 @@ pub enum Service {
     Https,
     /// Lines of the command line.
     Cli,
+    /// TURN.
+    Turn,
+    /// The same inside TLS.
+    TurnTls,
 }
 
 impl Service {
     /// Whether it goes inside TLS.
     pub(crate) fn is_tls(self) -> bool {
-        matches!(self, Self::NgTls | Self::Https)
+        matches!(self, Self::NgTls | Self::Https | Self::TurnTls)
     }
 
     /// The setting that names its addresses.
@@ -45,6 +51,8 @@ impl Service {
             Self::Http => "listen-http",
             Self::Https => "listen-https",
             Self::Cli => "listen-cli",
+            Self::Turn => "listen-turn",
+            Self::TurnTls => "listen-turn-tls",
         }
     }
 }
@@ -65,7 +73,7 @@ pub(crate) struct Identity {
 pub(crate) struct Pin(pub(crate) [u8; 32]);
 
 /// Looks at the settings of streams.
-pub(super) fn check(raw: &RawConfig) -> Result<EdgeConfig, ConfigError> {
+pub(super) fn check(raw: &RawConfig, turn: Option<&TurnSettings>) -> Result<EdgeConfig, ConfigError> {
     let mut listeners = Vec::new();
     for (service, texts) in [
         (Service::Ng, &raw.listen_tcp_ng),
@@ -97,7 +105,12 @@ pub(super) fn check(raw: &RawConfig) -> Result<EdgeConfig, ConfigError> {
     }
     let lookers =
         Peers::parse(&raw.metrics_allow).map_err(|reason| ConfigError::value("metrics-allow", reason))?;
-    Ok(EdgeConfig { listeners, identity, lookers })
+    if let Some(turn) = turn {
+        listeners.extend(turn.listeners.iter().map(|address| (Service::Turn, *address)));
+        listeners.extend(turn.tls_listeners.iter().map(|address| (Service::TurnTls, *address)));
+    }
+    let turn_identity = turn.and_then(|turn| turn.identity.clone());
+    Ok(EdgeConfig { listeners, identity, turn_identity, lookers })
 }
 
 impl Pin {
@@ -167,6 +180,7 @@ mod tests {
     #[test]
     fn tls_needs_certificate_and_key_and_pins_need_tls() {
         let cert = || Some("a".to_owned());
+        let check = |raw: &RawConfig| check(raw, None);
         let refused = |raw: &RawConfig| check(raw).expect_err("refused").to_string();
         assert!(refused(&least()).starts_with("https-cert: "));
         assert!(refused(&RawConfig { https_cert: cert(), ..least() }).starts_with("https-key: "));

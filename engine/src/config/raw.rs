@@ -8,7 +8,7 @@ use driver::available_cores;
 use engine_core::{Interface, Interfaces, MediaNetworks};
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, ConfigError, Peers, cores, edge};
+use super::{Config, ConfigError, Peers, cores, edge, turn};
 use crate::load::LoadLimits;
 use crate::recorder::RecordingConfig;
 
@@ -93,6 +93,35 @@ pub struct RawConfig {
     pub max_cpu: Option<f64>,
     /// Bytes of media arriving in a second from which on new calls are refused; 0 is no limit. Default 0.
     pub max_bandwidth: Option<u64>,
+    /// `address:port` of the TURN server, for datagrams and streams.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_turn: Vec<String>,
+    /// The same inside TLS, for streams only.
+    #[serde(deserialize_with = "one_or_more")]
+    pub listen_turn_tls: Vec<String>,
+    /// Certificate of those, in PEM. Default: `https_cert`.
+    pub turn_cert: Option<String>,
+    /// Its key, in PEM. Default: `https_key`.
+    pub turn_key: Option<String>,
+    /// Realm of the TURN server, at most 20 bytes. Default `tollgate`.
+    pub turn_realm: Option<String>,
+    /// File of one to four shared secrets, a line each.
+    pub turn_secret_file: Option<String>,
+    /// Name of the interface on which relayed addresses are lent. Default: that of the first.
+    pub turn_interface: Option<String>,
+    /// Networks whose hosts are peers although they are not on the public Internet.
+    #[serde(deserialize_with = "one_or_more")]
+    pub turn_allow_peer: Vec<String>,
+    /// Allocations at most. Default 2000.
+    pub turn_max_allocations: Option<usize>,
+    /// Allocations of one user at each worker. Default 16.
+    pub turn_user_max_allocations: Option<usize>,
+    /// Bytes a second relayed for one user at each worker, each way; 0 is no limit. Default 0.
+    pub turn_user_max_bandwidth: Option<u64>,
+    /// Seconds for which an allocation is refreshed at most. Default 3600.
+    pub turn_max_lifetime: Option<u64>,
+    /// Whose events the ends of allocations are. Default: nobody's.
+    pub turn_owner: Option<String>,
     /// Filter of log lines. Default `info`.
     pub log: Option<String>,
     /// Presets of options by name, each a text as in `rtpp-flags`; a message's `template` names them.
@@ -146,6 +175,19 @@ impl RawConfig {
             max_load: self.max_load.or(fallback.max_load),
             max_cpu: self.max_cpu.or(fallback.max_cpu),
             max_bandwidth: self.max_bandwidth.or(fallback.max_bandwidth),
+            listen_turn: list(self.listen_turn, fallback.listen_turn),
+            listen_turn_tls: list(self.listen_turn_tls, fallback.listen_turn_tls),
+            turn_cert: self.turn_cert.or(fallback.turn_cert),
+            turn_key: self.turn_key.or(fallback.turn_key),
+            turn_realm: self.turn_realm.or(fallback.turn_realm),
+            turn_secret_file: self.turn_secret_file.or(fallback.turn_secret_file),
+            turn_interface: self.turn_interface.or(fallback.turn_interface),
+            turn_allow_peer: list(self.turn_allow_peer, fallback.turn_allow_peer),
+            turn_max_allocations: self.turn_max_allocations.or(fallback.turn_max_allocations),
+            turn_user_max_allocations: self.turn_user_max_allocations.or(fallback.turn_user_max_allocations),
+            turn_user_max_bandwidth: self.turn_user_max_bandwidth.or(fallback.turn_user_max_bandwidth),
+            turn_max_lifetime: self.turn_max_lifetime.or(fallback.turn_max_lifetime),
+            turn_owner: self.turn_owner.or(fallback.turn_owner),
             log: self.log.or(fallback.log),
             template: if self.template.is_empty() { fallback.template } else { self.template },
         }
@@ -164,7 +206,8 @@ impl RawConfig {
             .and_then(Interfaces::new)
             .map_err(|error| ConfigError::value("interface", error))?;
         let listen_ng = listeners(&self.listen_ng)?;
-        let edge = edge::check(&self)?;
+        let turn = turn::check(&self)?;
+        let edge = edge::check(&self, turn.as_ref())?;
         let peers = Peers::parse(&self.ng_allow).map_err(|reason| ConfigError::value("ng-allow", reason))?;
 
         let media_networks = media_networks(&self.media_networks, &interfaces)?;
@@ -226,6 +269,7 @@ impl RawConfig {
             set_log: None,
             peers,
             edge,
+            turn,
         })
     }
 }

@@ -11,12 +11,17 @@ use tokio_rustls::server::TlsStream;
 
 use super::counters::{Count, Open};
 use super::http::Caller;
-use super::{Shared, cli_stream, http, ng_stream};
+use super::{Shared, cli_stream, http, ng_stream, turn_stream};
 use crate::config::Service;
 
 /// Takes connections for as long as the runtime lives.
 pub(super) async fn run(shared: Arc<Shared>, service: Service, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections_max = if matches!(service, Service::Turn | Service::TurnTls) {
+        TURN_CONNECTIONS_MAX
+    } else {
+        CONNECTIONS_MAX
+    };
+    let places = Arc::new(Semaphore::new(connections_max));
     loop {
         let (socket, from) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -61,11 +66,12 @@ async fn serve(shared: Arc<Shared>, service: Service, socket: TcpStream, mut cal
     if !service.is_tls() {
         return match service {
             Service::Ng => ng_stream::serve(shared, from, socket).await,
+            Service::Turn => turn_stream::serve(shared, from, socket).await,
             Service::Cli => cli_stream::serve(shared, from, socket).await,
             _ => http::serve(shared, caller, socket).await,
         };
     }
-    let Ok(Some(socket)) = timeout(HANDSHAKE_TIMEOUT, handshake(&shared, socket)).await else {
+    let Ok(Some(socket)) = timeout(HANDSHAKE_TIMEOUT, handshake(&shared, service, socket)).await else {
         return shared.counters.count(Count::HandshakeFailed);
     };
     let key_shown = socket.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
@@ -73,18 +79,24 @@ async fn serve(shared: Arc<Shared>, service: Service, socket: TcpStream, mut cal
     let Some(right) = right else { return shared.counters.count(Count::NotAllowed) };
     caller.right = right;
     match service {
+        Service::TurnTls => turn_stream::serve(shared, from, socket).await,
         Service::NgTls => ng_stream::serve(shared, from, socket).await,
         _ => http::serve(shared, caller, socket).await,
     }
 }
 
-async fn handshake(shared: &Shared, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
-    let config = shared.certificates.as_ref()?.current();
+async fn handshake(shared: &Shared, service: Service, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let certificates =
+        if service == Service::TurnTls { &shared.turn_certificates } else { &shared.certificates };
+    let config = certificates.as_ref()?.current();
     TlsAcceptor::from(config).accept(socket).await.ok()
 }
 
 /// Connections of one listener at once.
 const CONNECTIONS_MAX: usize = 256;
+
+/// The same of one of the TURN server's.
+pub(crate) const TURN_CONNECTIONS_MAX: usize = 4096;
 
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

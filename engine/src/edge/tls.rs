@@ -56,13 +56,17 @@ impl Certificates {
         Ok(Self { config: ArcSwap::new(server_config(identity)?) })
     }
 
-    /// Reads them anew. Connections that stand go on; new ones see the new ones.
+    /// Reads what may replace them.
     ///
     /// # Errors
-    /// As [`load`](Self::load): what was loaded before stays.
-    pub(crate) fn reload(&self, identity: &Identity) -> Result<(), TlsError> {
-        self.config.store(server_config(identity)?);
-        Ok(())
+    /// As [`load`](Self::load).
+    pub(super) fn read(identity: &Identity) -> Result<Arc<ServerConfig>, TlsError> {
+        server_config(identity)
+    }
+
+    /// Takes over what was read. Connections that stand go on; new ones see the new ones.
+    pub(super) fn replace(&self, read: Arc<ServerConfig>) {
+        self.config.store(read);
     }
 
     /// What a new connection is met with.

@@ -227,7 +227,7 @@ impl Worker {
                 return self.say(now, MoveNews::In { id, result: Err((parcel, reason)) });
             }
         };
-        if sockets.iter().any(|socket| !self.driver.has_place(socket.0))
+        if sockets.iter().any(|socket| !self.has_place(*socket))
             && let Ok(call) = self.shard.take_out(&call_id)
         {
             self.shard.take_ports(&ports);
@@ -242,6 +242,11 @@ impl Worker {
         }
         self.say(now, MoveNews::In { id, result: Ok(ports) });
         self.input(now, Input::Command { id, command: Command::Connect(connect) });
+    }
+
+    /// Whether a socket of a call finds a place under this number.
+    fn has_place(&self, socket: SocketId) -> bool {
+        self.driver.has_place(socket.0) && self.shard.is_number_of_calls(socket)
     }
 
     /// Takes a call back that left.

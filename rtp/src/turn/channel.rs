@@ -2,8 +2,9 @@
 
 use std::ops::{Range, RangeInclusive};
 
-/// Numbers that channels may have (RFC 8656 §12).
-pub const CHANNELS: RangeInclusive<u16> = 0x4000..=0x4fff;
+/// Numbers that channels may have: those of RFC 8656 §12, which ends at 0x4fff, and those that RFC 5766 allowed besides
+/// and its clients still choose. On a socket of a TURN server nothing else begins so.
+pub const CHANNELS: RangeInclusive<u16> = 0x4000..=0x7fff;
 
 /// What a datagram from a client is, by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +17,11 @@ pub enum Peeked {
     Other,
 }
 
-/// Looks at the first byte (RFC 7983, RFC 8656 §12).
+/// Looks at the first byte (RFC 5766 §11).
 pub const fn peek(datagram: &[u8]) -> Peeked {
     match datagram {
         [0..=3, ..] => Peeked::Stun,
-        [0x40..=0x4f, ..] => Peeked::Channel,
+        [0x40..=0x7f, ..] => Peeked::Channel,
         _ => Peeked::Other,
     }
 }

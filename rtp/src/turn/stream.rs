@@ -18,7 +18,7 @@ pub struct Frame {
 /// [`FrameError`]: nothing that follows can be understood.
 pub fn frame(bytes: &[u8]) -> Result<Option<Frame>, FrameError> {
     let Some(&first) = bytes.first() else { return Ok(None) };
-    if first > 3 && !(0x40..=0x4f).contains(&first) {
+    if first > 3 && !(0x40..=0x7f).contains(&first) {
         return Err(FrameError);
     }
     let Some(&[k0, k1, l0, l1]) = bytes.first_chunk::<4>() else { return Ok(None) };

@@ -71,10 +71,10 @@ fn channel_data_is_read_where_it_lies() {
     let read = ChannelData::parse(message).unwrap();
     assert_eq!((read.number, &message[read.payload()]), (0x4007, &b"abc"[..]));
     assert_eq!(ChannelData::header(0x4007, 3), message[..4]);
-    for bad in [&b"\x40\x07\x00"[..], b"\x40\x07\x00\x05abcd", b"\x3f\xff\x00\x00", b"\x50\x00\x00\x00"] {
+    for bad in [&b"\x40\x07\x00"[..], b"\x40\x07\x00\x05abcd", b"\x3f\xff\x00\x00", b"\x80\x00\x00\x00"] {
         assert_eq!(ChannelData::parse(bad), None);
     }
-    assert_eq!([peek(b"\x03"), peek(b"\x4f"), peek(b"\x50"), peek(b"")], {
+    assert_eq!([peek(b"\x03"), peek(b"\x7f"), peek(b"\x80"), peek(b"")], {
         [Peeked::Stun, Peeked::Channel, Peeked::Other, Peeked::Other]
     });
 }
@@ -85,7 +85,7 @@ fn a_stream_is_cut_where_its_messages_end() {
     assert_eq!(frame(b"\x40\x00\x00"), Ok(None));
     assert_eq!(frame(b"\x40\x00\x00\x05"), Ok(Some(Frame { message_bytes: 9, stream_bytes: 12 })));
     assert_eq!(frame(b"\x00\x01\x00\x08"), Ok(Some(Frame { message_bytes: 28, stream_bytes: 28 })));
-    for bad in [&b"P"[..], b"\x00\x01\x00\x07", b"\x16\x03", b"\x80"] {
+    for bad in [&b"\x04"[..], b"\x00\x01\x00\x07", b"\x16\x03", b"\x80"] {
         assert_eq!(frame(bad), Err(FrameError));
     }
 }

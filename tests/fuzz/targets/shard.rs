@@ -480,6 +480,7 @@ impl Bench {
                     };
                     assert!(known, "{recording:?} begins once, ends once, and is noted between");
                 }
+                Output::Turn(output) => panic!("{output:?} of a shard without TURN"),
                 Output::Transmit { socket, remote, .. } => {
                     sent += 1;
                     self.reaches(socket, remote);

@@ -479,6 +479,7 @@ impl World {
                     seen.copies += 1;
                     seen.copies_bytes += u64::from(made.end - made.start);
                 }
+                Output::Turn(output) => panic!("{output:?} of a shard without TURN"),
                 // Judged where the datagram is.
                 Output::Record { .. } => {}
                 Output::Recording { recording, note } => {
@@ -700,6 +701,7 @@ fn nodes(seed: u64, undisturbed: bool, rng: &mut Rng) -> Vec<Node> {
             limits: config.limits.clone(),
             learn_strict: config.learn_strict,
             media_networks: config.media_networks.clone(),
+            turn: None,
         };
         let shard = Shard::new(config, seed);
         let pairs = shard.free_port_pairs() / INTERFACES.len();

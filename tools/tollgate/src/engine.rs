@@ -121,6 +121,45 @@ pub(crate) struct Options {
     /// Bytes of media arriving in a second from which on new calls are refused; 0 is no limit [default: 0]
     #[arg(long, env = "TOLLGATE_ENGINE_MAX_BANDWIDTH")]
     max_bandwidth: Option<u64>,
+    /// Where TURN clients are heard, over UDP and TCP; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_TURN", value_delimiter = ',')]
+    listen_turn: Vec<String>,
+    /// Where they are heard inside TLS; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_LISTEN_TURN_TLS", value_delimiter = ',')]
+    listen_turn_tls: Vec<String>,
+    /// Certificate of those listeners (PEM) [default: that of --https-cert]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_CERT", value_name = "FILE")]
+    turn_cert: Option<String>,
+    /// Its key (PEM) [default: that of --https-key]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_KEY", value_name = "FILE")]
+    turn_key: Option<String>,
+    /// Realm of the TURN server, at most 20 bytes [default: tollgate]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_REALM")]
+    turn_realm: Option<String>,
+    /// File of the secrets with which passwords of TURN users are made, one to four, a line each
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_SECRET_FILE", value_name = "FILE")]
+    turn_secret_file: Option<String>,
+    /// Name of the interface on which TURN clients are lent addresses [default: that of the first]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_INTERFACE", value_name = "NAME")]
+    turn_interface: Option<String>,
+    /// Network whose hosts TURN clients reach although it is not public, for example 10.1.0.0/16; repeat it for several
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_ALLOW_PEER", value_delimiter = ',', value_name = "CIDR")]
+    turn_allow_peer: Vec<String>,
+    /// TURN allocations at once [default: 2000]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_MAX_ALLOCATIONS")]
+    turn_max_allocations: Option<usize>,
+    /// TURN allocations of one user at each worker [default: 16]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_USER_MAX_ALLOCATIONS")]
+    turn_user_max_allocations: Option<usize>,
+    /// Bytes a second relayed for one TURN user at each worker, each way; 0 is no limit [default: 0]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_USER_MAX_BANDWIDTH")]
+    turn_user_max_bandwidth: Option<u64>,
+    /// Seconds for which a TURN allocation is refreshed at most [default: 3600]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_MAX_LIFETIME")]
+    turn_max_lifetime: Option<u64>,
+    /// Owner whose events the ends of TURN allocations are [default: nobody]
+    #[arg(long, env = "TOLLGATE_ENGINE_TURN_OWNER")]
+    turn_owner: Option<String>,
     /// What to log: info, debug, or a filter such as engine=debug,info [default: info]
     #[arg(long, env = "TOLLGATE_LOG")]
     log: Option<String>,
@@ -203,6 +242,19 @@ fn config_of(options: Options) -> anyhow::Result<Config> {
         max_load: options.max_load,
         max_cpu: options.max_cpu,
         max_bandwidth: options.max_bandwidth,
+        listen_turn: options.listen_turn,
+        listen_turn_tls: options.listen_turn_tls,
+        turn_cert: options.turn_cert,
+        turn_key: options.turn_key,
+        turn_realm: options.turn_realm,
+        turn_secret_file: options.turn_secret_file,
+        turn_interface: options.turn_interface,
+        turn_allow_peer: options.turn_allow_peer,
+        turn_max_allocations: options.turn_max_allocations,
+        turn_user_max_allocations: options.turn_user_max_allocations,
+        turn_user_max_bandwidth: options.turn_user_max_bandwidth,
+        turn_max_lifetime: options.turn_max_lifetime,
+        turn_owner: options.turn_owner,
         log: options.log,
         // A preset is written in the file only.
         ..RawConfig::default()

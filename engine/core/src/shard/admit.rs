@@ -29,6 +29,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 impl Shard {
     pub(super) fn on_admission(&mut self, closed: Option<Refusal>) {
         self.admission.closed = closed;
+        self.with_turn(|turn, _| turn.close(closed.is_some()));
     }
 
     /// Other settings. Calls that are there are judged by the new times at once.
@@ -40,6 +41,9 @@ impl Shard {
         self.learn_strict = live.learn_strict;
         self.providers = live.providers;
         self.limits = live.limits;
+        if let Some(live) = live.turn {
+            self.with_turn(|turn, cx| turn.on_live(*live, cx.sockets));
+        }
         for key in self.calls.iter().map(|(key, _)| key).collect::<Vec<_>>() {
             self.timed = Some(key);
             self.on_activity_check(key);

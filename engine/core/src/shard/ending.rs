@@ -15,6 +15,7 @@ use crate::{
     io::{Output, SocketId},
     report,
     sim::{self, Fault, Way},
+    turn::Turn,
 };
 
 impl Shard {
@@ -85,6 +86,9 @@ impl Shard {
     /// Ends the call that a panic struck, and answers the command that was being handled.
     pub(super) fn on_fault(&mut self, socket: Option<SocketId>) {
         self.counters.faults += 1;
+        if self.turn.as_ref().is_some_and(|turn| turn.is_handling()) {
+            return self.with_turn(Turn::on_fault);
+        }
         if self.counters.packets_received > self.counters.packets_sent + self.counters.drops_total() {
             self.counters.dropped(DropReason::Fault);
         }

@@ -635,6 +635,7 @@ fn a_certificate_that_is_made_anew_is_for_calls_that_begin() {
         learn_strict: false,
         providers: Some(certificate(2).clone()),
         limits: Limits::default(),
+        turn: None,
     })));
     let again = rig.offer(handshaking(from_a(sdp(A, ""))));
     assert_eq!(again.lines("a=fingerprint"), before.lines("a=fingerprint"));

@@ -15,6 +15,7 @@ fn live(interfaces: &[&str], edit: impl FnOnce(&mut Limits)) -> Input<'static> {
         learn_strict: true,
         providers: None,
         limits,
+        turn: None,
     }))
 }
 

@@ -118,6 +118,7 @@ impl Rig {
                     assert!(self.replies.insert(id, *reply).is_none(), "{id} is answered twice");
                 }
                 Output::Event(event) => self.events.push(*event),
+                Output::Turn(output) => panic!("{output:?} of a shard without TURN"),
                 Output::Recording { recording, note } => self.notes.push((recording, note)),
                 Output::TransmitCopy { socket, remote, made } => {
                     self.copies.push((self.open[&socket], remote, self.shard.made(&made).to_vec()));
