@@ -26,8 +26,8 @@ impl Agent {
     /// What happens next, or `None` if nothing does until `deadline`.
     pub(super) fn next(&mut self, deadline: Instant) -> anyhow::Result<Option<Event>> {
         loop {
-            while let Some((hop, bytes)) = self.transactions.poll_transmit() {
-                self.link.send(&bytes, hop.remote)?;
+            while let Some((_, bytes)) = self.transactions.poll_transmit() {
+                self.link.send(&bytes)?;
             }
             if let Some(event) = self.transactions.poll_event() {
                 return Ok(Some(event));

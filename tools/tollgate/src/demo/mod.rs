@@ -6,6 +6,7 @@ mod carrier;
 mod link;
 mod phone;
 mod provider;
+mod secret;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
@@ -42,7 +43,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let say = |line: &str| if options.json { eprintln!("{line}") } else { println!("{line}") };
 
     let carrier = Carrier::open(IP, 2)?;
-    let provider = Provider::start(IP, carrier.address(), deadline)?;
+    let provider = Provider::start(IP, &carrier, deadline)?;
     say(&format!("engine    {} takes NG, packets of 20 ms pass through it", provider.ng));
     say(&format!(
         "control   {} takes SIP over TLS, its database is {}",
@@ -56,7 +57,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let (at_phone, at_carrier) = std::thread::scope(|scope| {
         let far = scope.spawn(|| carrier.take_call(&callee, &caller, deadline));
         let link = Link::connect(provider.sip, provider::DOMAIN, provider.certificate.clone(), deadline)?;
-        let mut phone = Phone::new(link, 1, provider.sip)?;
+        let mut phone = Phone::new(link, 1)?;
         let near = phone.register(deadline).and_then(|()| {
             say("phone     registered over TLS, its password was never sent");
             phone.call(NUMBER, deadline, &say)?.talk(&caller, &callee, deadline, &say)

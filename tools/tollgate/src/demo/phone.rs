@@ -1,9 +1,9 @@
-//! The demo's phone: registers, calls, talks, hangs up.
+//! The demo's phone: registers, calls, shakes hands, talks, hangs up.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sip::Hop;
@@ -16,11 +16,13 @@ use super::agent::Agent;
 use super::audio::{Audio, Tally, Voice, far_end};
 use super::link::Link;
 use super::provider::{ACCOUNT, DOMAIN, PASSWORD};
+use super::secret::Handshake;
 
 /// A phone of the demo's account.
 pub(super) struct Phone {
     agent: Agent,
     audio: Audio,
+    handshake: Handshake,
     hop: Hop,
     digest: DigestClient,
     random: StdRng,
@@ -31,20 +33,22 @@ pub(super) struct Phone {
 pub(super) struct Call<'a> {
     phone: &'a mut Phone,
     dialog: Dialog,
-    far_end: SocketAddr,
+    /// The description of the far end.
+    answer: Bytes,
 }
 
 impl Phone {
-    /// A phone behind `link` to `control`.
-    pub(super) fn new(link: Link, seed: u64, control: SocketAddr) -> anyhow::Result<Phone> {
+    /// A phone behind `link`.
+    pub(super) fn new(link: Link, seed: u64) -> anyhow::Result<Phone> {
         let agent = Agent::new(link, seed)?;
-        let hop = agent.link.hop(control);
+        let hop = agent.link.hop()?;
         Ok(Phone {
             audio: Audio::open(agent.address.ip())?,
+            handshake: Handshake::new()?,
             agent,
             hop,
             digest: DigestClient::new(ACCOUNT, PASSWORD),
-            random: StdRng::seed_from_u64(seed),
+            random: StdRng::try_from_rng(&mut rand::rngs::SysRng)?,
             requests_count: 0,
         })
     }
@@ -70,7 +74,9 @@ impl Phone {
         say: &dyn Fn(&str),
     ) -> anyhow::Result<Call<'_>> {
         let mut invite = self.request(Method::Invite, &format!("sip:{number}@{DOMAIN}"), number)?;
-        invite.set_body("application/sdp", self.audio.describe()?);
+        let mut offer = self.audio.describe()?;
+        self.handshake.offer(&mut offer)?;
+        invite.set_body("application/sdp", Bytes::from(offer.to_bytes()));
         say(&format!("phone     calls {number}"));
         let heard = |status: StatusCode| say(&format!("phone     hears {} {}", status, status.reason()));
         let (invite, response) = self.ask(invite, deadline, &heard)?;
@@ -81,12 +87,11 @@ impl Phone {
             response.status(),
             response.reason()
         );
-        let far_end = far_end(response.body())?;
         let mut dialog = Dialog::uac(&invite, &response)?;
         dialog.confirm();
         let ack = dialog.ack(dialog.local_cseq);
         self.agent.transactions.send_ack(ack, self.hop.clone());
-        Ok(Call { phone: self, dialog, far_end })
+        Ok(Call { phone: self, dialog, answer: response.body().clone() })
     }
 
     /// Sends a request, once more with credentials if it is challenged, and returns it with its final response.
@@ -165,8 +170,10 @@ impl Call<'_> {
     ) -> anyhow::Result<Tally> {
         // The ACK has to leave before anything is said.
         let _nothing = self.phone.agent.next(Instant::now())?;
-        say("phone     talks");
-        let tally = self.phone.audio.talk(self.far_end, own, theirs)?;
+        let Phone { audio, handshake, random, .. } = &mut *self.phone;
+        let mut srtp = handshake.with(&self.answer, audio, random, deadline)?;
+        say("phone     has shaken hands (DTLS-SRTP), and talks");
+        let tally = audio.talk(far_end(&self.answer)?, &mut srtp, own, theirs)?;
         say("phone     hangs up");
         let bye = self.dialog.request(Method::Bye);
         let response = self.phone.await_final(bye, deadline, &|_| {})?;

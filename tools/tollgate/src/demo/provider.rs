@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::carrier::{self, Carrier};
 use crate::operator::decimal;
 use anyhow::{Context, ensure};
 use call::{DigestAlgorithm, Trunk, TrunkId, TrunkMedia, TrunkTransport};
@@ -44,24 +45,26 @@ impl Drop for Running {
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Provider {
-    /// Makes the database with one account, one rate and one trunk to `carrier`, and starts both processes.
-    pub(super) fn start(ip: IpAddr, carrier: SocketAddr, deadline: Instant) -> anyhow::Result<Provider> {
+    /// Makes the database with one account, one rate and one encrypted trunk to `carrier`, and starts both processes.
+    pub(super) fn start(ip: IpAddr, carrier: &Carrier, deadline: Instant) -> anyhow::Result<Provider> {
         let folder = tempfile::tempdir().context("a temporary folder")?;
         let database = folder.path().join("tollgate.db");
         let currency: Currency = CURRENCY.parse()?;
-        fill(&database, currency, carrier)?;
+        fill(&database, currency, carrier.address())?;
         let certified = rcgen::generate_simple_self_signed(vec![DOMAIN.to_owned()])?;
         let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
         std::fs::write(&certificate, certified.cert.pem())?;
         std::fs::write(&key, certified.signing_key.serialize_pem())?;
-        let (ng, sip, trunks) = (free_port(ip)?, free_port(ip)?, free_port(ip)?);
+        let (ng, sip) = (free_port(ip)?, free_port(ip)?);
+        let trusted = folder.path().join("carriers.crt");
+        std::fs::write(&trusted, carrier.certificate_pem())?;
         let config = folder.path().join("control.toml");
         std::fs::write(
             &config,
             format!(
-                "node.domain = \"{DOMAIN}\"\nstore.path = \"{}\"\ncdr.path = \"{}\"\n\n[[listener]]\ntransport = \"tls\"\n\
-                 address = \"{sip}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\n[[listener]]\ntransport = \"udp\"\n\
-                 address = \"{trunks}\"\n\n[[engine]]\nname = \"demo\"\naddress = \"{ng}\"\n",
+                "node.domain = \"{DOMAIN}\"\ntls.trust_roots = \"{}\"\nstore.path = \"{}\"\ncdr.path = \"{}\"\n\n[[listener]]\ntransport = \"tls\"\n\
+                 address = \"{sip}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\n[[engine]]\nname = \"demo\"\naddress = \"{ng}\"\n",
+                trusted.display(),
                 database.display(),
                 folder.path().join("cdr.jsonl").display(),
                 certificate.display(),
@@ -130,12 +133,12 @@ fn fill(database: &Path, currency: Currency, carrier: SocketAddr) -> anyhow::Res
     let trunk = Trunk {
         id: TrunkId::from("carrier"),
         enabled: true,
-        transport: TrunkTransport::Udp,
+        transport: TrunkTransport::Tls,
         address: carrier,
-        domain: carrier.ip().to_string(),
+        domain: carrier::DOMAIN.to_owned(),
         number_prefix: String::new(),
         credentials: None,
-        media: TrunkMedia::Plain,
+        media: TrunkMedia::Srtp,
         buy_tariff: None,
         max_calls: 10,
         setup_timeout_seconds: 10,
