@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod books;
+mod browsers;
 mod certificates;
 mod connect;
 mod crash;

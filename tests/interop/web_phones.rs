@@ -290,19 +290,3 @@ fn a_real_browser_registers_over_wss_from_an_allowed_page_alone() {
     let refused = other.await_event("refused");
     assert!(refused["error"].as_str().is_some_and(|error| error.contains("403")), "{refused}");
 }
-/// The engine has no DTLS to answer a browser with: it says so, and nobody is rung or charged.
-#[test]
-fn the_encrypted_call_of_a_real_browser_is_refused_by_name() {
-    let at = Address::new();
-    let carrier = Plan::new(takes().is_hung_up_on()).start(at);
-    let (_engine, node) = provider::provider(at, &[&carrier]);
-    let mut alice = secure("alice", &node).in_chromium().register(at);
-    alice.dial(NUMBER);
-    assert_eq!(alice.await_event("failed")["status"], 488);
-    let refusal = received(&alice, "SIP/2.0 488");
-    let why = "Q.850;cause=88;text=\"Not supported: SDP profile UDP/TLS/RTP/SAVPF\"";
-    assert_eq!(header(refusal, "Reason"), Some(why), "{refusal}");
-    let record = provider::only_record(&node, provider::CREDIT);
-    let expected = json!({"account": "alice", "sip_status": 488, "charge": "0", "attempts": []});
-    provider::assert_says(&record, &expected);
-}

@@ -1,7 +1,7 @@
 // One JsSIP phone, in node or in a page: it obeys commands and tells what happens.
 'use strict';
 
-/* `config`: url, user, domain, media (constraints of the calls). Returns what obeys `{do: ...}`. */
+/* `config`: url, user, domain, media (constraints of the calls), ice (of the peer connections). Returns what obeys `{do: ...}`. */
 function phone(JsSIP, config, tell) {
   const ua = new JsSIP.UA({
     sockets: [new JsSIP.WebSocketInterface(config.url)],
@@ -12,7 +12,7 @@ function phone(JsSIP, config, tell) {
     connection_recovery_min_interval: 1,
     connection_recovery_max_interval: 1,
   });
-  const options = { mediaConstraints: config.media, pcConfig: { iceServers: [] } };
+  const options = { mediaConstraints: config.media, pcConfig: config.ice };
   let session = null;
   let ear = null;
 
@@ -94,8 +94,8 @@ function phone(JsSIP, config, tell) {
         }
       }, 50);
     },
-    hold: () => session.hold(),
-    unhold: () => session.unhold(),
+    hold: () => session.hold({}, () => tell({ event: 'held' })),
+    unhold: () => session.unhold({}, () => tell({ event: 'resumed' })),
     options: ({ to }) => ua.sendOptions(`sip:${to}@${config.domain}`, null, {
       eventHandlers: {
         succeeded: ({ response }) => tell({ event: 'options', status: response.status_code, allow: response.getHeader('Allow') }),

@@ -43,7 +43,7 @@ impl WebPhone {
         WebPhone {
             config: json!({
                 "user": name, "password": "secret", "domain": DOMAIN, "url": url, "origin": ORIGIN, "media": media,
-                "echoes": false, "hertz": 1000,
+                "echoes": false, "hertz": 1000, "ice": {"iceServers": []},
             }),
             driver: "node.js",
         }
@@ -78,6 +78,13 @@ impl WebPhone {
     #[must_use]
     pub fn tone(self, hertz: u32) -> WebPhone {
         self.with("hertz", json!(hertz))
+    }
+
+    /// Its page in Chromium reaches others through a TURN server alone: `turn:` or `turns:` URI, user name and password.
+    #[must_use]
+    pub fn relayed(self, uri: &str, username: &str, credential: &str) -> WebPhone {
+        let server = json!({"urls": [uri], "username": username, "credential": credential});
+        self.with("ice", json!({"iceServers": [server], "iceTransportPolicy": "relay"}))
     }
 
     /// Sends back what it hears, instead of packets of its own.

@@ -1,6 +1,6 @@
 //! What whoever reads a description speaks, so that the engine makes it one that they understand.
 
-use ng::{Ice, Osrtp, RtcpMux, Sdes, Signal, TransportProtocol};
+use ng::{Ice, RtcpMux, Signal, TransportProtocol};
 use sip::Transport;
 
 use crate::call::Call;
@@ -40,18 +40,14 @@ impl Reader {
         };
         // Who is offered keys in its description is not asked for a handshake beside them.
         offer.dtls.off = matches!(self, Self::BestEffort | Self::Srtp);
-        match self {
-            Self::Alike => {}
-            Self::BestEffort => offer.osrtp = Osrtp { offer: true, ..Osrtp::default() },
-            // One port for each, as everybody understands it.
-            Self::Plain | Self::Srtp => offer.rtcp_mux = RtcpMux { demux: true, ..RtcpMux::default() },
-            Self::Dtls => offer.sdes = Sdes { off: true, ..Sdes::default() },
-            Self::Browser => {
-                offer.sdes = Sdes { off: true, ..Sdes::default() };
-                offer.rtcp_mux = RtcpMux { offer: true, require: true, ..RtcpMux::default() };
-                offer.generate_mid = true;
-            }
-        }
+        // On a port of its own, as everybody understands it; whoever offers it on one port is answered so.
+        offer.rtcp_mux = match self {
+            Self::Browser => RtcpMux { offer: true, require: true, ..RtcpMux::default() },
+            _ => RtcpMux { demux: true, ..RtcpMux::default() },
+        };
+        offer.osrtp.offer = self == Self::BestEffort;
+        offer.sdes.off = matches!(self, Self::Dtls | Self::Browser);
+        offer.generate_mid = self == Self::Browser;
     }
 }
 

@@ -12,11 +12,11 @@ use crate::world::World;
 /// What an offer asks for: the profile, what becomes of ICE, best effort, and RTCP of its own port or on that of RTP.
 type Shape = (Option<TransportProtocol>, Option<Ice>, bool, &'static str);
 
-const ALIKE: Shape = (None, Some(Ice::Remove), false, "");
+const ALIKE: Shape = (None, Some(Ice::Remove), false, "apart");
 const PLAIN: Shape = (Some(TransportProtocol::RtpAvp), Some(Ice::Remove), false, "apart");
-const BEST_EFFORT: Shape = (Some(TransportProtocol::RtpAvp), Some(Ice::Remove), true, "");
+const BEST_EFFORT: Shape = (Some(TransportProtocol::RtpAvp), Some(Ice::Remove), true, "apart");
 const SRTP: Shape = (Some(TransportProtocol::RtpSavp), Some(Ice::Remove), false, "apart");
-const DTLS: Shape = (Some(TransportProtocol::UdpTlsRtpSavp), Some(Ice::Remove), false, "");
+const DTLS: Shape = (Some(TransportProtocol::UdpTlsRtpSavp), Some(Ice::Remove), false, "apart");
 const BROWSER: Shape = (Some(TransportProtocol::UdpTlsRtpSavpf), Some(Ice::Force), false, "together");
 /// Answers are made by the engine as the offer was.
 const ANSWER: Shape = (None, None, false, "");
