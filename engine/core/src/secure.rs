@@ -99,7 +99,7 @@ pub(crate) fn install(media: &Media, paths: &mut Paths) {
         }
     }
     let path = &mut paths[media.rtp];
-    let Some(keying) = &media.keying else {
+    let Some(keying) = media.keying.as_ref().filter(|keying| keying.protects()) else {
         path.secure = None;
         return;
     };

@@ -23,6 +23,8 @@ pub(crate) struct Keying {
     /// The lines that it was shown last.
     ours: Vec<Crypto>,
     agreed: Option<Agreed>,
+    /// The party does without. What it was shown stays for others whom its offer was forked to, and for its next answer.
+    declined: bool,
     /// They stand beside a profile that needs none (RFC 8643).
     beside: bool,
 }
@@ -57,6 +59,11 @@ impl Keying {
         self.beside
     }
 
+    /// Whether packets are protected, now or as soon as there is an answer.
+    pub(crate) const fn protects(&self) -> bool {
+        !self.declined
+    }
+
     /// The suite that is agreed.
     pub(crate) fn suite(&self) -> Option<&str> {
         self.agreed.as_ref().map(|agreed| agreed.ours.suite.as_str())
@@ -71,6 +78,9 @@ impl Keying {
 
     /// Shows the party lines to choose from: what is agreed, the suites of `first`, and all others that are allowed.
     fn offer(&mut self, first: &[Crypto], wanted: &Sdes, chance: &mut StdRng) {
+        if std::mem::take(&mut self.declined) {
+            self.ours.clear();
+        }
         if self.agreed.is_none() && !self.ours.is_empty() {
             // Offered again before anybody answered.
             return;
@@ -133,24 +143,31 @@ impl Keying {
     }
 }
 
-/// Takes in what a party offers.
+/// Takes in what a party offers. Without keys, what is agreed holds until the answer.
 pub(crate) fn offered(media: &mut Media, keys: &[Crypto]) {
     if keys.is_empty() {
-        media.keying = None;
+        media.keying.take_if(|keying| keying.agreed.is_none());
+        if let Some(keying) = &mut media.keying {
+            (keying.theirs, keying.beside) = (Vec::new(), false);
+        }
         return;
     }
     let beside = !is_secure(&media.protocol);
     let keying = media.keying.get_or_insert_default();
-    (keying.theirs, keying.beside) = (keys.to_vec(), beside);
+    (keying.theirs, keying.beside, keying.declined) = (keys.to_vec(), beside, false);
 }
 
-/// Offers a party keys, if its profile demands them, the client wants them beside, or they came beside (`beside`).
+/// Offers a party keys, if its profile demands them, the client wants them beside, or they came beside (`beside`). Else what
+/// is agreed holds until the answer: nobody who has keys is sent to in clear before it knows.
 pub(crate) fn offer(media: &mut Media, first: &[Crypto], beside: bool, signal: &Signal, chance: &mut StdRng) {
     let demanded = is_secure(&media.protocol);
     // A handshake does alone where the client wants no keys in descriptions.
     let off = signal.sdes.off && (!demanded || media.dtls.is_some());
     if off || !(demanded || signal.osrtp.offer || beside) {
-        media.keying = None;
+        media.keying.take_if(|keying| keying.agreed.is_none());
+        if let Some(keying) = &mut media.keying {
+            (keying.ours, keying.beside) = (Vec::new(), false);
+        }
         return;
     }
     let keying = media.keying.get_or_insert_default();
@@ -167,8 +184,8 @@ pub(crate) fn answered(media: &mut Media, keys: &[Crypto]) {
         })
     });
     match (&mut media.keying, agreed) {
-        (Some(keying), Some(agreed)) => keying.agreed = Some(agreed),
-        // It does without.
+        (Some(keying), None) if !keying.ours.is_empty() => (keying.agreed, keying.declined) = (None, true),
+        (Some(keying), Some(agreed)) => (keying.agreed, keying.declined) = (Some(agreed), false),
         (plain, _) => *plain = None,
     }
 }

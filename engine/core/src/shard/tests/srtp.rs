@@ -349,6 +349,29 @@ fn a_reinvite_with_the_same_keys_changes_nothing_and_one_with_new_keys_is_follow
 }
 
 #[test]
+fn an_offer_in_clear_changes_nothing_for_whoever_has_keys_until_it_is_answered() {
+    let (mut rig, mut b, toward_b, toward_a) = trunk(CM_80);
+    let offer = rig.offer(plain(from_a(sdp(A, ""))));
+    assert_eq!((profile(&offer), crypto(&offer).len()), ("RTP/AVP", 0));
+    let (_, protected) = relay(&mut rig, A, toward_a, &rtp(1)).unwrap();
+    assert_eq!(b.unprotect(protected), rtp(1));
+    assert_eq!(relay(&mut rig, B, toward_b, &b.protect(&rtp(1))).unwrap().1, rtp(1));
+    rig.answer(to_b(sdp(B, "")));
+    assert_eq!(relay(&mut rig, A, toward_a, &rtp(2)).unwrap().1, rtp(2));
+    assert_eq!(relay(&mut rig, B, toward_b, &rtp(2)).unwrap().1, rtp(2));
+    // The same for whoever offers it.
+    let (mut rig, mut b, toward_b, toward_a) = trunk(CM_80);
+    let of_b = |signal: Signal| Signal { from_tag: "B".into(), to_tag: Some("A".into()), ..signal };
+    rig.offer(of_b(plain(from_a(sdp(B, "")))));
+    let (_, protected) = relay(&mut rig, A, toward_a, &rtp(1)).unwrap();
+    assert_eq!(b.unprotect(protected), rtp(1));
+    assert!(relay(&mut rig, B, toward_b, &b.protect(&rtp(1))).is_some());
+    let answer = rig.answer(of_b(from_a(sdp(A, ""))));
+    assert_eq!((profile(&answer), crypto(&answer).len()), ("RTP/AVP", 0));
+    assert_eq!(relay(&mut rig, A, toward_a, &rtp(2)).unwrap().1, rtp(2));
+}
+
+#[test]
 fn a_fax_that_takes_the_place_of_an_encrypted_voice_passes_unread_and_the_voice_comes_back_encrypted() {
     let (mut rig, _, _, toward_a) = trunk(CM_80);
     let fax = |at: &str| {
@@ -567,6 +590,34 @@ fn two_who_answer_one_forked_offer_have_keys_of_their_own() {
     assert_eq!((to, heard), (A.parse().unwrap(), rtp(1)));
     let (to, protected) = relay(&mut rig, A, answer.port(), &rtp(1)).unwrap();
     assert_eq!((to, third.unprotect(protected)), (c.parse().unwrap(), rtp(1)));
+}
+
+#[test]
+fn whoever_answers_in_clear_takes_the_keys_from_nobody_else_and_may_still_take_them() {
+    for (profile_of_b, offered) in [("RTP/SAVP", secure(from_a(sdp(A, "")))), ("RTP/AVP", best_effort())] {
+        let mut rig = Rig::new();
+        let offer = rig.offer(offered);
+        let answer = rig.answer(to_b(sdp(B, "")));
+        assert_eq!(relay(&mut rig, A, answer.port(), &rtp(1)).unwrap().1, rtp(1));
+        let c = "198.51.100.3:6000";
+        let keys = keyed(c, profile_of_b, &[&line(7, CM_80, 0xc)]);
+        let answer = rig.answer(Signal { to_tag: Some("C".into()), ..from_a(keys) });
+        let mut third = Keyed::new(CM_80, 0xc, &offer);
+        let heard = relay(&mut rig, c, offer.port(), &third.protect(&rtp(1)));
+        assert_eq!(heard, Some((A.parse().unwrap(), rtp(1))));
+        let (to, protected) = relay(&mut rig, A, answer.port(), &rtp(2)).unwrap();
+        assert_eq!((to, third.unprotect(protected)), (c.parse().unwrap(), rtp(2)));
+        // The first one thought better of it.
+        let answer = rig.answer(to_b(keyed(B, profile_of_b, &[&line(7, CM_80, 0xb)])));
+        let mut b = Keyed::new(CM_80, 0xb, &offer);
+        let (_, protected) = relay(&mut rig, A, answer.port(), &rtp(3)).unwrap();
+        assert_eq!(b.unprotect(protected), rtp(3));
+    }
+}
+
+/// A offers in clear, and B is shown keys beside that.
+fn best_effort() -> Signal {
+    Signal { osrtp: Osrtp { offer: true, ..Osrtp::default() }, ..from_a(sdp(A, "")) }
 }
 
 #[test]
