@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use ng::{Command, Delete, Gate, GateAction, Lease, List, Ping, Query, Reply, ReportAck, Signal};
 
 use crate::hearing::{Hearing, Source};
+use crate::keys::Style;
 use crate::listening::Wanted;
 use crate::party::{self, Party, Told};
 use crate::rng::Rng;
 use crate::script::{Edit, Plan, Recording, Step, Timed, Way};
+use crate::secrecy::{Secrecy, Written};
 use crate::signal::{self, Exchange};
 use crate::world::{Happening, MS, Relays, World, bound};
 
@@ -21,6 +23,7 @@ pub(crate) struct Call {
     pub(crate) parties: Vec<Party>,
     steps: VecDeque<Timed>,
     pub(crate) hearing: Hearing,
+    pub(crate) secrecy: Secrecy,
     pub(crate) calm: bool,
     wild: bool,
     /// The client does not wait for answers.
@@ -100,6 +103,7 @@ impl Call {
             parties,
             steps: plan.steps.into(),
             hearing: Hearing::default(),
+            secrecy: Secrecy::default(),
             calm: plan.calm,
             wild: plan.wild,
             hasty: plan.hasty,
@@ -110,6 +114,27 @@ impl Call {
             keep: false,
             recorded: false,
             awaited: None,
+        }
+    }
+
+    /// Some of its parties speak SRTP.
+    pub(crate) fn speaks_srtp(&mut self, rng: &mut Rng) {
+        if rng.percent(30) {
+            return;
+        }
+        for party in &mut self.parties {
+            party.style = match rng.below(10) {
+                0..=4 => Style::Demanded,
+                5..=6 => Style::BestEffort,
+                _ => Style::Plain,
+            };
+            if rng.percent(40) {
+                // So that it rolls over soon.
+                party.sequence = u16::MAX - rng.u16(0, 60);
+            }
+        }
+        if self.wild {
+            self.secrecy.blur();
         }
     }
 
@@ -282,7 +307,9 @@ impl World {
         given: Vec<usize>,
         edit: &Edit,
     ) {
-        signal::edit(&mut self.calls[call].parties[from], edit, &mut self.rng);
+        let Call { parties, calm, .. } = &mut self.calls[call];
+        signal::edit(&mut parties[from], edit, &mut self.rng);
+        parties[from].offer_keys(*calm, &mut self.rng);
         let surely = to.is_some() || self.calls[call].calm;
         let (signal, mut exchange) = self.signal(call, from, given, true, surely);
         exchange.wild = self.calls[call].wild && to.is_none();
@@ -307,6 +334,7 @@ impl World {
         if answerer.sections.is_empty() {
             signal::edit(answerer, &Edit::Same, &mut self.rng);
         }
+        self.answer_keys(call, by);
         let (signal, exchange) = self.signal(call, by, vec![from], false, true);
         let call_id = self.calls[call].name_of(from);
         let parties = &self.calls[call].parties;
@@ -319,6 +347,14 @@ impl World {
         };
         self.calls[call].parties[by].last = Some((signal.clone(), exchange.clone()));
         self.ask(call, About::Signal(Box::new(exchange)), Command::Answer(Box::new(signal)));
+    }
+
+    /// A party chooses among the keys that it was shown, if it speaks SRTP at all.
+    pub(crate) fn answer_keys(&mut self, call: usize, by: usize) {
+        let Call { parties, calm, .. } = &mut self.calls[call];
+        if self.temper.srtp {
+            parties[by].answer_keys(*calm, &mut self.rng);
+        }
     }
 
     pub(crate) fn signal(
@@ -340,6 +376,15 @@ impl World {
             }
             None => signal::signal(&mut parties[sender], None, !*calm, &mut self.rng),
         };
+        if self.temper.srtp {
+            signal::keys(
+                &mut signal,
+                offer,
+                receiver.map(|receiver| &parties[receiver]),
+                !*calm,
+                &mut self.rng,
+            );
+        }
         signal.call_id = name;
         if owner.is_some() {
             signal.lease_ms = self.rng.percent(70).then(|| self.rng.between(2_000, 9_000));
@@ -355,9 +400,27 @@ impl World {
             }
         }
         let keep = signal.keep_report;
+        let written = parties[sender].sections.iter().map(|section| Written {
+            kind: section.kind,
+            port: section.port,
+            keys: section.keys.clone(),
+        });
+        let written = written.collect();
         (
             signal,
-            Exchange { offer, sender, given, surely, wild: false, again: false, said, source, owner, keep },
+            Exchange {
+                offer,
+                sender,
+                given,
+                surely,
+                wild: false,
+                again: false,
+                said,
+                written,
+                source,
+                owner,
+                keep,
+            },
         )
     }
 
@@ -385,6 +448,10 @@ impl World {
             [name.clone(), format!("{name}.2")].iter().all(|name| !self.nodes[*node].shard.has_call(name));
         let call = &mut self.calls[call];
         call.hearing = Hearing::default();
+        call.secrecy.forget();
+        if call.wild {
+            call.secrecy.blur();
+        }
         call.recorded &= !gone;
         call.parties.iter_mut().for_each(|party| party.alias = None);
         call.merged = false;
@@ -408,6 +475,7 @@ impl World {
                 }
                 (About::Delete { parties, keep }, Reply::Ok { .. } | Reply::Report(_)) => {
                     let call = &mut self.calls[index];
+                    call.secrecy.blur();
                     call.keep |= keep && found && call.owned.is_some();
                     // Whom an engine takes along depends on what came in which order.
                     let all = if call.calm { parties } else { (0..call.parties.len()).collect() };
@@ -434,14 +502,16 @@ impl World {
                 }
                 (About::SubscribeAnswer(exchange), Reply::Ok { .. }) => {
                     let source = self.in_force(index, exchange.source);
-                    let hearing = &mut self.calls[index].hearing;
+                    let Call { hearing, secrecy, .. } = &mut self.calls[index];
                     hearing.said(exchange.sender, &exchange.said, source, exchange.offer);
+                    secrecy.wrote(exchange.sender, &exchange.written, exchange.offer);
                 }
                 (About::Unsubscribe { by }, Reply::Ok { .. }) => {
                     let call = &mut self.calls[index];
                     // Whoever talks is told that he is no subscriber, or is not there.
                     if call.parties[by].listens {
                         call.hearing.unsubscribed(by);
+                        call.secrecy.gone(by);
                     }
                 }
                 (About::Publish(exchange), Reply::Signal(signal)) => {
@@ -472,6 +542,10 @@ impl World {
                 party.tag = alias;
             }
         }
+        if !exchange.surely && call.hearing.knows_anybody() {
+            call.secrecy.blur();
+        }
+        call.secrecy.wrote(exchange.sender, &exchange.written, exchange.offer);
         call.hearing.said(exchange.sender, &exchange.said, source, exchange.offer);
         call.own(exchange);
         if exchange.wild {
@@ -480,7 +554,7 @@ impl World {
         for &party in &exchange.given {
             call.hearing.partners(exchange.sender, party, exchange.offer, exchange.surely);
         }
-        self.show(index, &exchange.given, sdp, exchange.surely);
+        self.show(index, &exchange.given, sdp, exchange.surely, exchange.offer);
     }
 
     /// Where else a party may be by what the operator lists now.
@@ -495,13 +569,18 @@ impl World {
     }
 
     /// Parties are given a description.
-    pub(crate) fn show(&mut self, index: usize, given: &[usize], sdp: &[u8], surely: bool) {
+    pub(crate) fn show(&mut self, index: usize, given: &[usize], sdp: &[u8], surely: bool, offer: bool) {
         let shown = party::told(sdp);
+        let Call { parties, secrecy, .. } = &mut self.calls[index];
+        secrecy.shown(given, &shown, offer);
         for &party in given {
-            self.calls[index].parties[party].told.clone_from(&shown);
+            parties[party].told.clone_from(&shown);
+            if !offer {
+                parties[party].answered_keys();
+            }
         }
         for (section, told) in shown.iter().enumerate().filter(|(_, told)| told.port != 0) {
-            for local in self.locals(index, *told) {
+            for local in self.locals(index, told) {
                 for &party in given {
                     self.calls[index].hearing.shown(local, section, party, surely);
                 }
@@ -510,7 +589,7 @@ impl World {
     }
 
     /// The sockets of a call that a section shows.
-    fn locals(&self, call: usize, told: Told) -> Vec<std::net::SocketAddr> {
+    fn locals(&self, call: usize, told: &Told) -> Vec<std::net::SocketAddr> {
         let kernel = &self.nodes[self.calls[call].node].kernel;
         // Held by the unspecified address, nobody is told where to send, and a port says too little.
         let Some(ip) = told.rtp.map(|at| bound(at).ip()) else { return Vec::new() };
@@ -552,7 +631,7 @@ impl World {
 }
 
 /// Every refusal that this world may provoke.
-const REFUSALS: [&str; 33] = [
+const REFUSALS: [&str; 39] = [
     Reply::UNKNOWN_CALL,
     Reply::DELETE_NOT_FOUND,
     Reply::STALE_EPOCH,
@@ -586,4 +665,10 @@ const REFUSALS: [&str; 33] = [
     "Only parties that have offered or answered can be connected",
     "The parties have no media of one kind",
     "Both calls have a party of the same tag",
+    "Not supported: SDES=off with transport-protocol=RTP/SAVP",
+    "Not supported: SDES=off with transport-protocol=RTP/SAVPF",
+    "Not supported: RTP/SAVP without an a=crypto that can be used (see SDES)",
+    "Not supported: RTP/SAVPF without an a=crypto that can be used (see SDES)",
+    "The answer chooses SRTP keys (a=crypto) that were not offered",
+    "The answer has a profile with SRTP, which was not offered",
 ];

@@ -281,6 +281,33 @@ impl Hearing {
         self.shown_to(arrival.local).filter(may).collect()
     }
 
+    /// The same, with the sections of each.
+    pub(crate) fn places(&self, arrival: Arrival<'_>) -> Vec<Place> {
+        let section = self.section(arrival.local);
+        let of = |party: usize| self.parties.get(party).map_or(0, |party| party.sections.len());
+        let sections = |party| {
+            let at = move |index: &usize| section.is_none_or(|section| section == *index);
+            (0..of(party)).filter(at).map(move |index| (party, index))
+        };
+        self.senders(arrival).into_iter().flat_map(sections).collect()
+    }
+
+    /// Who is at an address, as seen from a socket.
+    pub(crate) fn at(&self, from: SocketAddr, remote: SocketAddr) -> Vec<Place> {
+        let places = self.parties.iter().enumerate().flat_map(|(party, known)| {
+            known.sections.iter().enumerate().map(move |(index, section)| ((party, index), section))
+        });
+        places
+            .filter(|(_, section)| section.halves[parity(from)].is_at(remote))
+            .map(|(place, _)| place)
+            .collect()
+    }
+
+    /// Whether anybody is there.
+    pub(crate) fn knows_anybody(&self) -> bool {
+        (0..self.parties.len()).any(|party| self.knows(party))
+    }
+
     /// Whether a datagram comes from exactly where a party that was shown the socket is signalled to be,
     /// or from where its last packet was taken.
     pub(crate) fn is_due(&self, arrival: Arrival<'_>) -> bool {

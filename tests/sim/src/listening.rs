@@ -6,7 +6,7 @@ use ng::{
     SubscribeRequest, Unsubscribe,
 };
 
-use crate::client::About;
+use crate::client::{About, Call};
 use crate::party::{Direction, Kind, Section};
 use crate::script::Edit;
 use crate::signal::Exchange;
@@ -51,6 +51,10 @@ impl World {
             ..Signal::default()
         };
         signal.rtcp_mux.offer = self.rng.percent(30);
+        if self.temper.srtp {
+            let party = &self.calls[call].parties[by];
+            crate::signal::keys(&mut signal, true, Some(party), !calm, &mut self.rng);
+        }
         let about = About::Subscribe { by, wanted: wanted.clone(), chosen: signal.to_tag.clone() };
         let request = SubscribeRequest { selector, from_tags, signal: Box::new(signal) };
         self.ask(call, about, Command::SubscribeRequest(Box::new(request)));
@@ -81,7 +85,7 @@ impl World {
             Wanted::All => assert!(heard.iter().all(|&party| of.hearing.knows(party))),
         }
         of.hearing.subscribed(by, &heard);
-        self.show(call, &[by], &reply.sdp, true);
+        self.show(call, &[by], &reply.sdp, true, true);
     }
 
     /// A subscriber says where it is.
@@ -107,6 +111,7 @@ impl World {
         if party.sections.is_empty() {
             party.sections.push(Section::new(Kind::Audio, rng));
         }
+        self.answer_keys(call, by);
         let (signal, exchange) = self.signal(call, by, Vec::new(), false, true);
         let to_tag = Some(self.calls[call].parties[by].tag.clone());
         let signal = Box::new(Signal { to_tag, owner: exchange.owner.clone(), ..signal });
@@ -127,6 +132,8 @@ impl World {
         for section in &mut self.calls[call].parties[by].sections {
             section.nowhere = false;
         }
+        let Call { parties, calm, .. } = &mut self.calls[call];
+        parties[by].offer_keys(*calm, &mut self.rng);
         let (signal, exchange) = self.signal(call, by, vec![by], true, true);
         let from_tag = self.calls[call].parties[by].tag.clone();
         let accept =
@@ -142,7 +149,8 @@ impl World {
         of.hearing.publishes(exchange.sender);
         of.hearing.said(exchange.sender, &exchange.said, source, exchange.offer);
         of.own(exchange);
-        self.show(call, &[exchange.sender], sdp, true);
+        of.secrecy.wrote(exchange.sender, &exchange.written, true);
+        self.show(call, &[exchange.sender], sdp, true, false);
     }
 
     /// Two parties are to hear each other, or one the other.

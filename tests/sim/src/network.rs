@@ -4,9 +4,13 @@ use std::net::SocketAddr;
 
 use engine_core::{DropReason, Input, Output, SocketId};
 
+use crate::client::Call;
 use crate::hearing::Arrival;
 use crate::hostile;
-use crate::party::{Direction, Kind, relay};
+use crate::keys::{ROOM, Ring};
+use crate::party::{Direction, Kind, Section, relay};
+use crate::rng::Rng;
+use crate::secrecy::Packet;
 use crate::world::{Happening, MS, World, bound};
 
 /// A party sends a round of packets.
@@ -15,6 +19,7 @@ pub(crate) fn talk(world: &mut World, call: usize, party: usize) {
         return;
     }
     let mut packets = Vec::new();
+    let calm = world.calls[call].calm;
     let (rng, talker) = (&mut world.rng, &mut world.calls[call].parties[party]);
     // A phone on hold may send all the same.
     let stubborn = talker.listens || rng.percent(20);
@@ -29,17 +34,18 @@ pub(crate) fn talk(world: &mut World, call: usize, party: usize) {
             Kind::Audio => rtp(rng.pick(&[0, 0, 8, 101]), talker.sequence, talker.ssrc),
             Kind::Video => rtp(96, talker.sequence, talker.ssrc),
         };
-        packets.push((talker.source(section.port), to, packet));
+        let from = talker.source(section.port);
+        packets.push((from, to, protected(&mut talker.rings, index, section, packet, calm, rng)));
         if let Some(to) = told.rtcp.filter(|_| section.kind != Kind::Image && rng.percent(25)) {
             let mut report = vec![0x80, 201, 0, 1];
             report.extend(talker.ssrc.to_be_bytes());
             let port = if Some(to) == told.rtp { section.port } else { section.rtcp_port() };
+            let report = protected(&mut talker.rings, index, section, report, calm, rng);
             packets.push((talker.source(port), to, report));
         }
     }
     for (from, to, packet) in packets {
         world.reach.insert(from, (call, party));
-        let calm = world.calls[call].calm;
         send(world, from, to, packet, calm);
     }
     let pause = world.rng.between(60, 260);
@@ -55,13 +61,45 @@ fn rtp(payload_type: u8, sequence: u16, ssrc: u32) -> Vec<u8> {
     packet
 }
 
+/// What a party sends, under its key if it has one; now and then it forgets to.
+fn protected(
+    rings: &mut [Ring],
+    index: usize,
+    section: &Section,
+    plain: Vec<u8>,
+    calm: bool,
+    rng: &mut Rng,
+) -> Packet {
+    let Some(ring) = rings.get_mut(index) else { return plain.into() };
+    let Some(line) = ring.speaks.clone().or_else(|| section.keys.first().cloned()) else {
+        return plain.into();
+    };
+    let rtp = matches!(section.kind, Kind::Audio | Kind::Video);
+    if !rtp || !calm && rng.percent(3) {
+        return plain.into();
+    }
+    let bytes = ring.protect(&line, &plain, is_rtcp(&plain));
+    Packet { bytes, plain, key: Some(line.keys[0].key_and_salt.to_vec()), forged: false }
+}
+
 /// A datagram leaves for the engine.
-fn send(world: &mut World, from: SocketAddr, to: SocketAddr, packet: Vec<u8>, calm: bool) {
+fn send(world: &mut World, from: SocketAddr, to: SocketAddr, packet: Packet, calm: bool) {
     let loss = if calm { 0 } else { world.temper.loss };
     if world.rng.percent(loss) {
         return;
     }
     let copies = 1 + u64::from(world.rng.percent(loss));
+    if packet.key.is_some() && !calm && world.rng.percent(6) {
+        // Somebody on the way changes a bit, in a copy.
+        let mut forged = packet.bytes.clone();
+        let at = world.rng.between(2, forged.len() as u64);
+        forged[usize::try_from(at).expect("a few bytes")] ^= 1 << world.rng.below(8);
+        let delay = world.rng.between(1, 120);
+        world.after(
+            delay * MS,
+            Happening::ToEngine { from, to, packet: Packet { forged: true, ..forged.into() } },
+        );
+    }
     for _ in 0..copies {
         let delay = if calm { world.rng.between(1, 15) } else { world.rng.between(1, 120) };
         world.after(delay * MS, Happening::ToEngine { from, to, packet: packet.clone() });
@@ -82,9 +120,19 @@ pub(crate) fn spray(world: &mut World) {
         if let Some(forged) = forge(world, node, at) {
             from = forged;
         }
-        let packet = hostile::packet(&mut world.rng);
-        world.arrive_at(from, at, packet);
+        let packet = replay(world, node, at).unwrap_or_else(|| hostile::packet(&mut world.rng));
+        world.arrive_at(from, at, packet.into());
     }
+}
+
+/// Now and then a stranger sends what it saw go by.
+fn replay(world: &mut World, node: usize, at: SocketAddr) -> Option<Vec<u8>> {
+    let kernel = &world.nodes[node].kernel;
+    let seen = world.calls[kernel.get(kernel.at(at)?)?.call].secrecy.captured();
+    if seen.is_empty() || world.rng.percent(60) {
+        return None;
+    }
+    Some(seen[world.rng.index(seen.len())].clone())
 }
 
 /// Now and then a stranger sits behind the NAT of a party, or forges the address at which one is signalled to be.
@@ -112,11 +160,11 @@ fn forge(world: &mut World, node: usize, at: SocketAddr) -> Option<SocketAddr> {
 
 impl World {
     /// A datagram is at an address that parties know.
-    pub(crate) fn arrive(&mut self, from: SocketAddr, to: SocketAddr, packet: Vec<u8>) {
+    pub(crate) fn arrive(&mut self, from: SocketAddr, to: SocketAddr, packet: Packet) {
         self.arrive_at(from, bound(to), packet);
     }
 
-    fn arrive_at(&mut self, from: SocketAddr, local: SocketAddr, packet: Vec<u8>) {
+    fn arrive_at(&mut self, from: SocketAddr, local: SocketAddr, packet: Packet) {
         let there = self.nodes.iter().enumerate().find_map(|(node, it)| Some((node, it.kernel.at(local)?)));
         if let Some((node, socket)) = there {
             self.datagram(node, socket, from, packet);
@@ -124,17 +172,13 @@ impl World {
     }
 
     /// A shard gets a datagram; what becomes of it is judged.
-    pub(crate) fn datagram(
-        &mut self,
-        node: usize,
-        socket: SocketId,
-        remote: SocketAddr,
-        mut packet: Vec<u8>,
-    ) {
-        let before_packet = packet.clone();
+    pub(crate) fn datagram(&mut self, node: usize, socket: SocketId, remote: SocketAddr, arrived: Packet) {
         let bound = self.nodes[node].kernel.get(socket).filter(|bound| bound.open);
-        let (outputs, before) = self.handle(node, Input::datagram(socket, remote, &mut packet));
-        let mut sent = Vec::new();
+        let length = u16::try_from(arrived.bytes.len()).expect("a datagram");
+        let mut packet = [arrived.bytes.as_slice(), &[0; ROOM]].concat();
+        let input = Input::Datagram { socket, remote, packet: &mut packet, length };
+        let (outputs, before) = self.handle(node, input);
+        let (mut sent, mut recorded) = (Vec::new(), None);
         for output in &outputs {
             match output {
                 Output::Transmit { socket, remote, range } => {
@@ -157,11 +201,7 @@ impl World {
                     );
                     assert!(self.calls[call].recorded, "call-{call} is recorded, and nobody wants it");
                     assert_eq!((*at, *from), (socket, remote), "recorded as of somebody else");
-                    assert_eq!(
-                        self.nodes[node].shard.made(made),
-                        before_packet,
-                        "recorded otherwise than sent"
-                    );
+                    recorded = Some(self.nodes[node].shard.made(made).to_vec());
                 }
                 _ => {}
             }
@@ -170,14 +210,14 @@ impl World {
         let verdict = crate::books::reason(&before, self.nodes[node].shard.counters());
         let local = bound.map(|bound| bound.local);
         if let Some(bound) = bound {
-            let arrival = Arrival { local: bound.local, remote, packet: &before_packet };
-            self.judge(node, bound.call, arrival, verdict, &sent);
+            let arrival = Arrival { local: bound.local, remote, packet: &arrived.bytes };
+            self.judge(node, bound.call, arrival, verdict, &arrived, &sent, recorded.as_ref());
         } else {
             assert_eq!(verdict, Some(DropReason::NoSocket), "there is no socket");
             assert!(sent.is_empty());
         }
         let seen = self.outputs(node, bound.map(|bound| bound.call), outputs);
-        self.check(node, &before, Some(before_packet.len()), &seen);
+        self.check(node, &before, Some(arrived.bytes.len()), &seen);
         for (_, to, bytes) in sent {
             let rtp = local.is_some_and(|local| local.port() % 2 == 0) && !is_rtcp(&bytes);
             let delay = self.rng.between(1, 15);
@@ -186,16 +226,19 @@ impl World {
     }
 
     /// Whether what became of a datagram may become of it.
+    #[expect(clippy::too_many_arguments, reason = "what came, and all that came of it")]
     fn judge(
         &mut self,
         node: usize,
         call: usize,
         arrival: Arrival<'_>,
         verdict: Option<DropReason>,
+        arrived: &Packet,
         sent: &[(SocketId, SocketAddr, Vec<u8>)],
+        recorded: Option<&Vec<u8>>,
     ) {
         let Arrival { local, remote, packet } = arrival;
-        let hearing = &mut self.calls[call].hearing;
+        let Call { hearing, secrecy, .. } = &mut self.calls[call];
         let name = format_args!("of {remote} at {local} in call-{call}").to_string();
         match verdict {
             Some(DropReason::NoSocket) => {
@@ -207,8 +250,14 @@ impl World {
                 return;
             }
             Some(DropReason::NotRtp) => {
-                let rtp = packet.len() >= 8 && packet[0] >> 6 == 2;
-                assert!(!rtp, "a packet {name} is RTP");
+                // What comes to the wrong port or has a header of no sense cannot be encrypted.
+                let senseless = packet.first() != Some(&0x80) || local.port() % 2 == 0 && is_rtcp(packet);
+                let unfit = secrecy.is_on() && senseless;
+                let rtp = packet.len() >= 8 && packet[0] >> 6 == 2 && !unfit;
+                assert!(!rtp, "a packet {name} is RTP: {packet:02x?}");
+                if unfit {
+                    hearing.admitted(&hearing.senders(arrival), arrival);
+                }
                 return;
             }
             Some(DropReason::UnknownSource) => {
@@ -226,11 +275,27 @@ impl World {
                 | DropReason::Unauthentic
                 | DropReason::Replayed
                 | DropReason::Repeated
-                | DropReason::KeyExhausted
-                | DropReason::CheckMalformed
+                | DropReason::KeyExhausted),
+            ) => {
+                let senders = hearing.places(arrival);
+                assert!(!senders.is_empty(), "a packet {name} can be nobody's, and was tried: {reason:?}");
+                // Nobody can tell whether a report beside RTP is read as one.
+                let misplaced = local.port() % 2 == 0 && is_rtcp(packet);
+                secrecy.judge_drop(reason, &senders, arrived, misplaced, &format!("a packet {name}"));
+                let proven =
+                    !matches!(reason, DropReason::Unauthentic | DropReason::NotSrtp | DropReason::Replayed);
+                // Taken, but not sent on.
+                if proven && !(reason == DropReason::NoKeys && secrecy.waits_for(&senders)) {
+                    secrecy.may_be_taken(arrived);
+                    hearing.admitted(&hearing.senders(arrival), arrival);
+                }
+                return;
+            }
+            Some(
+                reason @ (DropReason::CheckMalformed
                 | DropReason::CheckUnauthentic
                 | DropReason::CheckSources),
-            ) => panic!("a packet {name} is dropped for {reason:?}, and nobody speaks SRTP or ICE here"),
+            ) => panic!("a packet {name} is dropped for {reason:?}, and nobody speaks ICE here"),
             Some(
                 reason @ (DropReason::Handshake
                 | DropReason::NotDtls
@@ -248,6 +313,10 @@ impl World {
         }
         let senders = hearing.senders(arrival);
         assert!(!senders.is_empty(), "a packet {name} is of a stranger and was admitted: {verdict:?}");
+        let plains = secrecy.taken(&hearing.places(arrival), arrived, &format!("a packet {name}"));
+        if let Some(recorded) = recorded {
+            assert!(plains.contains(recorded), "a packet {name} is recorded otherwise than it was meant");
+        }
         let [each, any] = hearing.forbidden(&senders);
         // What a telephone event is in every description here.
         let event = packet.get(1).is_some_and(|second| second & 0x7f == 101);
@@ -290,15 +359,22 @@ impl World {
                 );
                 assert_eq!(from.local.port() % 2, 0, "RTP {name} left from a socket of RTCP");
             }
+            let Some(opened) = secrecy.open(bytes, *to, &hearers, &format!("a packet {name}")) else {
+                continue;
+            };
             // With a plain header, so that the payload is where it seems to be.
             let audio = plain && packet[0] == 0x80 && matches!(packet[1] & 0x7f, 0 | 8 | 9);
-            let silent = audio && bytes[12..].iter().all(|byte| [0xff, 0xd5, 0xfa].contains(byte));
+            let silent = audio && opened[12..].iter().all(|byte| [0xff, 0xd5, 0xfa].contains(byte));
             let muted = each.silenced || sure.silenced;
             assert!(silent || !(audio && muted), "a packet {name} is not silent for {hearers:?}");
             assert!(
-                *bytes == packet || ((any.silenced || maybe.silenced) && (silent || packet[0] != 0x80)),
-                "a packet {name} was changed"
+                plains.contains(&opened)
+                    || ((any.silenced || maybe.silenced) && (silent || packet[0] != 0x80)),
+                "a packet {name} was changed: {opened:02x?} is none of {plains:02x?}"
             );
+        }
+        if verdict.is_none() {
+            secrecy.passed(&plains);
         }
         hearing.admitted(&senders, arrival);
     }

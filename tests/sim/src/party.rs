@@ -4,7 +4,9 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ng::Signal;
+use rtp::sdp::Crypto;
 
+use crate::keys::{Ring, Style};
 use crate::rng::Rng;
 use crate::signal::Exchange;
 
@@ -23,6 +25,9 @@ pub(crate) struct Party {
     pub(crate) second: bool,
     pub(crate) ip: IpAddr,
     pub(crate) nat: Option<Nat>,
+    pub(crate) style: Style,
+    /// Its keys, by section.
+    pub(crate) rings: Vec<Ring>,
     /// What it says of itself now.
     pub(crate) sections: Vec<Section>,
     version: u64,
@@ -59,6 +64,9 @@ pub(crate) struct Section {
     pub(crate) rtcp: Option<u16>,
     /// Hold by the unspecified address.
     pub(crate) nowhere: bool,
+    pub(crate) profile: &'static str,
+    /// Lines of SRTP.
+    pub(crate) keys: Vec<Crypto>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +96,7 @@ pub(crate) struct Said {
 }
 
 /// What a description that went out says of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) kind: Kind,
     pub(crate) mux: bool,
@@ -96,6 +104,8 @@ pub(crate) struct Told {
     /// `None` where nothing is to be sent.
     pub(crate) rtp: Option<SocketAddr>,
     pub(crate) rtcp: Option<SocketAddr>,
+    pub(crate) profile: &'static str,
+    pub(crate) keys: Vec<Crypto>,
 }
 
 impl Party {
@@ -109,6 +119,8 @@ impl Party {
             second: false,
             ip,
             nat: nat.map(|public| Nat { public, relay: None, salt: rng.u16(0, u16::MAX) }),
+            style: Style::Plain,
+            rings: Vec::new(),
             sections: Vec::new(),
             version: 0,
             told: Vec::new(),
@@ -189,6 +201,8 @@ impl Party {
                 mux: theirs.mux && rng.percent(70),
                 rtcp: None,
                 nowhere: false,
+                profile: PLAIN,
+                keys: Vec::new(),
             };
             let mine = if theirs.port == 0 { Section { port: 0, ..mine } } else { mine };
             if index < self.sections.len() { self.sections[index] = mine } else { self.sections.push(mine) }
@@ -206,14 +220,18 @@ impl Section {
             mux: rtp && rng.percent(25),
             rtcp: (rtp && rng.percent(15)).then(|| port(rng)),
             nowhere: false,
+            profile: PLAIN,
+            keys: Vec::new(),
         }
     }
 
     fn write(&self, family: &str, text: &mut String) {
-        let port = self.port;
+        let Self { port, profile, .. } = self;
         let line = match self.kind {
-            Kind::Audio => format!("m=audio {port} RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"),
-            Kind::Video => format!("m=video {port} RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"),
+            Kind::Audio => {
+                format!("m=audio {port} {profile} 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\n")
+            }
+            Kind::Video => format!("m=video {port} {profile} 96\r\na=rtpmap:96 VP8/90000\r\n"),
             Kind::Image => format!("m=image {port} udptl t38\r\na=T38FaxVersion:0\r\n"),
             Kind::Message => format!("m=message {port} TCP/MSRP *\r\na=path:msrp://x:{port}/s;tcp\r\n"),
         };
@@ -222,7 +240,7 @@ impl Section {
             let zero = if family == "IP4" { "0.0.0.0" } else { "::" };
             write!(text, "c=IN {family} {zero}\r\n").expect("a string takes everything");
         }
-        if port == 0 || matches!(self.kind, Kind::Image | Kind::Message) {
+        if *port == 0 || matches!(self.kind, Kind::Image | Kind::Message) {
             return;
         }
         text.push_str(match self.direction {
@@ -236,6 +254,9 @@ impl Section {
         }
         if self.mux {
             text.push_str("a=rtcp-mux\r\n");
+        }
+        for line in &self.keys {
+            write!(text, "a=crypto:{line}\r\n").expect("a string takes everything");
         }
     }
 
@@ -280,6 +301,8 @@ struct Read {
     ip: Option<IpAddr>,
     rtcp: Option<u16>,
     mux: bool,
+    profile: &'static str,
+    keys: Vec<Crypto>,
 }
 
 /// Reads what a description shows, with no help of the parser that wrote it.
@@ -297,7 +320,8 @@ pub(crate) fn told(sdp: &[u8]) -> Vec<Told> {
                 Some("m=image") => Kind::Image,
                 _ => Kind::Message,
             };
-            all.push(Read { kind, port, ip: None, rtcp: None, mux: false });
+            let profile = PROFILES.into_iter().find(|profile| word(2) == Some(profile)).unwrap_or(PLAIN);
+            all.push(Read { kind, port, ip: None, rtcp: None, mux: false, profile, keys: Vec::new() });
         } else if line.starts_with("c=") {
             let ip = word(2).and_then(|ip| ip.parse().ok()).expect("a c= line has an address");
             match all.last_mut() {
@@ -309,17 +333,24 @@ pub(crate) fn told(sdp: &[u8]) -> Vec<Told> {
                 section.rtcp = rest.split(' ').next().and_then(|port| port.parse().ok());
             }
             section.mux |= line == "a=rtcp-mux";
+            if let Some(line) = line.strip_prefix("a=crypto:") {
+                section.keys.push(line.parse().expect("we write lines that can be read"));
+            }
         }
     }
     let nowhere = |ip: IpAddr| ip.is_unspecified();
-    let tell = |Read { kind, port, ip, rtcp, mux }: Read| {
+    let tell = |Read { kind, port, ip, rtcp, mux, profile, keys }: Read| {
         let ip = ip.or(session).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let at = |port| (port != 0 && !nowhere(ip)).then(|| SocketAddr::new(ip, port));
         let rtcp = if mux { port } else { rtcp.unwrap_or_else(|| port.saturating_add(1)) };
-        Told { kind, mux, port, rtp: at(port), rtcp: at(rtcp).filter(|_| port != 0) }
+        Told { kind, mux, port, rtp: at(port), rtcp: at(rtcp).filter(|_| port != 0), profile, keys }
     };
     all.into_iter().map(tell).collect()
 }
+
+/// The profile without SRTP.
+const PLAIN: &str = "RTP/AVP";
+const PROFILES: [&str; 4] = [PLAIN, "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"];
 
 /// An even port of a party.
 pub(crate) fn port(rng: &mut Rng) -> u16 {

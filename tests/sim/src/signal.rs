@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
-use ng::{Family, Ice, Learning, Replace, RtcpMux, Signal, Tos, Trust};
+use ng::{Family, Ice, Learning, Osrtp, Replace, RtcpMux, Sdes, Signal, Tos, TransportProtocol, Trust};
 
 use crate::hearing::Source;
+use crate::keys::{Style, suite};
 use crate::party::{Direction, Kind, Party, RELAYS, Said, Section};
 use crate::rng::Rng;
 use crate::script::Edit;
+use crate::secrecy::Written;
 
 /// An offer or answer on its way.
 #[derive(Debug, Clone)]
@@ -24,6 +26,7 @@ pub(crate) struct Exchange {
     /// Under another tag than before.
     pub(crate) again: bool,
     pub(crate) said: Vec<Said>,
+    pub(crate) written: Vec<Written>,
     pub(crate) source: Source,
     pub(crate) owner: Option<String>,
     pub(crate) keep: bool,
@@ -148,4 +151,40 @@ pub(crate) fn signal(
         narrow: !signal.media_networks.is_empty() || signal.learn_strict,
     };
     (signal, said, source)
+}
+
+/// What a client wants of keys towards whoever gets the description.
+pub(crate) fn keys(signal: &mut Signal, offer: bool, receiver: Option<&Party>, odd: bool, rng: &mut Rng) {
+    use TransportProtocol::{RtpAvp, RtpAvpf, RtpSavp, RtpSavpf};
+    if let Some(receiver) = receiver.filter(|_| offer) {
+        signal.transport_protocol = match receiver.style {
+            Style::Demanded => Some(rng.pick(&[RtpSavp, RtpSavpf])),
+            Style::Plain => Some(rng.pick(&[RtpAvp, RtpAvp, RtpAvpf])),
+            Style::BestEffort => Some(RtpAvp).filter(|_| rng.percent(60)),
+        };
+        if odd && rng.percent(5) {
+            signal.transport_protocol = None;
+        }
+        signal.osrtp.offer = receiver.style == Style::BestEffort && rng.percent(70);
+    }
+    signal.osrtp = Osrtp { accept: !offer && rng.percent(30), ..signal.osrtp };
+    if !rng.percent(30) {
+        return;
+    }
+    let mut suites = || (0..rng.below(4)).map(|_| suite(rng).name().replace('_', "-")).collect();
+    let (without, only, order, offerer_preference) = (suites(), suites(), suites(), suites());
+    signal.sdes = Sdes {
+        off: odd && rng.percent(8),
+        without: if rng.percent(40) { without } else { Vec::new() },
+        only: if rng.percent(40) { only } else { Vec::new() },
+        order,
+        offerer_preference,
+        nonew: rng.percent(20),
+        pad: rng.percent(30),
+        lifetime: rng.percent(30),
+        unencrypted_srtp: rng.percent(10),
+        unencrypted_srtcp: rng.percent(10),
+        // Not without a tag: whoever takes such packets takes any, and nobody could look after them.
+        ..Sdes::default()
+    };
 }

@@ -20,6 +20,7 @@ use crate::kernel::Kernel;
 use crate::party::RELAYS;
 use crate::recorder::Recorder;
 use crate::rng::Rng;
+use crate::secrecy::Packet;
 use crate::trace::Trace;
 use crate::{Outcome, network, script};
 
@@ -91,6 +92,14 @@ impl Relays {
     }
 }
 
+/// A packet of our own.
+struct Report {
+    call: usize,
+    from: SocketAddr,
+    to: SocketAddr,
+    bytes: Vec<u8>,
+}
+
 /// What a seed does besides calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Temper {
@@ -103,6 +112,8 @@ pub(crate) struct Temper {
     pub(crate) faults: u64,
     pub(crate) jumps: u64,
     pub(crate) sprays: u64,
+    /// Parties speak SRTP, some of them.
+    pub(crate) srtp: bool,
     /// The engine is shut down then, if not after every call has ended by itself.
     pub(crate) shutdown_ms: Option<u64>,
 }
@@ -121,7 +132,7 @@ pub(crate) enum Happening {
     /// A socket is open, or is not.
     Opened { node: usize, socket: SocketId, result: Result<(), OpenError> },
     /// A datagram reaches the engine's host.
-    ToEngine { from: SocketAddr, to: SocketAddr, packet: Vec<u8> },
+    ToEngine { from: SocketAddr, to: SocketAddr, packet: Packet },
     /// A datagram that was read before its socket was closed.
     Late { node: usize, socket: SocketId, from: SocketAddr },
     /// A datagram reaches a party, if anybody is there.
@@ -175,6 +186,7 @@ impl World {
             faults: some(&mut rng, 70, 20),
             jumps: some(&mut rng, 50, 8),
             sprays: rng.between(20, 120),
+            srtp: seed % 4 < 2,
             shutdown_ms: rng.percent(50).then(|| rng.between(10_000, 60_000)),
         };
         let mut world = Self {
@@ -198,7 +210,11 @@ impl World {
         for index in 0..CALLS + world.rng.below(10) {
             let plan = script::plan(&mut world.rng);
             let node = world.rng.index(world.nodes.len());
-            let call = Call::new(usize::try_from(index).expect("few"), node, plan, &mut world.rng);
+            let index = usize::try_from(index).expect("few");
+            let mut call = Call::new(index, node, plan, &mut world.rng);
+            if world.temper.srtp {
+                call.speaks_srtp(&mut world.rng);
+            }
             world.calls.push(call);
             let at = world.rng.below(40_000);
             world.after(at * MS, Happening::Step(world.calls.len() - 1));
@@ -311,7 +327,7 @@ impl World {
             Happening::ToEngine { from, to, packet } => self.arrive(from, to, packet),
             Happening::Late { node, socket, from } => {
                 if self.nodes[node].kernel.get(socket).is_none() {
-                    self.datagram(node, socket, from, vec![0x80; 20]);
+                    self.datagram(node, socket, from, vec![0x80; 20].into());
                 }
             }
             Happening::ToParty { to, rtp } => {
@@ -390,9 +406,28 @@ impl World {
     /// One input, and everything that comes of it but datagrams.
     fn input(&mut self, node: usize, call: Option<usize>, input: Input<'_>) {
         let (outputs, before) = self.handle(node, input);
+        let reports = self.reports(node, &outputs);
         let seen = self.outputs(node, call, outputs);
         assert_eq!(seen.transmits, 0, "only a datagram is sent on");
         self.check(node, &before, None, &seen);
+        for Report { call, from, to, bytes } in reports {
+            let Call { hearing, secrecy, .. } = &mut self.calls[call];
+            let hearers = hearing.at(from, to);
+            let opened = secrecy.open(&bytes, to, &hearers, "a report of ours").unwrap_or(bytes);
+            assert!(opened[0] >> 6 == 2 && matches!(opened[1], 200 | 201), "no report: {opened:?}");
+        }
+    }
+
+    /// Packets of our own that leave because of something else than a datagram.
+    fn reports(&self, node: usize, outputs: &[Output]) -> Vec<Report> {
+        let Node { shard, kernel, .. } = &self.nodes[node];
+        let report = |output: &Output| {
+            let Output::TransmitCopy { socket, remote, made } = output else { return None };
+            let bound = kernel.get(*socket)?;
+            let bytes = shard.made(made).to_vec();
+            Some(Report { call: bound.call, from: bound.local, to: *remote, bytes })
+        };
+        outputs.iter().filter_map(report).collect()
     }
 
     /// Hands an input over; what came out, and what was counted before.
@@ -400,12 +435,9 @@ impl World {
         let Self { nodes, trace, .. } = self;
         let Node { shard, books, .. } = &mut nodes[node];
         match &input {
-            Input::Datagram { socket, remote, packet, .. } => {
-                trace.note(
-                    self.now,
-                    format_args!("#{node} < {} bytes on {} from {remote}", packet.len(), socket.0),
-                );
-                trace.bytes(packet);
+            Input::Datagram { socket, remote, packet, length } => {
+                trace.note(self.now, format_args!("#{node} < {length} bytes on {} from {remote}", socket.0));
+                trace.bytes(&packet[..usize::from(*length)]);
             }
             other => trace.note(self.now, format_args!("#{node} < {other:?}")),
         }
@@ -562,6 +594,8 @@ impl World {
     /// A command was answered; of which call.
     fn replied(&mut self, node: usize, id: u64, reply: Reply) -> Option<usize> {
         let asked = self.asked.remove(&id).unwrap_or_else(|| panic!("{id} is answered twice: {reply:?}"));
+        let tells = !matches!(reply, Reply::Signal(_)) && format!("{reply:?}").contains("inline:");
+        assert!(!tells, "a key is told to whoever asks: {reply:?}");
         self.nodes[node].books.refused += u64::from(matches!(reply, Reply::Error(_) | Reply::LoadLimit(_)));
         if matches!(asked.about, About::ReportAck) && reply == (Reply::Ok { warning: None }) {
             self.nodes[node].books.acknowledged += 1;
