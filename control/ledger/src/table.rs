@@ -1,7 +1,5 @@
 //! All rates of one version of a tariff, found by the longest prefix.
 
-use std::collections::VecDeque;
-
 use thiserror::Error;
 
 use crate::{Prefix, Rate};
@@ -15,12 +13,11 @@ pub struct RateTable {
     rates: Vec<Rate>,
     /// Which band of hours each rate is for.
     bands: Vec<u8>,
-    /// Breadth first, so that the children of a node are neighbours and the first digits share few cache lines.
-    nodes: Vec<Node>,
+    index: Index,
 }
 
 impl RateTable {
-    /// Sorts the rates and builds the trie. A rate comes with the index of its band of hours, or with none for all hours
+    /// Sorts the rates and builds the index. A rate comes with the index of its band of hours, or with none for all hours
     /// that no band of its prefix has.
     ///
     /// # Errors
@@ -28,7 +25,7 @@ impl RateTable {
     /// [`RateTable::RATES_MAX`] rates.
     ///
     /// # Cost
-    /// A sort, and one node of 12 bytes for each distinct leading digit string.
+    /// A sort, and about 30 bytes a rate beside the rates.
     pub fn new(rates: impl IntoIterator<Item = (Rate, Option<u8>)>) -> Result<Self, TableError> {
         let mut listed: Vec<(Rate, u8)> = rates
             .into_iter()
@@ -48,8 +45,8 @@ impl RateTable {
             }
         }
         let (rates, bands): (Vec<Rate>, Vec<u8>) = listed.into_iter().unzip();
-        let nodes = build(&rates)?;
-        Ok(RateTable { rates, bands, nodes })
+        let index = Index::new(&rates)?;
+        Ok(RateTable { rates, bands, index })
     }
 
     /// The most rates one table holds.
@@ -67,30 +64,14 @@ impl RateTable {
     /// characters or more than [`RateTable::NUMBER_DIGITS_MAX`] digits.
     ///
     /// # Cost
-    /// One step for each digit of the longest prefix; no lock, no allocation.
+    /// Two or three reads that may miss the cache; no lock, no allocation.
     #[must_use]
     pub fn find(&self, number: &str, band: Option<u8>) -> Option<(&Rate, Option<u8>)> {
         let digits = number.strip_prefix('+').unwrap_or(number).as_bytes();
         if digits.len() > Self::NUMBER_DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        let mut node = self.nodes.first()?;
-        let mut found = NONE;
-        for digit in digits {
-            let bit = 1_u16 << (digit - b'0');
-            if node.children & bit == 0 {
-                break;
-            }
-            let before = (node.children & (bit - 1)).count_ones();
-            node = &self.nodes[(node.first_child + before) as usize];
-            if node.rate != NONE {
-                found = node.rate;
-            }
-        }
-        if found == NONE {
-            return None;
-        }
-        let first = found as usize;
+        let first = self.index.find(digits)?;
         let rate = &self.rates[first];
         let Some(wanted) = band.map(|band| band.saturating_add(1)) else { return Some((rate, None)) };
         let of_prefix = self.rates[first..].iter().take_while(|other| other.prefix() == rate.prefix());
@@ -102,50 +83,106 @@ impl RateTable {
     pub const NUMBER_DIGITS_MAX: usize = 32;
 }
 
-/// One leading digit string.
-#[derive(Clone, Copy, Debug)]
-struct Node {
-    /// The place of its rate for all hours, or `NONE`.
-    rate: u32,
-    /// The place of its first child; the others follow in the order of their digits.
-    first_child: u32,
-    /// Bit `d` is set when there is a child for digit `d`.
-    children: u16,
+/// Which rate each number has, as a list of changes: every number from one key on, until the next, has the same rate, or
+/// none.
+///
+/// A key is a number's first digits in base 11, where 0 stands for the end of a shorter number, so that keys are ordered
+/// as the digits are and a prefix comes before everything that begins with it. Their leading digits choose a bucket, which
+/// of half a million rates holds some ten changes: two cache lines.
+#[derive(Clone, Debug)]
+struct Index {
+    /// Digits of a key: those of the longest prefix.
+    key_digits: usize,
+    /// How many of them choose the bucket.
+    bucket_digits: usize,
+    /// Where the changes of each bucket begin, and in the end how many there are.
+    buckets: Vec<u32>,
+    /// In order: the rest of the key above `RATE_BITS`, the place of the rate below, or `NONE`.
+    changes: Vec<u64>,
 }
 
-impl Node {
-    const EMPTY: Node = Node { rate: NONE, first_child: 0, children: 0 };
-}
-
-/// `rates` are sorted by prefix.
-fn build(rates: &[Rate]) -> Result<Vec<Node>, TableError> {
-    let mut nodes = vec![Node::EMPTY];
-    let mut waiting = VecDeque::from([(0, 0..rates.len(), 0)]);
-    while let Some((node, mut range, depth)) = waiting.pop_front() {
-        // Prefixes that end here come first.
-        let ends = |index: usize| rates[index].prefix().as_str().len() == depth;
-        while !range.is_empty() && ends(range.start) {
-            if nodes[node].rate == NONE {
-                nodes[node].rate = dense(range.start)?;
-            }
-            range.start += 1;
+impl Index {
+    /// `rates` are sorted by prefix.
+    fn new(rates: &[Rate]) -> Result<Self, TableError> {
+        let length = |rate: &Rate| rate.prefix().as_str().len();
+        let key_digits = rates.iter().map(length).max().unwrap_or(0);
+        let room = rates.len().saturating_mul(4);
+        let mut bucket_digits = key_digits.saturating_sub(REST_DIGITS_MAX);
+        while bucket_digits < key_digits && BASE.pow(exponent(bucket_digits + 1)) <= room as u64 {
+            bucket_digits += 1;
         }
-        nodes[node].first_child = dense(nodes.len())?;
-        while !range.is_empty() {
-            let digit = rates[range.start].prefix().as_str().as_bytes()[depth];
-            let same = rates[range.clone()]
-                .partition_point(|rate| rate.prefix().as_str().as_bytes()[depth] <= digit);
-            nodes[node].children |= 1 << (digit - b'0');
-            waiting.push_back((nodes.len(), range.start..range.start + same, depth + 1));
-            nodes.push(Node::EMPTY);
-            range.start += same;
-        }
+        let mut index = Index { key_digits, bucket_digits, buckets: Vec::new(), changes: Vec::new() };
+        index.add_changes(rates)?;
+        Ok(index)
     }
-    Ok(nodes)
+
+    fn add_changes(&mut self, rates: &[Rate]) -> Result<(), TableError> {
+        let mut list: Vec<(u64, u64)> = Vec::new();
+        let mut change = |key: u64, rate: u64| match list.last_mut() {
+            Some(last) if last.0 == key => last.1 = rate,
+            _ => list.push((key, rate)),
+        };
+        // The prefixes that the current one begins with: where each ends, and its rate.
+        let mut open: Vec<(u64, u64)> = Vec::new();
+        let mut before = None;
+        for (place, rate) in (0_u64..).zip(rates) {
+            let prefix = rate.prefix();
+            if before.replace(prefix) == Some(prefix) {
+                continue;
+            }
+            let digits = prefix.as_str().as_bytes();
+            let start = digits.iter().chain(std::iter::repeat(&END)).take(self.key_digits).fold(0, add_digit);
+            while let Some((end, _)) = open.pop_if(|(end, _)| *end <= start) {
+                change(end, open.last().map_or(NONE, |(_, rate)| *rate));
+            }
+            change(start, place);
+            open.push((start + BASE.pow(exponent(self.key_digits - digits.len())), place));
+        }
+        while let Some((end, _)) = open.pop() {
+            change(end, open.last().map_or(NONE, |(_, rate)| *rate));
+        }
+        let rest = BASE.pow(exponent(self.key_digits - self.bucket_digits));
+        let buckets = BASE.pow(exponent(self.bucket_digits));
+        for (key, rate) in list {
+            // The end of the last prefix may lie beyond all keys.
+            let bucket = usize::try_from((key / rest).min(buckets)).map_err(|_| TableError::TooMany)?;
+            let begins = u32::try_from(self.changes.len()).map_err(|_| TableError::TooMany)?;
+            self.buckets.resize(self.buckets.len().max(bucket + 1), begins);
+            self.changes.push((key % rest) << RATE_BITS | rate);
+        }
+        let count = u32::try_from(self.changes.len()).map_err(|_| TableError::TooMany)?;
+        let all = usize::try_from(buckets).map_err(|_| TableError::TooMany)? + 1;
+        self.buckets.resize(all, count);
+        Ok(())
+    }
+
+    /// The place of the first rate of the longest prefix.
+    fn find(&self, digits: &[u8]) -> Option<usize> {
+        let (mut bucket, mut rest) = (0, 0);
+        for place in 0..self.key_digits {
+            rest = add_digit(rest, digits.get(place).unwrap_or(&END));
+            if place + 1 == self.bucket_digits {
+                (bucket, rest) = (rest, 0);
+            }
+        }
+        let bucket = usize::try_from(bucket).ok()?;
+        let (begins, ends) = (self.buckets[bucket] as usize, self.buckets[bucket + 1] as usize);
+        let last = rest << RATE_BITS | NONE;
+        let passed = self.changes[begins..ends].partition_point(|change| *change <= last);
+        // Where the bucket begins with a later change, the last one of the buckets before holds.
+        let change = self.changes.get((begins + passed).checked_sub(1)?)?;
+        let place = change & NONE;
+        if place == NONE { None } else { usize::try_from(place).ok() }
+    }
 }
 
-fn dense(index: usize) -> Result<u32, TableError> {
-    u32::try_from(index).ok().filter(|index| *index != NONE).ok_or(TableError::TooMany)
+/// Appends a digit, or the end of the number, to a key.
+fn add_digit(key: u64, digit: &u8) -> u64 {
+    key * BASE + u64::from(digit - END)
+}
+
+fn exponent(digits: usize) -> u32 {
+    u32::try_from(digits).unwrap_or(u32::MAX)
 }
 
 /// Why rates make no table.
@@ -162,8 +199,16 @@ pub enum TableError {
     TooMany,
 }
 
+/// Ten digits and the end of the number.
+const BASE: u64 = 11;
+/// Stands for the end of the number.
+const END: u8 = b'0' - 1;
+/// More than [`RateTable::RATES_MAX`] places.
+const RATE_BITS: u32 = 21;
 /// No rate.
-const NONE: u32 = u32::MAX;
+const NONE: u64 = (1 << RATE_BITS) - 1;
+/// As many digits in base 11 fit a change beside the place of a rate.
+const REST_DIGITS_MAX: usize = 12;
 /// In `bands`: the rate for all hours that no band of its prefix has.
 const ALL_HOURS: u8 = 0;
 
@@ -241,11 +286,42 @@ mod tests {
         assert_eq!(band("4930", Some(2)), Some(("4930".to_owned(), None)));
     }
 
+    #[test]
+    fn digits_at_either_end_of_their_range_are_found() {
+        let full = "9".repeat(Prefix::DIGITS_MAX);
+        let table = table(&["0", "9", "99", "000000000000000", &full]).unwrap();
+        for (number, prefix) in [
+            ("0", "0"),
+            ("01", "0"),
+            ("000000000000000", "000000000000000"),
+            ("00000000000000000000", "000000000000000"),
+            ("98", "9"),
+            ("9", "9"),
+            ("999", "99"),
+            ("99999999999999999999", full.as_str()),
+        ] {
+            assert_eq!(found(&table, number).as_deref(), Some(prefix), "{number}");
+        }
+        assert_eq!(found(&table, "1"), None);
+    }
+
+    #[test]
+    fn every_rate_of_a_large_table_is_found_and_so_is_what_lies_beside() {
+        let even: Vec<String> = (10_000..60_000).step_by(2).map(|code| code.to_string()).collect();
+        let table = table(&even.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        for code in 10_000..60_000 {
+            let expected = (code % 2 == 0).then(|| code.to_string());
+            assert_eq!(found(&table, &format!("{code}123")), expected);
+        }
+        assert_eq!(found(&table, "1000"), None);
+        assert_eq!(found(&table, "60000"), None);
+    }
+
     proptest! {
         #[test]
-        fn the_trie_agrees_with_a_search(
-            prefixes in prop::collection::btree_set("[0-3]{1,5}", 0..30),
-            number in "[0-3]{0,8}",
+        fn the_index_agrees_with_a_search(
+            prefixes in prop::collection::btree_set("[0189]{1,5}|[09]{10,15}", 0..60),
+            number in "[0189]{0,8}|[09]{8,20}",
         ) {
             let listed: Vec<&str> = prefixes.iter().rev().map(String::as_str).collect();
             let table = table(&listed).unwrap();
