@@ -13,6 +13,7 @@ mod durable;
 mod first_provider;
 mod hearers;
 mod hostile;
+mod ice;
 mod kamailio;
 mod kamailio_dialogs;
 mod kamailio_quality;
