@@ -2,57 +2,59 @@
 
 use std::sync::OnceLock;
 
-use ng::{Dtls, EventKind, HandshakeOutcome, TransportProtocol};
+use ng::{EventKind, HandshakeOutcome, TransportProtocol};
 use rtp::{
     dtls::{
         Association, DATAGRAM_BYTES_MAX, Event, Fingerprint, Fingerprints, HashFunction, Identity, Provider,
         Providers, Role, Terms,
     },
+    ice::STUN_BYTES_MAX,
     srtp::{Inbound, Outbound, Policy, Suite},
 };
 
 use super::{
-    srtp::{RTCP, crypto, is_rtcp, keyed, line, plain, profile, relay, rtp, secure},
+    ice::Phone,
+    srtp::{RTCP, crypto, is_rtcp, keyed, line, plain, profile, relay, rtp},
     *,
 };
 
-const DTLS: &str = "UDP/TLS/RTP/SAVP";
+pub(super) const DTLS: &str = "UDP/TLS/RTP/SAVP";
 const A_RTCP: &str = "198.51.100.1:4001";
 const B_RTCP: &str = "198.51.100.2:5001";
 const STRANGER: &str = "203.0.113.66:9";
 
 /// Certificates: ours, those of two parties, and one that nobody names.
-fn certificate(of: usize) -> &'static Providers {
+pub(super) fn certificate(of: usize) -> &'static Providers {
     static ALL: [OnceLock<Providers>; 4] = [const { OnceLock::new() }; 4];
     ALL[of].get_or_init(|| {
         Providers::new(Identity::generate().unwrap(), std::time::Instant::now()).expect("both libraries")
     })
 }
 
-fn named(of: usize) -> Fingerprint {
+pub(super) fn named(of: usize) -> Fingerprint {
     certificate(of).identity().fingerprint()
 }
 
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     Rig::with(|config| config.providers = Some(certificate(0).clone()))
 }
 
 /// A description of whoever has this certificate.
-fn described(at: &str, profile: &str, of: usize, setup: &str) -> Vec<u8> {
+pub(super) fn described(at: &str, profile: &str, of: usize, setup: &str) -> Vec<u8> {
     let lines = format!("a=setup:{setup}\r\na=fingerprint:{}\r\n", named(of));
     [keyed(at, profile, &[]), lines.into_bytes()].concat()
 }
 
-fn asking(signal: Signal, protocol: TransportProtocol) -> Signal {
+pub(super) fn asking(signal: Signal, protocol: TransportProtocol) -> Signal {
     Signal { transport_protocol: Some(protocol), ..signal }
 }
 
-fn handshaking(signal: Signal) -> Signal {
+pub(super) fn handshaking(signal: Signal) -> Signal {
     asking(signal, TransportProtocol::UdpTlsRtpSavp)
 }
 
 /// One end of a handshake that is not ours.
-struct Peer {
+pub(super) struct Peer {
     at: &'static str,
     association: Association,
     keys: Option<(Suite, Outbound, Inbound)>,
@@ -60,7 +62,14 @@ struct Peer {
 
 impl Peer {
     /// Whoever has the certificate `of`; `shown` is what it was told of ours.
-    fn new(rig: &Rig, at: &'static str, of: usize, role: Role, provider: Provider, shown: &Shown) -> Self {
+    pub(super) fn new(
+        rig: &Rig,
+        at: &'static str,
+        of: usize,
+        role: Role,
+        provider: Provider,
+        shown: &Shown,
+    ) -> Self {
         let values = shown.lines("a=fingerprint:").into_iter().map(|line| &line["a=fingerprint:".len()..]);
         let expected = Fingerprints::parse(values).expect("ours was shown");
         let terms = Terms { provider, role, expected: Some(&expected), suites: &Suite::ALL, seed: [7; 32] };
@@ -87,7 +96,7 @@ impl Peer {
         }
     }
 
-    fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
+    pub(super) fn protect(&mut self, packet: &[u8]) -> Vec<u8> {
         let (_, sends, _) = self.keys.as_mut().expect("the handshake is done");
         let mut buffer = [packet, &[0; 64]].concat();
         let length = if is_rtcp(packet) {
@@ -99,7 +108,7 @@ impl Peer {
         buffer
     }
 
-    fn unprotect(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
+    pub(super) fn unprotect(&mut self, mut packet: Vec<u8>) -> Vec<u8> {
         let (_, _, hears) = self.keys.as_mut().expect("the handshake is done");
         let length = if is_rtcp(&packet) {
             hears.unprotect_rtcp(&mut packet)
@@ -126,7 +135,7 @@ fn sent_to(rig: &mut Rig, at: &str) -> Vec<Vec<u8>> {
 }
 
 /// Datagrams go to and fro until neither side has one left.
-fn shake(rig: &mut Rig, peer: &mut Peer, port: u16) {
+pub(super) fn shake(rig: &mut Rig, peer: &mut Peer, port: u16) {
     loop {
         let (to_us, to_peer) = (peer.flight(), sent_to(rig, peer.at));
         if to_us.is_empty() && to_peer.is_empty() {
@@ -148,7 +157,7 @@ fn outcomes(rig: &mut Rig) -> Vec<(String, bool, HandshakeOutcome, String)> {
 }
 
 /// Suite and flags of a party's section.
-fn queried(rig: &mut Rig, tag: &str) -> (Option<String>, Vec<String>) {
+pub(super) fn queried(rig: &mut Rig, tag: &str) -> (Option<String>, Vec<String>) {
     match rig.query("c") {
         Reply::Report(report) => {
             let party = report.tags.iter().find(|party| party.tag == tag).expect("the party");
@@ -172,7 +181,7 @@ fn trunk(setup: &str, provider: Provider) -> (Rig, Peer, u16, u16) {
 }
 
 /// One packet each way between a plain party and one with keys.
-fn talk(rig: &mut Rig, b: &mut Peer, [toward_b, toward_a]: [u16; 2], seq: u16) {
+pub(super) fn talk(rig: &mut Rig, b: &mut Peer, [toward_b, toward_a]: [u16; 2], seq: u16) {
     let (to, protected) = relay(rig, A, toward_a, &rtp(seq)).expect("A is heard");
     assert_eq!(to, b.at.parse().unwrap());
     assert_ne!(protected, rtp(seq));
@@ -212,103 +221,6 @@ fn a_plain_caller_reaches_a_party_by_a_handshake_in_either_role_and_with_either_
         assert_eq!(told, [done(false), done(true)]);
         rig.delete(at_once("c"));
         rig.assert_clean();
-    }
-}
-
-#[test]
-fn what_is_offered_and_answered_names_our_certificate_and_a_role() {
-    let mut rig = rig();
-    let offer =
-        rig.offer(handshaking(from_a(sdp(A, "a=setup:active\r\na=tls-id:0123456789012345678901\r\n"))));
-    let ours = format!("a=fingerprint:{}", named(0));
-    assert_eq!(profile(&offer), DTLS);
-    assert_eq!(
-        (offer.lines("a=setup"), offer.lines("a=fingerprint")),
-        (vec!["a=setup:actpass"], vec![&*ours])
-    );
-    let name = offer.lines("a=tls-id:")[0].to_owned();
-    assert_eq!(
-        (name.len(), crypto(&offer).len()),
-        ("a=tls-id:".len() + 32, 8),
-        "beside keys, as in rtpengine"
-    );
-    let unnamed = Dtls { no_tls_id: true, ..Dtls::default() };
-    let again = rig.offer(Signal { dtls: unnamed, ..from_a(sdp(A, "")) });
-    assert!(again.lines("a=tls-id").is_empty());
-    rig.answer(to_b(described(B, DTLS, 1, "active")));
-    let again = rig.offer(from_a(sdp(A, "")));
-    assert_eq!((again.lines("a=tls-id"), again.lines("a=setup")), (vec![&*name], vec!["a=setup:actpass"]));
-    for (offered, wish, answered) in [
-        ("actpass", Dtls::default(), "active"),
-        ("actpass", Dtls { reverse_passive: true, ..Dtls::default() }, "passive"),
-        ("active", Dtls::default(), "passive"),
-        ("passive", Dtls { reverse_passive: true, ..Dtls::default() }, "active"),
-    ] {
-        let mut rig = self::rig();
-        let offer = plain(from_a(described(A, "UDP/TLS/RTP/SAVPF", 1, offered)));
-        let offer = rig.offer(Signal { dtls: wish, ..offer });
-        assert_eq!(profile(&offer), "RTP/AVP");
-        assert!(offer.lines("a=setup").is_empty() && offer.lines("a=fingerprint").is_empty());
-        let answer = rig.answer(to_b(sdp(B, "")));
-        assert_eq!(profile(&answer), "UDP/TLS/RTP/SAVPF");
-        assert_eq!(answer.lines("a=setup"), [format!("a=setup:{answered}")]);
-        assert_eq!((answer.lines("a=fingerprint"), answer.lines("a=crypto").len()), (vec![&*ours], 0));
-        assert!(answer.lines("a=tls-id").is_empty(), "whoever gives no name gets none");
-        let again = rig.answer(to_b(sdp(B, "")));
-        assert_eq!(again, answer);
-    }
-    let mut rig = self::rig();
-    rig.offer(plain(from_a(described(A, DTLS, 1, "actpass"))));
-    let waits = Signal { dtls: Dtls { passive: true, ..Dtls::default() }, ..to_b(sdp(B, "")) };
-    assert_eq!(rig.answer(waits).lines("a=setup"), ["a=setup:passive"]);
-}
-
-#[test]
-fn whoever_offers_both_is_answered_with_a_handshake_unless_the_client_wants_otherwise() {
-    let both = || {
-        let keys = format!("a=crypto:{}\r\n", line(1, Suite::AesCm128HmacSha1_80, 0xa));
-        [described(A, "RTP/SAVP", 1, "actpass"), keys.into_bytes()].concat()
-    };
-    let off = Dtls { off: true, ..Dtls::default() };
-    let prefer = ng::Sdes { prefer: true, ..ng::Sdes::default() };
-    for (offering, answering, by_handshake) in [
-        (from_a(both()), to_b(sdp(B, "")), true),
-        (Signal { dtls: off, ..from_a(both()) }, to_b(sdp(B, "")), true),
-        (from_a(both()), Signal { dtls: off, ..to_b(sdp(B, "")) }, false),
-        (from_a(both()), Signal { sdes: prefer, ..to_b(sdp(B, "")) }, false),
-    ] {
-        let mut rig = rig();
-        rig.offer(plain(offering));
-        let answer = rig.answer(answering);
-        assert_eq!(profile(&answer), "RTP/SAVP");
-        assert_eq!(
-            (answer.lines("a=setup").len(), crypto(&answer).len()),
-            if by_handshake { (1, 0) } else { (0, 1) }
-        );
-    }
-    // The same of whoever answers with both, or with one of them.
-    for (with_keys, with_handshake, by_handshake) in
-        [(true, true, true), (false, true, true), (true, false, false)]
-    {
-        let mut rig = rig();
-        let offer = rig.offer(secure(from_a(sdp(A, ""))));
-        assert_eq!((crypto(&offer).len(), offer.lines("a=setup").len()), (8, 1));
-        let keys = line(7, Suite::AesCm128HmacSha1_80, 0xb);
-        let lines = if with_keys { vec![keys.as_str()] } else { Vec::new() };
-        let mut answer = keyed(B, "RTP/SAVP", &lines);
-        if with_handshake {
-            answer.extend(format!("a=setup:active\r\na=fingerprint:{}\r\n", named(1)).into_bytes());
-        }
-        rig.answer(to_b(answer));
-        let (suite, flags) = queried(&mut rig, "B");
-        assert_eq!(flags.contains(&"DTLS-SRTP".to_owned()), by_handshake);
-        assert_eq!(suite.is_some(), !by_handshake, "the handshake is not done");
-        let next = rig.offer(from_a(sdp(A, "")));
-        assert_eq!(
-            next.lines("a=setup").len(),
-            usize::from(by_handshake),
-            "whoever chose keys is not asked again"
-        );
     }
 }
 
@@ -550,6 +462,107 @@ fn lost_flights_are_sent_again_by_the_calls_deadline() {
     assert_eq!(rig.calls(), ["c"]);
 }
 
+/// Checks and flights go to and fro between us and a party that is like a browser, for so long.
+fn meet(rig: &mut Rig, phone: &mut Phone, peer: &mut Peer, port: u16, ms: u64) {
+    for _step in 0..ms / 10 {
+        rig.pass(10);
+        let now = Instant::from_millis(rig.now_ms);
+        let (at, agent) = &mut phone.agents[0];
+        for (from, to, datagram) in std::mem::take(&mut rig.copies) {
+            assert_eq!(to, *at, "nobody else is sent to");
+            match datagram[0] {
+                0..4 => agent.handle_datagram(now, *at, from, &datagram).expect("our checks are authentic"),
+                _ => peer.hear(rig, &datagram),
+            }
+        }
+        agent.handle_timeout(now);
+        while agent.poll_event().is_some() {}
+        let mut room = [0; STUN_BYTES_MAX];
+        while let Some(transmit) = agent.poll_transmit(&mut room) {
+            rig.packet(peer.at, port, &room[..transmit.bytes]);
+        }
+        peer.association.handle_timeout(now);
+        peer.flight().iter().for_each(|datagram| arrive(rig, peer.at, port, datagram));
+    }
+}
+
+#[test]
+fn where_ice_is_spoken_a_handshake_waits_for_what_it_validates() {
+    for (setup, role) in [("active", Role::Client), ("passive", Role::Server)] {
+        let mut rig = rig();
+        let browser = asking(from_a(sdp(A, "")), TransportProtocol::UdpTlsRtpSavpf);
+        let rtcp_mux = ng::RtcpMux { offer: true, require: true, ..ng::RtcpMux::default() };
+        let offer = rig.offer(Signal { ice: Some(ng::Ice::Force), rtcp_mux, ..browser });
+        let mut phone = Phone::new(&rig, &[B], 2, false);
+        phone.hear(&offer);
+        let more = format!("a=rtcp-mux\r\n{}", phone.lines()).into_bytes();
+        let answer = rig.answer(to_b([described(B, "UDP/TLS/RTP/SAVPF", 1, setup), more].concat()));
+        let mut b = Peer::new(&rig, B, 1, role, Provider::Dimpl, &offer);
+        assert!(
+            std::mem::take(&mut rig.copies).iter().all(|(_, _, datagram)| datagram[0] < 4),
+            "nothing is validated"
+        );
+        // That its description names the address is not enough.
+        let before = rig.drops(DropReason::UnknownSource);
+        let early = b.flight();
+        early.iter().for_each(|datagram| arrive(&mut rig, B, offer.port(), datagram));
+        assert_eq!(rig.drops(DropReason::UnknownSource), before + early.len() as u64);
+        meet(&mut rig, &mut phone, &mut b, offer.port(), 300);
+        if role == Role::Client {
+            // Its first flight was lost above, and comes again.
+            meet(&mut rig, &mut phone, &mut b, offer.port(), 1_500);
+        }
+        talk(&mut rig, &mut b, [offer.port(), answer.port()], 1);
+        let strangers = rig.drops(DropReason::UnknownSource);
+        let hello = Peer::new(&rig, B, 3, Role::Client, Provider::Dimpl, &offer).flight().remove(0);
+        arrive(&mut rig, "198.51.100.2:5004", offer.port(), &hello);
+        assert_eq!(rig.drops(DropReason::UnknownSource), strangers + 1, "nor is the host");
+    }
+}
+
+#[test]
+fn what_is_forged_or_replayed_under_keys_of_a_handshake_teaches_nothing() {
+    let (mut rig, mut b, toward_b, toward_a) = trunk("active", Provider::OpenSsl);
+    let genuine = b.protect(&rtp(1));
+    assert!(relay(&mut rig, B, toward_b, &genuine).is_some());
+    let mut forged = b.protect(&rtp(2));
+    forged[60] ^= 1;
+    for (packet, reason) in [
+        (genuine, DropReason::Replayed),
+        (forged, DropReason::Unauthentic),
+        (rtp(3), DropReason::Unauthentic),
+    ] {
+        let before = rig.drops(reason);
+        assert_eq!(relay(&mut rig, B, toward_b, &packet), None);
+        assert_eq!(rig.drops(reason), before + 1, "{reason:?}");
+    }
+    talk(&mut rig, &mut b, [toward_b, toward_a], 4);
+}
+
+#[test]
+fn a_call_moves_to_another_shard_in_the_middle_of_a_handshake() {
+    let shard = |number| {
+        Rig::with(|config| {
+            config.ports = PortRange { min: 20_000, max: 20_399, shard: number, shards: 2, seed: 7 };
+            config.providers = Some(certificate(0).clone());
+        })
+    };
+    let [mut rig, mut other] = [0, 1].map(shard);
+    let offer = rig.offer(handshaking(from_a(sdp(A, ""))));
+    let answer = rig.answer(to_b(described(B, DTLS, 1, "active")));
+    let mut b = Peer::new(&rig, B, 1, Role::Client, Provider::OpenSsl, &offer);
+    // A hello, a challenge, and the hello that answers it: ours is the next flight.
+    for _round in 0..2 {
+        b.flight().iter().for_each(|datagram| arrive(&mut rig, B, offer.port(), datagram));
+        sent_to(&mut rig, B).iter().for_each(|datagram| b.hear(&rig, datagram));
+    }
+    assert!(b.keys.is_none());
+    other.offer(Signal { call_id: "d".into(), from_tag: "C".into(), ..from_a(sdp("198.51.100.3:6000", "")) });
+    super::moving::carry(&mut rig, &mut other, "c", "d");
+    shake(&mut other, &mut b, offer.port());
+    talk(&mut other, &mut b, [offer.port(), answer.port()], 1);
+}
+
 #[test]
 fn a_fork_that_answers_has_a_handshake_of_its_own() {
     const B2: &str = "198.51.100.3:6000";
@@ -624,26 +637,6 @@ fn subscribers_and_publishers_may_have_handshakes() {
 }
 
 #[test]
-fn a_certificate_that_is_made_anew_is_for_calls_that_begin() {
-    let mut rig = rig();
-    let before = rig.offer(handshaking(from_a(sdp(A, ""))));
-    let interfaces = Interfaces::new(vec!["127.0.0.1".parse().unwrap()]).unwrap();
-    rig.input(Input::Live(Box::new(crate::LiveConfig {
-        interfaces,
-        tos: 0,
-        media_networks: crate::MediaNetworks::default(),
-        learn_strict: false,
-        providers: Some(certificate(2).clone()),
-        limits: Limits::default(),
-        turn: None,
-    })));
-    let again = rig.offer(handshaking(from_a(sdp(A, ""))));
-    assert_eq!(again.lines("a=fingerprint"), before.lines("a=fingerprint"));
-    let other = rig.offer(Signal { call_id: "d".into(), ..handshaking(from_a(sdp(A, ""))) });
-    assert_eq!(other.lines("a=fingerprint"), [format!("a=fingerprint:{}", named(2))]);
-}
-
-#[test]
 fn fingerprints_of_every_hash_are_read_at_both_levels_and_the_strongest_counts() {
     let der = certificate(1).identity().certificate();
     let weak = Fingerprint::of(HashFunction::Sha1, der);
@@ -672,112 +665,4 @@ fn fingerprints_of_every_hash_are_read_at_both_levels_and_the_strongest_counts()
     let mut b = Peer::new(&rig, B, 1, Role::Client, Provider::OpenSsl, &offer);
     shake(&mut rig, &mut b, offer.port());
     assert_eq!(rig.shard.counters().handshakes_done, 0, "a weak digest beside a strong one proves nothing");
-}
-
-#[test]
-fn what_cannot_be_agreed_is_refused_by_name_and_leaves_the_call_as_it_was() {
-    let text = |lines: &str| [keyed(A, DTLS, &[]), lines.as_bytes().to_vec()].concat();
-    let good = format!("a=fingerprint:{}\r\n", named(1));
-    for (lines, error) in [
-        ("a=setup:actpass\r\n".to_owned(), "Not supported: UDP/TLS/RTP/SAVP without an a=fingerprint"),
-        (
-            "a=fingerprint:sha-256 AB\r\n".to_owned(),
-            "Not supported: a=fingerprint: a sha-256 fingerprint has 32 bytes",
-        ),
-        (
-            "a=fingerprint:md5 AB\r\n".to_owned(),
-            "Not supported: a=fingerprint: hash function of the fingerprint is not supported",
-        ),
-        (
-            format!("{good}a=setup:both\r\n"),
-            "Not supported: a=setup: setup is none of active, passive, actpass, holdconn",
-        ),
-        (
-            format!("{good}a=setup:holdconn\r\n"),
-            "Not supported: a=setup:holdconn, which keys of SRTP cannot wait for (RFC 5763 §5)",
-        ),
-    ] {
-        assert_eq!(rig().offer(plain(from_a(text(&lines)))).error(), error);
-    }
-    let off = Dtls { off: true, ..Dtls::default() };
-    let refused = rig().offer(Signal { dtls: off, ..handshaking(from_a(sdp(A, ""))) });
-    assert_eq!(refused.error(), "Not supported: DTLS=off with transport-protocol=UDP/TLS/RTP/SAVP");
-    let keyless = ng::Sdes { off: true, ..ng::Sdes::default() };
-    let alone = rig().offer(Signal { sdes: keyless.clone(), ..secure(from_a(sdp(A, ""))) });
-    assert_eq!((crypto(&alone).len(), alone.lines("a=setup").len()), (0, 1), "a handshake does alone");
-    let refused = rig().offer(Signal { sdes: keyless, dtls: off, ..secure(from_a(sdp(A, ""))) });
-    assert_eq!(refused.error(), "Not supported: SDES=off with transport-protocol=RTP/SAVP");
-    let mut rig = rig();
-    let offer = rig.offer(handshaking(from_a(sdp(A, ""))));
-    for setup in ["actpass", "holdconn"] {
-        assert!(rig.answer(to_b(described(B, DTLS, 1, setup))).error().contains("a=setup"));
-    }
-    let answer = rig.answer(to_b(described(B, DTLS, 1, "active")));
-    let mut b = Peer::new(&rig, B, 1, Role::Client, Provider::OpenSsl, &offer);
-    shake(&mut rig, &mut b, offer.port());
-    talk(&mut rig, &mut b, [offer.port(), answer.port()], 1);
-    let mut rig = self::rig();
-    rig.offer(from_a(sdp(A, "")));
-    let unasked = rig.answer(to_b(described(B, "RTP/AVP", 1, "active")));
-    assert_eq!(unasked.error(), "The answer has a=fingerprint (DTLS), which was not offered");
-    // Without a certificate there are none at all.
-    let refused = Rig::new().offer(handshaking(from_a(sdp(A, ""))));
-    assert_eq!(refused.error(), "Not supported: transport-protocol=UDP/TLS/RTP/SAVP");
-    let refused = Rig::new().offer(plain(from_a(described(A, DTLS, 1, "actpass"))));
-    assert_eq!(refused.error(), "Not supported: SDP profile UDP/TLS/RTP/SAVP");
-}
-
-/// A profile from and to which is translated, and what of keys belongs to it.
-#[test]
-fn every_pair_of_profiles_is_translated() {
-    use TransportProtocol as To;
-    let suite = Suite::AesCm128HmacSha1_80;
-    let profiles =
-        [To::RtpAvp, To::RtpAvpf, To::RtpSavp, To::RtpSavpf, To::UdpTlsRtpSavp, To::UdpTlsRtpSavpf];
-    let describe = |at: &str, of: usize, setup: &str, wanted: To, tag: u32| match wanted {
-        To::UdpTlsRtpSavp | To::UdpTlsRtpSavpf => described(at, wanted.as_str(), of, setup),
-        To::RtpSavp | To::RtpSavpf => keyed(at, wanted.as_str(), &[&line(tag, suite, 0xb)]),
-        _ => keyed(at, wanted.as_str(), &[]),
-    };
-    for from in profiles {
-        for to in profiles {
-            let mut rig = rig();
-            let offer = rig.offer(asking(from_a(describe(A, 1, "actpass", from, 1)), to));
-            assert_eq!(profile(&offer), to.as_str());
-            let keys = crypto(&offer);
-            let tag = keys.iter().find(|line| line.suite == suite.name()).map_or(1, |line| line.tag);
-            let answer = rig.answer(to_b(describe(B, 2, "active", to, tag)));
-            assert_eq!(profile(&answer), from.as_str());
-            let by_handshake = |profile: To| profile.as_str().starts_with("UDP/TLS");
-            assert_eq!(answer.lines("a=setup").len(), usize::from(by_handshake(from)), "{from:?} to {to:?}");
-            let mut parties = [(A, answer.port(), from), (B, offer.port(), to)].map(|(at, port, profile)| {
-                let (of, role, shown) =
-                    if at == A { (1, Role::Server, &answer) } else { (2, Role::Client, &offer) };
-                let mut peer =
-                    by_handshake(profile).then(|| Peer::new(&rig, at, of, role, Provider::OpenSsl, shown));
-                if let Some(peer) = &mut peer {
-                    shake(&mut rig, peer, port);
-                }
-                let is_keyed = matches!(profile, To::RtpSavp | To::RtpSavpf);
-                let keyed = is_keyed.then(|| super::srtp::Keyed::new(suite, 0xb, shown));
-                (at, port, peer, keyed)
-            });
-            for (sender, hearer) in [(0, 1), (1, 0)] {
-                let (at, port, peer, keyed) = &mut parties[sender];
-                let packet = match (peer, keyed) {
-                    (Some(peer), _) => peer.protect(&rtp(7)),
-                    (_, Some(keyed)) => keyed.protect(&rtp(7)),
-                    _ => rtp(7),
-                };
-                let (_, packet) = relay(&mut rig, at, *port, &packet).unwrap();
-                let (.., peer, keyed) = &mut parties[hearer];
-                let heard = match (peer, keyed) {
-                    (Some(peer), _) => peer.unprotect(packet),
-                    (_, Some(keyed)) => keyed.unprotect(packet),
-                    _ => packet,
-                };
-                assert_eq!(heard, rtp(7), "{from:?} to {to:?}");
-            }
-        }
-    }
 }

@@ -6,9 +6,9 @@ use rtp::ice::{Agent, Candidate, Credentials, Event, Local, SOURCES_MAX, STUN_BY
 use super::*;
 
 /// A party: its agents, by component, and what reached it.
-struct Phone {
+pub(super) struct Phone {
     credentials: Credentials,
-    agents: Vec<(SocketAddr, Agent)>,
+    pub(super) agents: Vec<(SocketAddr, Agent)>,
     events: Vec<Event>,
     /// Nothing comes or goes.
     silent: bool,
@@ -22,7 +22,7 @@ fn base() -> std::time::Instant {
 
 impl Phone {
     /// A phone with its components at these addresses. `seed` makes its credentials.
-    fn new(rig: &Rig, at: &[&str], seed: u8, controlling: bool) -> Self {
+    pub(super) fn new(rig: &Rig, at: &[&str], seed: u8, controlling: bool) -> Self {
         Self::with(rig, at, seed, controlling, false)
     }
 
@@ -47,7 +47,7 @@ impl Phone {
     }
 
     /// Its lines of a description.
-    fn lines(&self) -> String {
+    pub(super) fn lines(&self) -> String {
         let (ufrag, password) = (self.credentials.ufrag(), self.credentials.password());
         let mut text = format!("a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n");
         for ((at, _), component) in self.agents.iter().zip(1..) {
@@ -65,7 +65,7 @@ impl Phone {
     }
 
     /// Takes over what we say of ourselves.
-    fn hear(&mut self, shown: &Shown) {
+    pub(super) fn hear(&mut self, shown: &Shown) {
         let value = |name: &str| shown.lines(name)[0][name.len()..].to_owned();
         let credentials = Credentials::new(&value("a=ice-ufrag:"), &value("a=ice-pwd:")).unwrap();
         for (component, (_, agent)) in (1..).zip(&mut self.agents) {

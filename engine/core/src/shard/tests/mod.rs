@@ -6,6 +6,7 @@ mod connect;
 mod detect;
 mod dialogue;
 mod dtls;
+mod dtls_described;
 mod explain;
 mod gate;
 mod generate;

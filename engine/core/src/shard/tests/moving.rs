@@ -43,12 +43,12 @@ fn connect_with(to: &str, to_call_id: &str) -> Connect {
     }
 }
 
-/// Takes a call out and puts it in beside call `c`; its sockets go with it.
-fn carry(from: &mut Rig, to: &mut Rig, call: &str) {
+/// Takes a call out and puts it in beside another; its sockets go with it.
+pub(super) fn carry(from: &mut Rig, to: &mut Rig, call: &str, beside: &str) {
     let moved = from.shard.take_out(call).expect("it may leave");
     let locals: Vec<SocketAddr> =
         moved.sockets().map(|id| from.open.remove(&id).expect("it is open")).collect();
-    let put = put_in(to, moved).expect("there is room");
+    let put = put_in(to, moved, beside).expect("there is room");
     assert_eq!(put.sockets.len(), locals.len());
     for (id, local) in put.sockets.into_iter().zip(locals) {
         assert_eq!(to.shard.local_address(id), Some(local), "it is bound where it was");
@@ -57,8 +57,8 @@ fn carry(from: &mut Rig, to: &mut Rig, call: &str) {
     from.shard.take_ports(&put.ports);
 }
 
-fn put_in(to: &mut Rig, moved: Box<MovedCall>) -> Result<crate::moved::PutIn, NotPut> {
-    to.shard.put_in(Instant::from_millis(to.now_ms), EPOCH_MS + to.now_ms, moved, "c")
+fn put_in(to: &mut Rig, moved: Box<MovedCall>, beside: &str) -> Result<crate::moved::PutIn, NotPut> {
+    to.shard.put_in(Instant::from_millis(to.now_ms), EPOCH_MS + to.now_ms, moved, beside)
 }
 
 /// A call that found no place goes back to where it was.
@@ -131,7 +131,7 @@ fn whatever_is_known_of_a_call_moves_with_it_and_nothing_stays() {
     let due = two.shard.next_deadline();
     let copied = |rig: &Rig| rig.copies.len() + rig.recorded.len();
 
-    carry(&mut two, &mut one, "d");
+    carry(&mut two, &mut one, "d", "c");
     nothing_is_left(&two);
     assert_eq!(two.query("d"), Reply::Error("Unknown call-id".into()));
     assert!(!two.shard.knows("d") && one.shard.knows("d"));
@@ -169,7 +169,7 @@ fn a_call_that_has_moved_is_connected_like_any_other() {
     let [c, d] = other_call(&mut two, |signal| signal);
     let asked = connect_with("D", "d");
     assert_eq!(two.shard.leaving(&asked).map(|sockets| sockets.len()), Ok(4));
-    carry(&mut two, &mut one, "d");
+    carry(&mut two, &mut one, "d", "c");
     assert_eq!(one.command(Command::Connect(Box::new(asked))), OK);
     assert_eq!(one.rtp(A, a).map(|(_, to)| to.to_string()).as_deref(), Some(D));
     assert_eq!(one.rtp(D, d).map(|(_, to)| to.to_string()).as_deref(), Some(A));
@@ -212,7 +212,7 @@ fn a_call_that_finds_no_place_goes_back_and_says_what_to_do() {
         let (before, due) = (report(&mut two, "d"), two.shard.next_deadline());
         let free = one.shard.free_port_pairs();
         let moved = two.shard.take_out("d").expect("it may leave");
-        let not = put_in(&mut one, moved).expect_err("there is no room");
+        let not = put_in(&mut one, moved, "c").expect_err("there is no room");
         assert!(not.reason.starts_with("The calls lie on different workers"), "{}", not.reason);
         assert!(not.reason.contains(reason), "{}", not.reason);
         carry_back(&mut two, not);
@@ -248,7 +248,7 @@ fn nothing_moves_for_a_connection_that_cannot_come_about() {
         assert_eq!(two.shard.leaving(&asked).err(), Some(reason));
     }
     let moved = two.shard.take_out("d").expect("it may leave");
-    let not = put_in(&mut one, moved).expect_err("the call beside it has ended meanwhile");
+    let not = put_in(&mut one, moved, "c").expect_err("the call beside it has ended meanwhile");
     assert_eq!(carry_back(&mut two, not), "Unknown call-ID");
     // While its sockets open a call stays, whoever asks.
     two.slow = true;
@@ -272,7 +272,7 @@ fn a_call_on_which_we_fail_ends_alone() {
     let mut moved = two.shard.take_out("d").expect("it may leave");
     two.open.clear();
     moved.paths.pop();
-    let put = put_in(&mut one, moved).expect("there is room");
+    let put = put_in(&mut one, moved, "c").expect("there is room");
     assert_eq!((put.sockets.len(), put.ports.len()), (0, 2));
     two.shard.take_ports(&put.ports);
     while let Some(output) = one.shard.poll_output() {
@@ -314,7 +314,7 @@ fn ports_change_hands_one_for_one_and_none_is_anybodys_twice() {
     for round in 0..250 {
         // Each takes the ports of 25 calls away from its neighbour, if nothing came in exchange.
         other_call(&mut two, |signal| signal);
-        carry(&mut two, &mut one, "d");
+        carry(&mut two, &mut one, "d", "c");
         assert_eq!(two.shard.free_port_pairs(), 300, "round {round}");
         assert_eq!(one.shard.free_port_pairs(), 296, "round {round}");
         one.delete(at_once("d"));
