@@ -160,8 +160,9 @@ impl AllocationEnd {
 pub(crate) struct Turn {
     listeners: Vec<SocketId>,
     live: TurnLive,
-    /// Every address of ours.
+    /// Every address of ours, and those of them that clients are lent.
     own: Vec<IpAddr>,
+    lent: Vec<IpAddr>,
     nonces: Nonces,
     allocations: Allocations,
     clients: HashMap<Client, AllocationKey>,
@@ -215,6 +216,7 @@ impl Turn {
         let TurnConfig { listeners, relayed_from, relayed_max, live } = config;
         Self {
             listeners,
+            lent: lent_addresses(sockets),
             own: own_addresses(&live, sockets),
             live,
             nonces: Nonces::new(chance.random()),
@@ -317,12 +319,12 @@ impl Turn {
 
     /// Other settings are in force. Allocations go on, and what they may no longer reach they reach no longer.
     pub(crate) fn on_live(&mut self, live: TurnLive, sockets: &Sockets) {
-        self.own = own_addresses(&live, sockets);
+        (self.lent, self.own) = (lent_addresses(sockets), own_addresses(&live, sockets));
         self.live = live;
-        let Self { allocations, own, live, .. } = self;
-        let allowed = |peer| peers::verdict(peer, own, &live.allow_peers) != peers::Verdict::Refused;
+        let Self { allocations, lent, own, live, .. } = self;
+        let allowed = |peer| peers::verdict(peer, lent, own, &live.allow_peers) != peers::Verdict::Refused;
         for allocation in allocations.iter_mut() {
-            allocation.look_again(allowed, |peer| own.contains(&peer));
+            allocation.look_again(allowed, |peer| lent.contains(&peer));
         }
     }
 
@@ -394,6 +396,14 @@ fn flow_of(client: Client) -> Option<FlowId> {
 
 /// What tells streams and sockets apart.
 const STREAM: u64 = 1 << 63;
+
+/// Addresses as clients and peers are told them.
+fn lent_addresses(sockets: &Sockets) -> Vec<IpAddr> {
+    let mut lent: Vec<IpAddr> = sockets.interfaces().iter().map(|interface| interface.advertised).collect();
+    lent.sort_unstable();
+    lent.dedup();
+    lent
+}
 
 /// Every address of ours.
 fn own_addresses(live: &TurnLive, sockets: &Sockets) -> Vec<IpAddr> {

@@ -9,16 +9,18 @@ use ng::Network;
 pub(super) enum Verdict {
     /// It may be reached.
     Allowed,
-    /// It is ours: what lies behind the port decides.
-    Own,
+    /// It is one of those that clients are lent: what lies behind the port decides.
+    Lent,
     /// It may not be reached.
     Refused,
 }
 
-/// Looks at a peer's address. Ours come first: no list opens them.
-pub(super) fn verdict(address: IpAddr, own: &[IpAddr], allowed: &[Network]) -> Verdict {
-    if own.contains(&address) {
-        Verdict::Own
+/// Looks at a peer's address. Ours come first, those that clients are lent and others: no list opens them.
+pub(super) fn verdict(address: IpAddr, lent: &[IpAddr], own: &[IpAddr], allowed: &[Network]) -> Verdict {
+    if lent.contains(&address) {
+        Verdict::Lent
+    } else if own.contains(&address) {
+        Verdict::Refused
     } else if allowed.iter().any(|network| network.contains(address)) || is_public(address, own) {
         Verdict::Allowed
     } else {
@@ -106,7 +108,7 @@ mod tests {
     fn of(text: &str) -> Verdict {
         let own = ["203.0.113.9", "8.8.4.4", "2a00::9"].map(|text| text.parse().unwrap());
         let allowed = ["127.0.0.2/32", "198.18.0.0/15", "fd00:7::/32", "8.8.4.0/24"];
-        verdict(text.parse().unwrap(), &own, &allowed.map(|text| text.parse().unwrap()))
+        verdict(text.parse().unwrap(), &own[..1], &own, &allowed.map(|text| text.parse().unwrap()))
     }
 
     #[test]
@@ -190,10 +192,15 @@ mod tests {
         for text in ["127.0.0.2", "198.18.7.7", "fd00:7::1", "8.8.4.5"] {
             assert_eq!(of(text), Verdict::Allowed, "{text}");
         }
-        for text in ["203.0.113.9", "8.8.4.4", "2a00::9"] {
-            assert_eq!(of(text), Verdict::Own, "{text}");
-        }
-        for text in ["::ffff:127.0.0.2", "::ffff:8.8.4.4", "64:ff9b::8.8.4.4", "2002:808:404::1"] {
+        assert_eq!(of("203.0.113.9"), Verdict::Lent);
+        for text in [
+            "8.8.4.4",
+            "2a00::9",
+            "::ffff:127.0.0.2",
+            "::ffff:8.8.4.4",
+            "64:ff9b::8.8.4.4",
+            "2002:808:404::1",
+        ] {
             assert_eq!(of(text), Verdict::Refused, "{text}");
         }
     }

@@ -69,7 +69,7 @@ impl Turn {
         let allocation = self.allocations.get_mut(key).ok_or(TurnError::AllocationMismatch)?;
         for peer in &peers {
             fits(allocation, *peer)?;
-            if verdict(peer.ip(), &self.own, &self.live.allow_peers) == Verdict::Refused {
+            if verdict(peer.ip(), &self.lent, &self.own, &self.live.allow_peers) == Verdict::Refused {
                 return Err(TurnError::Forbidden.into());
             }
         }
@@ -99,9 +99,9 @@ impl Turn {
         let peer = peer.ok_or(TurnError::BadRequest)?;
         let allocation = self.allocations.get_mut(key).ok_or(TurnError::AllocationMismatch)?;
         fits(allocation, peer)?;
-        let own = match verdict(peer.ip(), &self.own, &self.live.allow_peers) {
+        let own = match verdict(peer.ip(), &self.lent, &self.own, &self.live.allow_peers) {
             Verdict::Allowed => false,
-            Verdict::Own => true,
+            Verdict::Lent => true,
             Verdict::Refused => return Err(TurnError::Forbidden.into()),
         };
         if !allocation.has_room_for(&[peer], cx.now) {

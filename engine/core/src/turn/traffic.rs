@@ -13,7 +13,6 @@ use super::{
     Context, Packet, Turn, TurnDrop,
     allocation::{AllocationKey, RelayId},
     flow_of,
-    peers::{Verdict, verdict},
     request::Send,
 };
 use crate::io::{Output, SocketId};
@@ -49,7 +48,7 @@ impl Turn {
         if peer.port() == 0 || !allocation.permits(peer.ip(), cx.now) {
             return Err(TurnDrop::NoPermission);
         }
-        let own = verdict(peer.ip(), &self.own, &[]) == Verdict::Own;
+        let own = self.lent.contains(&peer.ip());
         self.send_peer(cx, key, (peer, own), packet, payload)
     }
 
