@@ -127,17 +127,10 @@ async fn write<W: AsyncWrite + Unpin>(
     mut messages: mpsc::Receiver<Written>,
     writer: &mut W,
 ) -> Option<Count> {
-    let mut together = Vec::with_capacity(BUFFER_BYTES);
     while let Some(message) = messages.recv().await {
-        together.clear();
-        together.extend_from_slice(message.bytes());
-        while together.len() < TOGETHER_BYTES
-            && let Ok(message) = messages.try_recv()
-        {
-            together.extend_from_slice(message.bytes());
-        }
+        // A record of TLS for each: there are clients that read one message of a record and forget the rest.
         let written = timeout(WRITE_TIMEOUT, async {
-            writer.write_all(&together).await?;
+            writer.write_all(message.bytes()).await?;
             writer.flush().await
         });
         match written.await {
@@ -160,9 +153,6 @@ const MESSAGE_BYTES_MAX: usize = 2048;
 
 /// Bytes of a connection that are looked at together.
 const BUFFER_BYTES: usize = 8 * 1024;
-
-/// Bytes that are written together, but for the last message.
-const TOGETHER_BYTES: usize = 6 * 1024;
 
 /// A connection on which nothing is sent for so long is closed: longer than any permission lasts.
 const IDLE: Duration = Duration::from_secs(660);
