@@ -41,5 +41,6 @@ mod sipp_alone;
 mod spray;
 mod stranger;
 mod totals;
+mod turn;
 mod web_phones;
 mod wire;
