@@ -16,9 +16,9 @@ pub const LOCALS_MAX: usize = 16;
 /// Most remote candidates of one agent; more are refused.
 pub const REMOTES_MAX: usize = 32;
 /// Most addresses from which authentic checks are answered: a peer could otherwise make a candidate of each port it has.
-pub const SOURCES_MAX: usize = 64;
-/// Most pairs of candidates under check.
-const PAIRS_MAX: usize = 64;
+pub const SOURCES_MAX: usize = 24;
+/// Most pairs of candidates under check. Each keeps room for its attempts, about a kilobyte.
+const PAIRS_MAX: usize = 32;
 /// Longest datagram sent: a check with all its attributes.
 pub const STUN_BYTES_MAX: usize = 1200;
 
