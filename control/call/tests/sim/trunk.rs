@@ -267,6 +267,37 @@ fn an_encrypted_trunk_that_answers_in_clear_gets_no_call_and_no_money() {
 }
 
 #[test]
+fn an_encrypted_trunk_does_not_go_on_in_clear_by_a_re_invite_or_in_the_answer_to_one() {
+    let mut world = World::new();
+    let mut carrier = encrypted(&mut world);
+    let mut phone = phone();
+    let invite = phone.invite("+493055555", Some(&sdp(4000)));
+    phone.send(&mut world, invite.clone());
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    let mut at_phone = answered(&mut world, &mut phone, &carrier, [&invite, &onward], &savp(6000));
+    let mut at_carrier = sip::Dialog::uas(&onward, "carrier-tag").expect("a dialog");
+    at_carrier.confirm();
+
+    let asked = world.engines[0].calls.values().next().expect("a call").signals.len();
+    let again = carrier.within(&mut at_carrier, Method::Invite, Some(&sdp(6666)));
+    carrier.send(&mut world, again);
+    carrier.expect(&mut world, 488);
+    phone.expect_nothing(&mut world);
+    assert_eq!(profiles(&world).len(), asked, "the engine hears nothing of it");
+
+    let again = phone.within(&mut at_phone, Method::Invite, Some(&sdp(4444)));
+    phone.send(&mut world, again);
+    let onward = carrier.expect_request(&mut world, Method::Invite);
+    assert_eq!(profiles(&world).last(), Some(&Some(ng::TransportProtocol::RtpSavp)));
+    carrier.send(&mut world, carrier.response(&onward, 200, Some(&sdp(6667))));
+    carrier.expect_request(&mut world, Method::Ack);
+    phone.expect(&mut world, 488);
+    hung_up(&mut world, &mut phone, &mut at_phone, &carrier);
+    world.finish();
+    assert_eq!(world.cdr().media.callee.crypto_suite.as_deref(), Some("AES_CM_128_HMAC_SHA1_80"));
+}
+
+#[test]
 fn an_encrypted_carrier_that_offers_late_is_a_plain_offer_to_the_caller() {
     for (offer, passes) in [(savp(6000), true), (sdp(6000), false)] {
         let mut world = World::new();
