@@ -120,13 +120,14 @@ impl Keying {
             self.ours = vec![agreed.ours.clone()];
             return;
         }
-        let named = |suite: &str| self.theirs.iter().find(|line| line.suite.eq_ignore_ascii_case(suite));
+        // What the client wants none of is taken where there is nothing else.
+        let allowed = || self.theirs.iter().filter(|line| wanted.allows(&line.suite));
+        let named = |suite: &str| allowed().find(|line| line.suite.eq_ignore_ascii_case(suite));
         let preferred = wanted.offerer_preference.iter().find_map(|name| {
-            self.theirs.iter().find(|line| Sdes::place(std::slice::from_ref(name), &line.suite).is_some())
+            allowed().find(|line| Sdes::place(std::slice::from_ref(name), &line.suite).is_some())
         });
-        let Some(theirs) = preferred.or_else(|| named(other?)).or_else(|| self.theirs.first()) else {
-            return;
-        };
+        let chosen = preferred.or_else(|| named(other?)).or_else(|| allowed().next());
+        let Some(theirs) = chosen.or_else(|| self.theirs.first()) else { return };
         let Some(suite) = suite(theirs) else { return };
         // Under a tag and suite that were answered before, our key stays what it was.
         let before = self.agreed.as_ref().filter(|before| {
@@ -163,7 +164,10 @@ pub(crate) fn offer(media: &mut Media, first: &[Crypto], beside: bool, signal: &
     let demanded = is_secure(&media.protocol);
     // A handshake does alone where the client wants no keys in descriptions.
     let off = signal.sdes.off && (!demanded || media.dtls.is_some());
-    if off || !(demanded || signal.osrtp.offer || beside) {
+    // Whoever has agreed on keys beside a plain profile is not sent back to plain by the other side's next offer.
+    let agreed = media.keying.as_ref().is_some_and(|keying| keying.beside && keying.agreed.is_some())
+        && signal.transport_protocol.is_none();
+    if off || !(demanded || signal.osrtp.offer || beside || agreed) {
         media.keying.take_if(|keying| keying.agreed.is_none());
         if let Some(keying) = &mut media.keying {
             (keying.ours, keying.beside) = (Vec::new(), false);

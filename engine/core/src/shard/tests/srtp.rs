@@ -230,6 +230,36 @@ fn the_offerer_is_answered_in_the_suite_of_the_other_side_if_it_has_it() {
 }
 
 #[test]
+fn the_offerer_is_answered_in_a_suite_that_the_client_wants_if_it_has_one() {
+    let gcm = Suite::AeadAes128Gcm;
+    for (without, only, answered) in [
+        ("AES-CM-128-HMAC-SHA1-80", "", "2 AEAD_AES_128_GCM"),
+        ("", "AEAD-AES-128-GCM", "2 AEAD_AES_128_GCM"),
+        // With nothing left, the first stays.
+        ("", "AEAD-AES-256-GCM", "1 AES_CM_128_HMAC_SHA1_80"),
+    ] {
+        let mut rig = Rig::new();
+        rig.offer(plain(from_a(keyed(A, "RTP/SAVP", &[&line(1, CM_80, 1), &line(2, gcm, 2)]))));
+        let list = |suite: &str| {
+            Some(suite).filter(|suite| !suite.is_empty()).map(str::to_owned).into_iter().collect()
+        };
+        let answer =
+            wanting(to_b(sdp(B, "")), |sdes| (sdes.without, sdes.only) = (list(without), list(only)));
+        assert_eq!(suites(&rig.answer(answer)), [answered]);
+    }
+}
+
+#[test]
+fn whoever_agreed_on_keys_beside_a_plain_profile_is_offered_them_again_by_a_plain_party() {
+    let mut rig = Rig::new();
+    rig.offer(from_a(keyed(A, "RTP/AVP", &[&line(1, CM_80, 0xa)])));
+    let answer = to_b(keyed(B, "RTP/AVP", &[&line(1, CM_80, 0xb)]));
+    let agreed = crypto(&rig.answer(answer));
+    let offer = rig.offer(Signal { from_tag: "B".into(), to_tag: Some("A".into()), ..from_a(sdp(B, "")) });
+    assert_eq!((profile(&offer), crypto(&offer).first()), ("RTP/AVP", agreed.first()));
+}
+
+#[test]
 fn srtp_ends_here_for_a_plain_callee() {
     let mut rig = Rig::new();
     let offer = rig.offer(plain(from_a(keyed(A, "RTP/SAVPF", &[&line(1, CM_80, 0xa)]))));
