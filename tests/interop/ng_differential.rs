@@ -14,6 +14,9 @@ mod messages;
 mod mux;
 mod options;
 mod parties;
+mod secure;
+mod secure_body;
+mod secure_deviations;
 mod tally;
 
 use std::collections::BTreeMap;
