@@ -4,6 +4,8 @@
 //! It ends with 1 if a packet was lost: what a lossy relay costs says nothing.
 //!
 //!     cargo build --release -p tollgate -p benches && target/release/relay-bench --rounds 5 --calls 500 --seconds 10
+//!
+//! With `--srtp one` or `--srtp both` ends speak SRTP; the load encrypts and decrypts on its own core.
 #![forbid(unsafe_code)]
 
 mod engines;
@@ -14,8 +16,9 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use clap::Parser;
-use load::{Calls, Tally, Traffic, cpu};
+use clap::{Parser, ValueEnum};
+use load::{Calls, Secure, Tally, Traffic, cpu};
+use rtp::srtp::Suite;
 use serde::Serialize;
 
 use engines::{ENGINES, Engine, Running};
@@ -41,6 +44,15 @@ struct Options {
     /// Address of the engines and of the load
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     ip: IpAddr,
+    /// Which ends speak SRTP, with keys from descriptions
+    #[arg(long, value_enum, default_value_t = Srtp::None)]
+    srtp: Srtp,
+    /// In which suite
+    #[arg(long, default_value = "AES_CM_128_HMAC_SHA1_80", value_parser = Suite::from_name)]
+    suite: Suite,
+    /// In which suite the caller does, if it is another
+    #[arg(long, value_parser = Suite::from_name)]
+    caller_suite: Option<Suite>,
     /// Only engines whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -48,6 +60,36 @@ struct Options {
     #[arg(long)]
     json: bool,
 }
+
+/// The ends that speak SRTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Srtp {
+    /// Neither
+    None,
+    /// The callee
+    One,
+    /// Both
+    Both,
+}
+
+impl Options {
+    fn secure(&self) -> Secure {
+        let callee = (self.srtp != Srtp::None).then_some(self.suite);
+        let caller = (self.srtp == Srtp::Both).then_some(self.caller_suite.unwrap_or(self.suite));
+        Secure { caller, callee }
+    }
+
+    /// What is relayed, for the heading.
+    fn relayed(&self) -> String {
+        let Secure { caller, callee } = self.secure();
+        let leg =
+            |suite: Option<Suite>| suite.map_or_else(|| "RTP".to_owned(), |suite| format!("SRTP ({suite})"));
+        format!("{} to {}", leg(caller), leg(callee))
+    }
+}
+
+/// The column that has no cipher.
+const PLAIN: &str = "tokio-uring relay";
 
 /// Before anything is counted: caches warm up, every stream is confirmed, and rtpengine, which settles on a source
 /// after three seconds, has settled in all but the small size.
@@ -59,6 +101,8 @@ struct Turn {
     process_ns_per_packet: u64,
     machine_ns_per_packet: u64,
     packets: Tally,
+    /// Calls in which both ends were given one key, so that nothing was encrypted anew.
+    passed_through: usize,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -67,7 +111,12 @@ fn main() -> anyhow::Result<ExitCode> {
     ensure!(here.join("tollgate").exists(), "build it first: cargo build --release -p tollgate -p benches");
     let cores = std::thread::available_parallelism()?.get();
     cpu::pin(0, options.load_core.unwrap_or(if cores > 1 { 1 } else { 0 }))?;
-    let engines: Vec<&Engine> = ENGINES.iter().filter(|engine| engine.name.contains(&options.only)).collect();
+    let engines: Vec<&Engine> = ENGINES
+        .iter()
+        .filter(|engine| {
+            engine.name.contains(&options.only) && (options.srtp == Srtp::None || engine.name != PLAIN)
+        })
+        .collect();
     ensure!(!engines.is_empty() && options.rounds > 0, "nothing to do");
     let mut turns: Vec<Vec<Turn>> = engines.iter().map(|_| Vec::new()).collect();
     for round in 1..=options.rounds {
@@ -94,14 +143,14 @@ fn take_turn(engine: &Engine, here: &Path, options: &Options) -> anyhow::Result<
     let pid = running.pid();
     let traffic = Traffic::open(options.ip)?;
     let (caller, callee) = traffic.addresses()?;
-    let calls = Calls::set_up(ng, options.calls, caller, callee)?;
+    let mut calls = Calls::set_up_secure(ng, options.calls, caller, callee, options.secure())?;
     for thread in threads(pid)? {
         cpu::pin(thread, options.engine_core)?;
     }
     let duration = Duration::from_secs(options.seconds);
-    traffic.run(&calls.relays, WARM_UP.min(duration))?;
+    traffic.run_secure(&calls.relays, &mut calls.seals, WARM_UP.min(duration))?;
     let (before, machine) = (cpu::process(pid)?, cpu::Machine::watch()?);
-    let packets = traffic.run(&calls.relays, duration)?;
+    let packets = traffic.run_secure(&calls.relays, &mut calls.seals, duration)?;
     let (process, machine) = (cpu::process(pid)? - before, machine.busy()?);
     let per_packet =
         |spent: Duration| u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX) / packets.intact.max(1);
@@ -109,6 +158,7 @@ fn take_turn(engine: &Engine, here: &Path, options: &Options) -> anyhow::Result<
         process_ns_per_packet: per_packet(process),
         machine_ns_per_packet: per_packet(machine),
         packets,
+        passed_through: calls.seals.passed_through,
     })
 }
 
@@ -171,14 +221,17 @@ fn print(options: &Options, columns: &[Column]) {
                     "machine_ns_per_packet": machine, "latency_p50_us": p50, "latency_p99_us": p99})
             })
             .collect();
-        let line = serde_json::json!({"machine": machine, "calls": options.calls, "seconds": options.seconds,
+        let line = serde_json::json!({"machine": machine, "relayed": options.relayed(), "calls": options.calls, "seconds": options.seconds,
             "rounds": options.rounds, "engines": engines});
         println!("{line}");
         return;
     }
     println!(
-        "{machine}; {} calls, {} s a turn, {} rounds; median (least–most)\n",
-        options.calls, options.seconds, options.rounds
+        "{machine}; {}, {} calls, {} s a turn, {} rounds; median (least–most)\n",
+        options.relayed(),
+        options.calls,
+        options.seconds,
+        options.rounds
     );
     println!(
         "| engine | CPU ns/packet | of the last | machine ns/packet | lost | latency p50 µs | p99 µs |\n\
@@ -193,6 +246,9 @@ fn print(options: &Options, columns: &[Column]) {
             share % 100,
             column.lost(),
         );
+    }
+    for column in columns.iter().filter(|column| column.turns.iter().any(|turn| turn.passed_through > 0)) {
+        println!("\n{} gave both ends one key, and encrypted nothing anew.", column.engine);
     }
 }
 

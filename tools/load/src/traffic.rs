@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rtp::srtp::{Inbound, Outbound};
 use serde::Serialize;
 
 use crate::calls::Relay;
 use crate::histogram::Histogram;
-use crate::packet::{self, PACKET_BYTES};
+use crate::packet;
+use crate::seal::{self, SEALED_BYTES_MAX, Seals};
 
 /// The two ends that all calls share; the engine tells calls apart by its own ports, we by SSRC.
 pub struct Traffic {
@@ -79,12 +81,27 @@ impl Traffic {
     /// # Errors
     /// If a socket fails.
     pub fn run(&self, relays: &[Relay], duration: Duration) -> anyhow::Result<Tally> {
+        self.run_secure(relays, &mut Seals::default(), duration)
+    }
+
+    /// The same for calls of which some ends speak SRTP.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn run_secure(
+        &self,
+        relays: &[Relay],
+        seals: &mut Seals,
+        duration: Duration,
+    ) -> anyhow::Result<Tally> {
+        let Seals { rounds, callers, callees, .. } = seals;
         let started = Instant::now();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let at_callee = scope.spawn(|| receive(&self.callee, started, &done));
-            let at_caller = scope.spawn(|| receive(&self.caller, started, &done));
-            let sent = self.send(relays, started, duration);
+            let at_callee = scope.spawn(|| receive(&self.callee, &mut callees.inbound, started, &done));
+            let at_caller = scope.spawn(|| receive(&self.caller, &mut callers.inbound, started, &done));
+            let outbound = [&mut callers.outbound[..], &mut callees.outbound[..]];
+            let sent = self.send(relays, outbound, rounds, started, duration);
             // Receivers look at `done` when nothing has come for a while, so the last packets are not cut off.
             done.store(true, Ordering::Release);
             let mut total = Received::default();
@@ -107,9 +124,16 @@ impl Traffic {
         })
     }
 
-    fn send(&self, relays: &[Relay], started: Instant, duration: Duration) -> anyhow::Result<u64> {
+    fn send(
+        &self,
+        relays: &[Relay],
+        [callers, callees]: [&mut [Outbound]; 2],
+        rounds_before: &mut u32,
+        started: Instant,
+        duration: Duration,
+    ) -> anyhow::Result<u64> {
         let mut sent = 0;
-        let mut bytes = [0; PACKET_BYTES];
+        let mut bytes = [0; SEALED_BYTES_MAX];
         let rounds = u32::try_from(duration.as_nanos() / PTIME.as_nanos()).context("a shorter duration")?;
         for round in 0..rounds {
             for tick in 0..TICKS_PER_PTIME {
@@ -118,11 +142,14 @@ impl Traffic {
                 let share = relays.iter().enumerate().skip(tick).step_by(TICKS_PER_PTIME);
                 for (index, relay) in share {
                     let ssrc = u32::try_from(index * 2)?;
-                    for (socket, to, ssrc) in
-                        [(&self.caller, relay.for_caller, ssrc), (&self.callee, relay.for_callee, ssrc + 1)]
-                    {
-                        packet::write(&mut bytes, ssrc, round, nanoseconds(started));
-                        socket.send_to(&bytes, to).with_context(|| format!("to {to}"))?;
+                    for (socket, to, ssrc, outbound) in [
+                        (&self.caller, relay.for_caller, ssrc, &mut *callers),
+                        (&self.callee, relay.for_callee, ssrc + 1, &mut *callees),
+                    ] {
+                        let plain = bytes.first_chunk_mut().expect("a sealed packet is longer");
+                        packet::write(plain, ssrc, *rounds_before + round, nanoseconds(started));
+                        let length = seal::protect(outbound, index, &mut bytes)?;
+                        socket.send_to(&bytes[..length], to).with_context(|| format!("to {to}"))?;
                         sent += 1;
                     }
                     if let Some([caller, callee]) = self.rtcp.as_ref().filter(|_| round == 0) {
@@ -136,6 +163,7 @@ impl Traffic {
                 }
             }
         }
+        *rounds_before += rounds;
         Ok(sent)
     }
 }
@@ -147,12 +175,17 @@ struct Received {
     latency: Histogram,
 }
 
-fn receive(socket: &UdpSocket, started: Instant, done: &AtomicBool) -> anyhow::Result<Received> {
+fn receive(
+    socket: &UdpSocket,
+    inbound: &mut [Inbound],
+    started: Instant,
+    done: &AtomicBool,
+) -> anyhow::Result<Received> {
     let mut received = Received::default();
     let mut bytes = [0; 2048];
     loop {
         match socket.recv(&mut bytes) {
-            Ok(length) => match packet::read(&bytes[..length]) {
+            Ok(length) => match seal::unprotect(inbound, &mut bytes[..length]).and_then(packet::read) {
                 Some((_, sent_ns)) => {
                     received.intact += 1;
                     received.latency.add(nanoseconds(started).saturating_sub(sent_ns));
