@@ -1,11 +1,15 @@
 //! JsSIP in a real Chromium: its encrypted audio to carriers, softphones and other browsers.
 
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde_json::{Value, json};
 use tests::jssip::url;
-use tests::{Address, Engine, Node, Phone, Plan, WebPhone};
+use tests::{Address, Engine, Node, Phone, Plan, SecureCarrier, WebPhone};
 
 use crate::books::only_record_by_length;
 use crate::paid_provider::{self as provider, NUMBER, takes};
+use crate::secure_carrier;
 
 /// A browser whose microphone hears a tone.
 fn browser(name: &str, node: &Node, hertz: u32) -> WebPhone {
@@ -82,6 +86,76 @@ fn a_browser_and_a_softphone_call_each_other() {
         let sides = ["caller", "callee"].map(|side| suite(&record, side).is_string());
         assert_eq!(sides, [record["account"] == "alice", record["account"] == "bob"], "{record:#}");
     }
+}
+
+#[test]
+fn a_browser_calls_a_carrier_that_speaks_srtp_alone() {
+    let at = Address::new();
+    let engine = Engine::start(at, &[]);
+    let mut carrier = SecureCarrier::start(NUMBER, 620);
+    let node = secure_carrier::trusting(at, &engine, &carrier);
+    let mut alice = browser("alice", &node, 1000).register(at);
+    alice.dial(NUMBER);
+    alice.await_event("confirmed");
+    carrier.phone.await_event("CALL_ESTABLISHED");
+    assert_encrypted(&alice.await_tone(620));
+    carrier.phone.await_tone(1000);
+    alice.does("terminate");
+    carrier.phone.await_event("CALL_CLOSED");
+    let record = only_record_by_length(&node);
+    for side in ["caller", "callee"] {
+        assert!(suite(&record, side).is_string(), "{record:#}");
+    }
+}
+
+/// An engine that is a TURN server too, its URI, and the user name and password of whoever may use it for an hour.
+fn turn_server(at: Address, folder: &Path) -> (Engine, String, String, String) {
+    let (turn, secrets) = (at.socket(), folder.join("secrets"));
+    std::fs::write(&secrets, "north\n").expect("a file in a new folder");
+    let flags = [
+        "--listen-turn",
+        &turn.to_string(),
+        "--turn-realm",
+        "example.org",
+        "--turn-secret-file",
+        &secrets.display().to_string(),
+    ];
+    let engine = Engine::start(at, &flags);
+    let expiry = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date after 1970").as_secs() + 3600;
+    let user = format!("{expiry}:alice");
+    let password = rtp::turn::timed_password(b"north", user.as_bytes()).to_string();
+    (engine, format!("turn:{turn}"), user, password)
+}
+
+#[test]
+fn browsers_that_are_let_out_through_a_relay_alone_call_a_carrier_and_each_other() {
+    let at = Address::new();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut carrier = Plan::new(takes().is_hung_up_on()).start(at);
+    let (engine, uri, user, password) = turn_server(at, folder.path());
+    let node = provider::setup(at, &[&engine], &[&carrier], "5.00").account("bob", "0").start();
+    let relayed =
+        |name: &str, hertz| browser(name, &node, hertz).relayed(&uri, &user, &password).register(at);
+    let mut alice = relayed("alice", 1000);
+    alice.dial(NUMBER);
+    alice.await_event("confirmed");
+    let media = alice.await_tone(1000);
+    assert_encrypted(&media);
+    assert_eq!(media["candidate"], "relay", "{media}");
+    alice.does("terminate");
+    alice.await_event("ended");
+    carrier.await_success();
+    let mut bob = relayed("bob", 700);
+    alice.dial("bob");
+    bob.await_event("incoming");
+    bob.does("answer");
+    bob.await_event("confirmed");
+    for media in [alice.await_tone(700), bob.await_tone(1000)] {
+        assert_encrypted(&media);
+        assert_eq!(media["candidate"], "relay", "{media}");
+    }
+    bob.does("terminate");
+    alice.await_event("ended");
 }
 
 #[test]

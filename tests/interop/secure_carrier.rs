@@ -22,7 +22,7 @@ fn provider_of(at: Address, engine: &Engine, carrier: &SecureCarrier, options: &
 }
 
 /// The same with a carrier whose certificate control trusts, and SRTP to it as it is by default.
-fn trusting(at: Address, engine: &Engine, carrier: &SecureCarrier) -> Node {
+pub(crate) fn trusting(at: Address, engine: &Engine, carrier: &SecureCarrier) -> Node {
     let trust = format!("[tls]\ntrust_roots = \"{}\"\n", carrier.certificate().display());
     provider_of(at, engine, carrier, "").config(&trust).start()
 }

@@ -161,6 +161,11 @@ pub(crate) fn is_dtls(sdp: &[u8]) -> bool {
     text.lines().any(|line| line.starts_with("m=") && line.contains(" UDP/TLS/RTP/"))
 }
 
+/// Whether a description names a user of ICE.
+pub(crate) fn speaks_ice(sdp: &[u8]) -> bool {
+    String::from_utf8_lossy(sdp).lines().any(|line| line.starts_with("a=ice-ufrag:"))
+}
+
 /// Milliseconds since the last packet of either side; none before the first.
 pub(crate) fn silence_ms(legs: &[LegReport]) -> Option<u64> {
     legs.iter().flat_map(|leg| &leg.medias).filter_map(|m| m.last_packet_ms).min()

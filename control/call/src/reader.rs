@@ -6,7 +6,7 @@ use sip::Transport;
 use crate::call::Call;
 use crate::core::{Core, LegIndex};
 use crate::leg::sdp_of;
-use crate::media::is_dtls;
+use crate::media::{is_dtls, speaks_ice};
 use crate::{PhoneMedia, Side, TrunkMedia};
 
 /// What the reader of a description speaks.
@@ -66,7 +66,8 @@ impl Call {
         if leg.side == Side::Caller
             && let Some(own) = sdp_of(&leg.invite.headers, leg.invite.body())
         {
-            return if is_dtls(&own) { Reader::Browser } else { Reader::Alike };
+            let browser = is_dtls(&own) && speaks_ice(&own);
+            return if browser { Reader::Browser } else { Reader::Alike };
         }
         let account = leg.user.as_deref().and_then(|user| core.directory.by_user(user));
         match account.map_or(PhoneMedia::Auto, |account| account.media) {

@@ -20,6 +20,8 @@ pub(crate) struct Road<'a> {
     pub(crate) counters: &'a mut Counters,
     pub(crate) made: &'a mut Made,
     pub(crate) outputs: &'a mut VecDeque<Output>,
+    /// The datagram can be sent from where it lies.
+    pub(crate) in_slot: bool,
     /// What the datagram taught about where its party is.
     pub(crate) lesson: Option<Lesson>,
     pub(crate) now: Instant,
@@ -204,7 +206,7 @@ impl Road<'_> {
         let mut first = None;
         let mut refused = DropReason::NoSink;
         let mut place = 0;
-        let mut missed = 0;
+        let (mut missed, mut copied) = (0, false);
         let packet = &buffer[..length];
         while let Some(sink) = self.paths.get(id).and_then(|half| half.sinks().nth(place).copied()) {
             place += 1;
@@ -217,13 +219,13 @@ impl Road<'_> {
                         refused = reason;
                     }
                 }
-                Ok(_) if first.is_none() => first = Some((sink.path, silenced)),
+                Ok(_) if self.in_slot && first.is_none() => first = Some((sink.path, silenced)),
                 Ok((socket, &remote)) => {
-                    self.copy(sink.path, socket, remote, packet, silenced);
+                    copied |= self.copy(sink.path, socket, remote, packet, silenced);
                 }
             }
         }
-        let Some((path, silenced)) = first else { return Err(refused) };
+        let Some((path, silenced)) = first else { return if copied { Ok(()) } else { Err(refused) } };
         self.counters.sinks_missed += missed;
         if silenced {
             silence::silence(&mut buffer[..length]);

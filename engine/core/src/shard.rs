@@ -335,6 +335,18 @@ impl Shard {
         if self.is_of_turn(socket) {
             return self.with_turn(|turn, cx| turn.on_datagram(cx, socket, remote, packet, length));
         }
+        self.on_media(socket, remote, packet, length, true);
+    }
+
+    /// A datagram for a socket of a call; `in_slot` if it can be sent from where it lies.
+    fn on_media(
+        &mut self,
+        socket: SocketId,
+        remote: SocketAddr,
+        packet: &mut [u8],
+        length: u16,
+        in_slot: bool,
+    ) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += u64::from(length);
         let (result, lesson) = match self.sockets.path(socket) {
@@ -348,7 +360,7 @@ impl Shard {
                         (self.on_dtls(path, socket, remote, datagram), None)
                     }
                     _ => {
-                        let mut road = self.road();
+                        let mut road = relay::Road { in_slot, ..self.road() };
                         let result = road.datagram(path, socket, remote, packet, length);
                         (result, road.lesson)
                     }
@@ -375,6 +387,7 @@ impl Shard {
             made: &mut self.made,
             outputs: &mut self.outputs,
             lesson: None,
+            in_slot: true,
             now: self.now,
             wall_ms: self.wall_ms,
         }

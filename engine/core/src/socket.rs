@@ -3,7 +3,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashSet, VecDeque},
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Sockets {
     live: usize,
     pairs: Vec<Option<Pair>>,
     free_pairs: Vec<u32>,
+    /// Which pair has an address, by its even port.
+    places: HashMap<(IpAddr, u16), PairId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +112,7 @@ impl Sockets {
             live: 0,
             pairs: Vec::new(),
             free_pairs: Vec::new(),
+            places: HashMap::new(),
         };
         sockets.share_ports();
         sockets
@@ -168,8 +171,7 @@ impl Sockets {
             outputs.push_back(Output::OpenSocket { socket: id, local, tos });
             id
         });
-        self.pairs[pair.0 as usize] =
-            Some(Pair { call, interface, port, tos, sockets, live: 2, released: false });
+        self.settle(pair, Pair { call, interface, port, tos, sockets, live: 2, released: false });
         Some(pair)
     }
 
@@ -227,6 +229,7 @@ impl Sockets {
         self.live -= 2;
         self.free_pairs.push(pair.0);
         let interface = self.interfaces.get(interface).clone();
+        self.places.remove(&(interface.address, port));
         Some(MovedPair { id: pair, interface, port, tos, sockets })
     }
 
@@ -246,8 +249,7 @@ impl Sockets {
             id
         });
         let MovedPair { port, tos, .. } = moved;
-        self.pairs[pair.0 as usize] =
-            Some(Pair { call, interface, port, tos, sockets, live: 2, released: false });
+        self.settle(pair, Pair { call, interface, port, tos, sockets, live: 2, released: false });
         (pair, interface, sockets)
     }
 
@@ -340,6 +342,15 @@ impl Sockets {
         self.pair(socket.pair).map(|pair| pair.call)
     }
 
+    /// Which socket of a call others reach at an address of ours; one search in a table.
+    pub(crate) fn at(&self, address: SocketAddr) -> Option<SocketId> {
+        let (ip, port) = (address.ip(), address.port());
+        let interfaces = self.interfaces.iter().filter(|known| known.advertised == ip || known.address == ip);
+        let mut pairs = interfaces.filter_map(|known| self.places.get(&(known.address, port & !1)));
+        let [rtp, rtcp] = self.of_pair(*pairs.next()?)?;
+        Some(if port % 2 == 0 { rtp } else { rtcp })
+    }
+
     /// The RTP and the RTCP socket of a pair.
     pub(crate) fn of_pair(&self, pair: PairId) -> Option<[SocketId; 2]> {
         self.pair(pair).map(|pair| pair.sockets)
@@ -422,6 +433,12 @@ impl Sockets {
         self.sockets[id.0 as usize].state
     }
 
+    /// Gives a pair its place.
+    fn settle(&mut self, id: PairId, pair: Pair) {
+        self.places.insert((self.interfaces.get(pair.interface).address, pair.port), id);
+        self.pairs[id.0 as usize] = Some(pair);
+    }
+
     /// A number for a pair.
     fn free_pair(&mut self) -> PairId {
         if let Some(index) = self.free_pairs.pop() {
@@ -459,6 +476,7 @@ impl Sockets {
         let slot = &mut self.pairs[pair.0 as usize];
         if slot.as_ref().is_some_and(|owner| owner.released && owner.live == 0) {
             let owner = slot.take().expect("it was there a line ago");
+            self.places.remove(&(self.interfaces.get(owner.interface).address, owner.port));
             self.ports[self.shared[owner.interface]].1.give_back(owner.port);
             self.free_sockets.extend(owner.sockets.map(|id| Reverse(id.0)));
             self.free_pairs.push(pair.0);

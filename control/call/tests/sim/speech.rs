@@ -37,7 +37,7 @@ fn shapes(world: &World) -> Vec<Shape> {
 
 /// A browser's.
 fn webrtc(port: u16) -> String {
-    sdp(port).replace("RTP/AVP", "UDP/TLS/RTP/SAVPF")
+    sdp(port).replace("RTP/AVP", "UDP/TLS/RTP/SAVPF") + "a=ice-ufrag:abcd\r\n"
 }
 
 #[test]

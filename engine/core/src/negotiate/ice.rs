@@ -9,6 +9,8 @@
 //! checks prove more than it says. And the unspecified address with port 9 beside ICE is no hold: so say those whose candidates
 //! come later, or hide their address (RFC 8840 §4.1.1).
 
+use std::net::SocketAddr;
+
 use ng::Signal;
 use rand::{RngExt, rngs::StdRng};
 use rtp::{
@@ -109,6 +111,16 @@ impl Ice {
             said.candidates.extend(new);
         }
         any
+    }
+
+    /// Whether an address is a candidate of the party's, by its last description or the one before.
+    pub(crate) fn lists(&self, address: SocketAddr) -> bool {
+        let said = self
+            .offer
+            .as_deref()
+            .into_iter()
+            .chain(self.session().and_then(|session| session.theirs.as_ref()));
+        said.flat_map(|said| &said.candidates).any(|candidate| candidate.udp_address() == Some(address))
     }
 
     /// Nothing is said of it any more.

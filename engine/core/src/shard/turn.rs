@@ -1,9 +1,12 @@
 //! The shard's seat at its TURN server.
 
+use std::net::SocketAddr;
+
 use super::Shard;
 use crate::{
     io::SocketId,
-    turn::{Context, Turn},
+    secure,
+    turn::{Context, Handover, Turn, TurnDrop},
 };
 
 impl Shard {
@@ -31,5 +34,29 @@ impl Shard {
         let mut context =
             Context { sockets, outputs, made, counters, chance, tos: *tos, now: *now, wall_ms: *wall_ms };
         work(turn, &mut context);
+        if let Some(handover) = turn.take_for_call() {
+            self.on_relayed(handover);
+        }
+    }
+
+    /// A client's payload for a call, as if it had come from the client's relayed address; dropped unless that is a candidate
+    /// of the party that the port is shown to.
+    fn on_relayed(&mut self, Handover { from, to, mut payload }: Handover) {
+        let socket = self.sockets.at(to).filter(|socket| self.expects_relayed(*socket, from));
+        let (Some(socket), Ok(length)) = (socket, u16::try_from(payload.len())) else {
+            return self.counters.turn.dropped(TurnDrop::OwnAddress);
+        };
+        payload.resize(payload.len() + secure::GROWTH_BYTES_MAX, 0);
+        self.on_media(socket, from, &mut payload, length, false);
+    }
+
+    /// Whether the party that a socket serves has a relayed address among its candidates.
+    fn expects_relayed(&self, socket: SocketId, relayed: SocketAddr) -> bool {
+        let (Some(path), Some(key)) = (self.sockets.path(socket), self.sockets.call(socket)) else {
+            return false;
+        };
+        let medias =
+            self.calls.get(key).into_iter().flat_map(|call| call.parties()).flat_map(|(_, leg)| &leg.medias);
+        medias.filter(|media| [media.rtp, media.rtcp].contains(&path)).any(|media| media.ice.lists(relayed))
     }
 }

@@ -175,6 +175,8 @@ pub(crate) struct Turn {
     closed: bool,
     /// Whose datagram is being handled.
     handling: Option<Client>,
+    /// What it sends to a call.
+    for_call: Option<Handover>,
 }
 
 /// What is over at its time.
@@ -229,6 +231,7 @@ impl Turn {
             shards: PortShards::of(ports),
             closed: false,
             handling: None,
+            for_call: None,
         }
     }
 
@@ -255,6 +258,11 @@ impl Turn {
         if let Err(reason) = result {
             cx.counters.dropped(reason);
         }
+    }
+
+    /// What the last input sends to a call of this shard.
+    pub(crate) fn take_for_call(&mut self) -> Option<Handover> {
+        self.for_call.take()
     }
 
     /// Anything else.

@@ -35,7 +35,8 @@ impl Turn {
         self.at_own(cx, from, to, packet, 0..length)
     }
 
-    /// A payload has come to an address of ours: a client's, who must have permitted the sender.
+    /// A payload has come to an address of ours: a client's, who must have permitted the sender, or one of a call, which says
+    /// whom it expects.
     fn at_own(
         &mut self,
         cx: &mut Context<'_>,
@@ -44,7 +45,11 @@ impl Turn {
         packet: Packet<'_>,
         payload: Range<usize>,
     ) -> Result<(), TurnDrop> {
-        let relay = self.relays.by_address(to).ok_or(TurnDrop::OwnAddress)?;
+        let Some(relay) = self.relays.by_address(to) else {
+            cx.sockets.at(to).ok_or(TurnDrop::OwnAddress)?;
+            self.for_call = Some(Handover { from, to, payload: packet.bytes[payload].to_vec() });
+            return Ok(());
+        };
         self.send_client(cx, relay, from, packet, payload)
     }
 }

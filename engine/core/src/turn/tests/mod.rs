@@ -143,6 +143,8 @@ impl Server {
                 Output::CloseSocket { socket } => {
                     assert!(self.open.remove(&socket).is_some(), "{socket:?} was not open");
                 }
+                // What calls tell their owners.
+                Output::Event(_) => {}
                 output => panic!("{output:?}"),
             }
         }

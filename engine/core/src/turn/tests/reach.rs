@@ -148,3 +148,70 @@ fn a_list_opens_peers_and_closes_them_again() {
     let mut carol = Asking::named("8.2.2.2:2001", &format!("{}:carol", WALL_S + 60), b"east");
     carol.allocate(&mut server);
 }
+
+/// Whatever the call answers, in which the caller has this address among its candidates; the port that it is shown.
+fn call_of(server: &mut Server, candidate: SocketAddr) -> u16 {
+    let sdp = |extra: &str| {
+        let head =
+            "v=0\r\no=- 1 1 IN IP4 8.8.8.8\r\ns=-\r\nc=IN IP4 8.8.8.8\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+        format!("{head}{extra}").into_bytes()
+    };
+    let ip = candidate.ip();
+    let ice = format!(
+        "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\na=candidate:1 1 UDP 16777215 {ip} {} typ relay raddr \
+         8.8.8.8 rport 4000\r\n",
+        candidate.port()
+    );
+    let signal = |sdp| ng::Signal {
+        call_id: "call".to_owned(),
+        from_tag: "a".to_owned(),
+        ice: Some(ng::Ice::Default),
+        sdp,
+        ..ng::Signal::default()
+    };
+    let answer = ng::Signal { to_tag: Some("b".to_owned()), ..signal(sdp("")) };
+    let mut shown = 0;
+    for (id, command) in
+        [(1, ng::Command::Offer(Box::new(signal(sdp(&ice))))), (2, ng::Command::Answer(Box::new(answer)))]
+    {
+        let (now, wall_ms) = (server.now, server.wall_ms());
+        server.shard.handle_input(now, wall_ms, Input::Command { id, command });
+        while let Some(output) = server.shard.poll_output() {
+            match output {
+                Output::OpenSocket { socket, .. } => {
+                    let input = Input::SocketOpened { socket, result: Ok(()) };
+                    server.shard.handle_input(now, wall_ms, input);
+                }
+                Output::Reply { reply, .. } => {
+                    let ng::Reply::Signal(reply) = *reply else { panic!("{reply:?}") };
+                    let sdp = String::from_utf8(reply.sdp).unwrap();
+                    let port = sdp.split("m=audio ").nth(1).and_then(|rest| rest.split(' ').next());
+                    shown = port.unwrap().parse().unwrap();
+                }
+                _ => {}
+            }
+        }
+    }
+    shown
+}
+
+#[test]
+fn a_media_port_takes_what_comes_from_a_relayed_address_among_its_partys_candidates_and_nothing_else() {
+    let mut server = Server::with(live(), &["10.9.9.9!9.9.9.9"]);
+    let (mut alice, mut eve) = (Asking::new("8.1.1.1:1000", "alice"), Asking::new("8.2.2.2:2000", "eve"));
+    let relayed = alice.allocate(&mut server);
+    eve.allocate(&mut server);
+    let port = call_of(&mut server, relayed);
+    let packet = [&[0x80, 0][..], &[1; 170]].concat();
+    for port in [port, port + 1] {
+        let media = format!("9.9.9.9:{port}");
+        assert_eq!(alice.bind(&mut server, 0x4000 + (port & 1), &media), 0);
+        assert_eq!(eve.bind(&mut server, 0x4000 + (port & 1), &media), 0);
+        let before = server.shard.counters().packets_received;
+        assert_eq!(eve.channel(&mut server, 0x4000 + (port & 1), &packet), []);
+        assert_eq!(server.shard.counters().packets_received, before, "nobody expects her");
+        assert_eq!(alice.channel(&mut server, 0x4000 + (port & 1), &packet), []);
+        assert_eq!(server.shard.counters().packets_received, before + 1, "her own call decides");
+    }
+    assert_eq!(server.counters().drops(TurnDrop::OwnAddress), 2);
+}
