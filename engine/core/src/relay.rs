@@ -45,6 +45,8 @@ pub(crate) enum Taught {
     Stream(Box<Window>),
     /// None was in time.
     Nobody(Box<Window>),
+    /// Whoever is looked for proves itself, and this one did not.
+    Stranger,
 }
 
 impl Road<'_> {
@@ -160,6 +162,12 @@ impl Road<'_> {
                 Ok((half.latch.admit_proven(self.now, kind, remote), length))
             }
             Err(reason) => {
+                let half = self.paths.get(path).ok_or(DropReason::NoSocket)?;
+                // Without keys nobody can tell.
+                let disproved = matches!(reason, DropReason::Unauthentic | DropReason::NotSrtp);
+                if disproved && !half.latch.expects(self.now, kind, remote) {
+                    self.lesson = Some(Lesson { path, taught: Taught::Stranger });
+                }
                 self.count_error(path);
                 Err(reason)
             }

@@ -143,6 +143,7 @@ impl Shard {
         let Some(key) = self.sockets.call(socket) else { return };
         let Lesson { path, taught } = lesson;
         let (outcome, window) = match taught {
+            Taught::Stranger => return self.note(key, remote, 1),
             Taught::Moved => {
                 sim::seen(Way::LearnedMoved);
                 (LearningOutcome::Moved, None)
