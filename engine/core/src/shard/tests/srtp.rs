@@ -338,6 +338,8 @@ fn an_authentic_packet_tells_where_a_party_behind_a_nat_is_at_once_and_a_forged_
         assert_eq!(relay(&mut rig, "203.0.113.66:9", offer.port(), &rtp(seq)), None);
     }
     assert_eq!(rig.drops(DropReason::Unauthentic), 29);
+    let told: Vec<_> = rig.offenders("c").iter().map(|one| (one.address.to_string(), one.packets)).collect();
+    assert_eq!(told, [("203.0.113.66:9".to_owned(), 29)]);
     let nat = "203.0.113.77:6000";
     assert!(relay(&mut rig, nat, offer.port(), &b.protect(&rtp(1))).is_some());
     assert_eq!(relay(&mut rig, A, answer.port(), &rtp(1)).unwrap().0, nat.parse().unwrap());
@@ -721,4 +723,54 @@ fn no_key_is_told_by_explanations_recordings_or_reports() {
         assert!(media.flags.iter().any(|flag| flag == "SDES"));
     }
     assert!(!format!("{report:?}").contains("inline"));
+}
+
+#[test]
+fn keys_move_with_their_call_and_whoever_is_connected_hears_under_its_own() {
+    let shard = |shard| {
+        Rig::with(|config| {
+            config.ports = PortRange { min: 20_000, max: 20_399, shard, shards: 2, seed: 7 };
+        })
+    };
+    let [mut one, mut two] = [shard(0), shard(1)];
+    // A in clear and B with keys on the one shard, C in clear and D with others on the other.
+    let toward_a = {
+        one.offer(secure(from_a(sdp(A, ""))));
+        one.answer(to_b(keyed(B, "RTP/SAVP", &[&line(7, CM_80, 0xb)]))).port()
+    };
+    let (c, d) = ("198.51.100.3:6000", "198.51.100.4:7000");
+    let of_c = |signal: Signal| Signal { call_id: "d".into(), from_tag: "C".into(), ..signal };
+    let offer = two.offer(of_c(secure(from_a(sdp(c, "")))));
+    let gcm = line(1, Suite::AeadAes256Gcm, 0xd);
+    let answer = Signal { to_tag: Some("D".into()), ..from_a(keyed(d, "RTP/SAVP", &[&gcm])) };
+    let toward_c = two.answer(of_c(answer)).port();
+    let mut peer = Keyed::new(Suite::AeadAes256Gcm, 0xd, &offer);
+    // Both directions, across a rollover, and a packet that is kept for later.
+    for seq in [65_534, 65_535, 0] {
+        let (_, protected) = relay(&mut two, c, toward_c, &rtp(seq)).unwrap();
+        assert_eq!(peer.unprotect(protected), rtp(seq));
+    }
+    let seen = peer.protect(&rtp(1));
+    assert!(relay(&mut two, d, offer.port(), &seen).is_some());
+    super::moving::carry(&mut two, &mut one, "d", "c");
+    assert_eq!(relay(&mut one, d, offer.port(), &seen), None);
+    assert_eq!(one.drops(DropReason::Replayed), 1, "windows moved along");
+    let (_, protected) = relay(&mut one, c, toward_c, &rtp(1)).unwrap();
+    assert_eq!(peer.unprotect(protected), rtp(1), "and so did the rollover counter");
+    assert_eq!(relay(&mut one, d, offer.port(), &peer.protect(&rtp(2))).unwrap().1, rtp(2));
+    // A and D are connected: each hears the other under keys of its own, or in clear.
+    let connect = ng::Connect {
+        selector: ng::Selector { from_tag: Some("A".into()), ..ng::Selector::default() },
+        to_call_id: Some("d".into()),
+        bidirectional: true,
+        signal: Box::new(Signal { to_tag: Some("D".into()), ..from_a(Vec::new()) }),
+        ..ng::Connect::default()
+    };
+    assert_eq!(one.command(Command::Connect(Box::new(connect))), Reply::Ok { warning: None });
+    let mut packet = rtp(9);
+    packet[11] = 8;
+    let (to, protected) = relay(&mut one, A, toward_a, &packet).unwrap();
+    assert_eq!((to, peer.unprotect(protected)), (d.parse().unwrap(), packet));
+    let heard = relay(&mut one, d, offer.port(), &peer.protect(&rtp(3)));
+    assert_eq!(heard, Some((A.parse().unwrap(), rtp(3))));
 }
