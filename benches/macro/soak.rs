@@ -12,7 +12,7 @@ mod engines;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
@@ -104,8 +104,18 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Starts an engine; its NG address is free when this is called.
 fn start(engine: &Engine, here: &Path, ip: IpAddr) -> anyhow::Result<(Running, SocketAddr)> {
     let ng = UdpSocket::bind((ip, 0))?.local_addr()?;
+    // The kernel closes the sockets of the engine before, which was killed, when it comes to it.
+    let deadline = Instant::now() + PATIENCE;
+    while bound(ip)? > 0 {
+        ensure!(Instant::now() < deadline, "somebody has media ports on {ip}");
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
     Ok((Running::start(&mut (engine.start)(here, ng))?, ng))
 }
+
+/// How long the sockets of an engine that was killed may stay, and how often they are looked at.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Resident bytes that a further call takes.
 fn memory(engine: &Engine, here: &Path, ip: IpAddr, from: usize, to: usize) -> anyhow::Result<u64> {

@@ -142,8 +142,10 @@ impl Normaliser {
         if let Some(candidate) = line.strip_prefix("a=candidate:") {
             let mut words: Vec<String> = candidate.split(' ').map(str::to_owned).collect();
             "(drawn)".clone_into(&mut words[0]);
-            if let Some(port) = words.get(5).and_then(|port| port.parse().ok()) {
-                words[5] = self.port(address, port);
+            // A candidate at another address than its section's has a port that only 10.5 opens: it is not counted among those shown.
+            if let (Some(at), Some(port)) = (words.get(4), words.get(5).and_then(|port| port.parse().ok())) {
+                words[5] =
+                    if at.parse().ok() == address { self.port(address, port) } else { "P?".to_owned() };
             }
             return format!("a=candidate:{}", words.join(" "));
         }
