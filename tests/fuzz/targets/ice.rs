@@ -60,7 +60,7 @@ fn run(choice: u8, mut rest: &[u8]) {
                 now = now + Duration::from_millis(u64::from(operation) * 20);
                 agent.handle_timeout(now);
             }
-            _ => agent.restart(&Credentials::from_random([operation; 24])),
+            _ => agent.restart(&Credentials::from_random([operation; 24]), operation & 1 == 0),
         }
         let mut room = [0; STUN_BYTES_MAX];
         while let Some(transmit) = agent.poll_transmit(&mut room) {

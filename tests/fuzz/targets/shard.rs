@@ -123,6 +123,7 @@ impl Bench {
             learn_strict: config.learn_strict,
             providers: None,
             limits: config.limits.clone(),
+            turn: None,
         };
         Self {
             shard: Shard::new(config, 1),
