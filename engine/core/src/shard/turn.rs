@@ -47,7 +47,10 @@ impl Shard {
             return self.counters.turn.dropped(TurnDrop::OwnAddress);
         };
         payload.resize(payload.len() + secure::GROWTH_BYTES_MAX, 0);
+        // Whoever fails on it now, it is the call's payload and no more the client's.
+        self.timed = self.sockets.call(socket);
         self.on_media(socket, from, &mut payload, length, false);
+        self.timed = None;
     }
 
     /// Whether the party that a socket serves has a relayed address among its candidates.

@@ -67,23 +67,13 @@ impl Turn {
         if !self.users.get_mut(allocation.user).to_peers.take(cx.now, rate, payload.len()) {
             return Err(TurnDrop::Bandwidth);
         }
+        let bytes = payload.len();
         if own {
             let from = self.relays.address(relay).ok_or(TurnDrop::NoSocket)?;
-            let bytes = payload.len();
             self.send_own(cx, from, peer, packet, payload)?;
-            return self.count_to_peer(cx, key, bytes);
+        } else {
+            self.transmit(cx, self.relays.socket(relay), peer, packet, payload)?;
         }
-        let bytes = payload.len();
-        self.transmit(cx, self.relays.socket(relay), peer, packet, payload)?;
-        self.count_to_peer(cx, key, bytes)
-    }
-
-    fn count_to_peer(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: AllocationKey,
-        bytes: usize,
-    ) -> Result<(), TurnDrop> {
         cx.counters.to_peers.add(bytes);
         if let Some(allocation) = self.allocations.get_mut(key) {
             allocation.to_peers.add(bytes);
