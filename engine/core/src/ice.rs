@@ -57,7 +57,7 @@ pub(crate) struct Wanted<'a> {
 
 /// What changed for a party, for the call to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum News {
     /// Packets go there from now on.
     Nominated(SocketAddr),
     /// Nobody answers where they went.
@@ -119,25 +119,25 @@ impl Checks {
     }
 
     /// Lets the guard know what has changed.
-    fn tell(&mut self, now: Instant, latch: &mut Latch) -> Option<Turn> {
-        let mut turn = None;
+    fn tell(&mut self, now: Instant, latch: &mut Latch) -> Option<News> {
+        let mut news = None;
         while let Some(event) = self.agent.poll_event() {
             match event {
                 Event::Nominated { remote, .. } => {
                     (self.renewing, self.lost) = (false, false);
                     latch.nominate(now, remote);
-                    turn = Some(Turn::Nominated(remote));
+                    news = Some(News::Nominated(remote));
                 }
                 Event::ConsentLost => self.renewing = false,
-                Event::NoPair if self.tried => turn = Some(Turn::NoPair),
+                Event::NoPair if self.tried => news = Some(News::NoPair),
                 Event::NoPair => {}
             }
         }
         if !self.renewing && latch.keep_validated(|remote| self.agent.is_validated(remote)) && !self.lost {
             self.lost = true;
-            turn = Some(Turn::ConsentLost);
+            news = Some(News::ConsentLost);
         }
-        turn
+        news
     }
 }
 
@@ -183,7 +183,7 @@ impl Checking<'_> {
         id: PathId,
         remote: SocketAddr,
         datagram: &[u8],
-    ) -> Result<Option<Turn>, DropReason> {
+    ) -> Result<Option<News>, DropReason> {
         let half = self.paths.get_mut(id).ok_or(DropReason::NoSocket)?;
         let checks = half.checks.as_deref_mut().ok_or(DropReason::NoSocket)?;
         checks.agent.handle_datagram(self.now, checks.local, remote, datagram).map_err(
@@ -203,7 +203,7 @@ impl Checking<'_> {
     }
 
     /// Lets time pass for a half whose agent is due.
-    pub(crate) fn timeout(&mut self, id: PathId) -> Option<Turn> {
+    pub(crate) fn timeout(&mut self, id: PathId) -> Option<News> {
         let checks = self.paths.get_mut(id)?.checks.as_deref_mut()?;
         if checks.deadline().is_none_or(|due| due > self.now) {
             return None;
@@ -213,17 +213,17 @@ impl Checking<'_> {
     }
 
     /// The same, due or not, for one that has just learned what it may do.
-    pub(crate) fn begin(&mut self, id: PathId) -> Option<Turn> {
+    pub(crate) fn begin(&mut self, id: PathId) -> Option<News> {
         let checks = self.paths.get_mut(id)?.checks.as_deref_mut()?;
         checks.agent.handle_timeout(self.now);
         self.settle(id)
     }
 
     /// Sends what the agent wants sent and lets the guard know what changed.
-    fn settle(&mut self, id: PathId) -> Option<Turn> {
+    fn settle(&mut self, id: PathId) -> Option<News> {
         let half = self.paths.get_mut(id)?;
         let checks = half.checks.as_deref_mut()?;
-        let turn = checks.tell(self.now, &mut half.latch);
+        let news = checks.tell(self.now, &mut half.latch);
         let mut room = [0; STUN_BYTES_MAX];
         while let Some(transmit) = checks.agent.poll_transmit(&mut room) {
             let reachable = transmit.remote.is_ipv4() == half.local_is_ipv4;
@@ -237,7 +237,7 @@ impl Checking<'_> {
             self.counters.copies_bytes += transmit.bytes as u64;
             self.outputs.push_back(Output::TransmitCopy { socket, remote: transmit.remote, made });
         }
-        turn
+        news
     }
 }
 

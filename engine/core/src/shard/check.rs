@@ -9,7 +9,7 @@ use super::{OTHER_OWNER, Shard, is_foreign};
 use crate::{
     call::{Call, CallKey},
     counters::DropReason,
-    ice::{self, Checking, Turn, Wanted},
+    ice::{self, Checking, News, Wanted},
     io::SocketId,
     media::{Media, Transport},
     negotiate::{self, Kind},
@@ -74,8 +74,8 @@ impl Shard {
         let taken = self.checking().datagram(id, remote, datagram);
         let key = self.sockets.call(socket).ok_or(DropReason::NoSocket)?;
         match taken {
-            Ok(turn) => {
-                self.on_turn(key, id, turn);
+            Ok(news) => {
+                self.on_news(key, id, news);
                 self.schedule_checks(key);
                 Err(DropReason::Consumed)
             }
@@ -96,8 +96,8 @@ impl Shard {
     /// Agents of a call are due.
     pub(super) fn on_checks_due(&mut self, key: CallKey) {
         for id in self.calls.get(key).map(halves).unwrap_or_default() {
-            let turn = self.checking().timeout(id);
-            self.on_turn(key, id, turn);
+            let news = self.checking().timeout(id);
+            self.on_news(key, id, news);
         }
         self.schedule_checks(key);
     }
@@ -136,8 +136,8 @@ impl Shard {
     /// Lets new agents, and those that know more now, begin at once.
     pub(super) fn begin_checks(&mut self, key: CallKey) {
         for id in self.calls.get(key).map(halves).unwrap_or_default() {
-            let turn = self.checking().begin(id);
-            self.on_turn(key, id, turn);
+            let news = self.checking().begin(id);
+            self.on_news(key, id, news);
         }
         self.schedule_checks(key);
     }
@@ -167,12 +167,12 @@ impl Shard {
     }
 
     /// Tells the call what its checks came to.
-    fn on_turn(&mut self, key: CallKey, id: PathId, turn: Option<Turn>) {
-        let Some(turn) = turn else { return };
-        let (outcome, address, way) = match turn {
-            Turn::Nominated(remote) => (LearningOutcome::Nominated, Some(remote), Way::IceNominated),
-            Turn::ConsentLost => (LearningOutcome::ConsentLost, None, Way::IceLost),
-            Turn::NoPair => (LearningOutcome::NoPair, None, Way::IceFailed),
+    fn on_news(&mut self, key: CallKey, id: PathId, news: Option<News>) {
+        let Some(news) = news else { return };
+        let (outcome, address, way) = match news {
+            News::Nominated(remote) => (LearningOutcome::Nominated, Some(remote), Way::IceNominated),
+            News::ConsentLost => (LearningOutcome::ConsentLost, None, Way::IceLost),
+            News::NoPair => (LearningOutcome::NoPair, None, Way::IceFailed),
         };
         sim::seen(way);
         self.send_held(id);
