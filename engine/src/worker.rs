@@ -15,7 +15,7 @@ use ng::{Command, Delete, DeleteDelay, Refusal};
 
 use self::moving::Moves;
 pub(crate) use self::moving::{MoveMail, MoveNews, Parcel};
-pub(crate) use self::turn::{FlowWriter, TurnDesk, TurnMail, Written};
+pub(crate) use self::turn::{FlowWriter, TurnDesk, TurnMail};
 use crate::door::{DoorMail, Hatch};
 use crate::drain::Farewell;
 use crate::load::Gauge;

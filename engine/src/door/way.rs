@@ -68,6 +68,12 @@ impl WayBack {
     }
 }
 
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Drop for Answer {
     fn drop(&mut self) {
         self.waiting.fetch_sub(self.bytes.len(), Ordering::Relaxed);

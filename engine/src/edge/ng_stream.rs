@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
 use super::counters::Count;
-use crate::door::{Answer, Question, Ways};
+use crate::door::{Question, Ways};
 
 /// Serves a connection until either side ends it.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite>(shared: Arc<Shared>, from: SocketAddr, socket: S) {
@@ -91,11 +91,15 @@ async fn read<R: AsyncRead + Unpin>(
     }
 }
 
-/// Writes until nobody can answer any more (`None`) or the peer does not read.
-async fn write<W: AsyncWrite + Unpin>(mut answers: mpsc::Receiver<Answer>, writer: &mut W) -> Option<Count> {
-    while let Some(answer) = answers.recv().await {
+/// Writes until nobody has anything to say any more (`None`) or the peer does not read.
+pub(super) async fn write<M: AsRef<[u8]>, W: AsyncWrite + Unpin>(
+    mut messages: mpsc::Receiver<M>,
+    writer: &mut W,
+) -> Option<Count> {
+    while let Some(message) = messages.recv().await {
+        // A record of TLS for each: there are clients of TURN that read one message of a record and forget the rest.
         let written = timeout(WRITE_TIMEOUT, async {
-            writer.write_all(&answer.bytes).await?;
+            writer.write_all(message.as_ref()).await?;
             writer.flush().await
         });
         match written.await {

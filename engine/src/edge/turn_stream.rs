@@ -9,13 +9,13 @@ use std::time::Duration;
 use driver::{MailSender, Undelivered};
 use engine_core::{FlowId, frame};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Shared;
 use super::counters::Count;
-use super::ng_stream::WRITE_TIMEOUT;
-use crate::worker::{FlowWriter, TurnMail, Written};
+use super::ng_stream::write;
+use crate::worker::{FlowWriter, TurnMail};
 
 /// The way to the TURN servers of the workers.
 #[derive(Debug)]
@@ -120,26 +120,6 @@ async fn read<R: AsyncRead + Unpin>(
             (whole_by, late) = (Instant::now() + MESSAGE_TIMEOUT, Count::MessageTimeout);
         }
     }
-}
-
-/// Writes until the peer does not read.
-async fn write<W: AsyncWrite + Unpin>(
-    mut messages: mpsc::Receiver<Written>,
-    writer: &mut W,
-) -> Option<Count> {
-    while let Some(message) = messages.recv().await {
-        // A record of TLS for each: there are clients that read one message of a record and forget the rest.
-        let written = timeout(WRITE_TIMEOUT, async {
-            writer.write_all(message.bytes()).await?;
-            writer.flush().await
-        });
-        match written.await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return None,
-            Err(_) => return Some(Count::SlowReader),
-        }
-    }
-    None
 }
 
 /// Messages of one connection that its worker has not handled at most; it is not read from while there are as many.

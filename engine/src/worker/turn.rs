@@ -64,9 +64,8 @@ pub(crate) struct Written {
     waiting: Arc<AtomicUsize>,
 }
 
-impl Written {
-    /// What is to be written.
-    pub(crate) fn bytes(&self) -> &[u8] {
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
@@ -205,7 +204,7 @@ mod tests {
         let (writer, mut end) = FlowWriter::new(2, Arc::clone(&waiting));
         assert!(writer.put(b"one") && writer.put(b"three") && !writer.put(b"four"));
         assert_eq!(waiting.load(Ordering::Relaxed), 8);
-        assert_eq!(end.try_recv().expect("a message").bytes(), b"one");
+        assert_eq!(end.try_recv().expect("a message").as_ref(), b"one");
         assert_eq!(waiting.load(Ordering::Relaxed), 5);
         waiting.fetch_add(WAITING_BYTES_MAX - 5, Ordering::Relaxed);
         assert!(!writer.put(b"x"), "others have the room");
