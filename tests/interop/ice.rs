@@ -5,22 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tests::party::{sections, voice};
+use tests::party::{sections, text, voice};
 use tests::process::PATIENCE;
 use tests::{Address, Daemon, Party};
-
-fn pass(daemon: &mut Daemon, command: &str, call_id: &str, sdp: &str, more: Value) -> Value {
-    let mut request = more;
-    (request["from-tag"], request["sdp"]) = (json!("a"), json!(sdp));
-    if command == "answer" {
-        request["to-tag"] = json!("b");
-    }
-    daemon.ask(command, call_id, request)
-}
-
-fn text(reply: &Value) -> &str {
-    reply["sdp"].as_str().unwrap_or_else(|| panic!("no description in {reply}"))
-}
 
 /// Sends until something arrives: what is sent before an address is nominated goes nowhere.
 fn until_heard(name: &str, from: &UdpSocket, to: SocketAddr, at: &UdpSocket) {
@@ -42,13 +29,13 @@ fn until_heard(name: &str, from: &UdpSocket, to: SocketAddr, at: &UdpSocket) {
 /// A call of two plain parties over two daemons that speak ICE with each other; the first offers.
 fn over(first: &mut Daemon, second: &mut Daemon, name: &str, options: &Value, at: Address) {
     let [a, b] = [(); 2].map(|()| Party::new(at));
-    let offer = pass(first, "offer", name, &a.sdp(), options.clone());
+    let offer = first.pass("offer", name, &a.sdp(), options.clone());
     assert!(text(&offer).contains("a=candidate:"), "{offer}");
-    let onward = pass(second, "offer", name, text(&offer), json!({"ICE": "remove", "rtcp-mux": ["demux"]}));
+    let onward = second.pass("offer", name, text(&offer), json!({"ICE": "remove", "rtcp-mux": ["demux"]}));
     assert!(!text(&onward).contains("a=ice-"), "{onward}");
-    let answer = pass(second, "answer", name, &b.sdp(), json!({}));
+    let answer = second.pass("answer", name, &b.sdp(), json!({}));
     assert!(text(&answer).contains("a=candidate:"), "{answer}");
-    let back = pass(first, "answer", name, text(&answer), json!({}));
+    let back = first.pass("answer", name, text(&answer), json!({}));
     assert!(!text(&back).contains("a=ice-"), "{back}");
     let [for_a, for_b] = [&back, &onward].map(|reply| sections(reply)[0]);
     until_heard(name, &a.rtp, for_a, &b.rtp);

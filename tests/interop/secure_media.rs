@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use serde_json::{Value, json};
-use tests::party::{receive, rtcp, sections, voice, waiting};
+use serde_json::json;
+use tests::party::{receive, rtcp, sections, text, voice, waiting};
 use tests::process::await_some;
 use tests::{Address, Daemon, Listener, Party, Player};
 
@@ -18,20 +18,6 @@ const SUITES: [&str; 8] = [
     "AES_CM_128_HMAC_SHA1_80",
     "AES_CM_128_HMAC_SHA1_32",
 ];
-
-/// A description from one side of a call to the other, and what becomes of it.
-fn pass(daemon: &mut Daemon, command: &str, call_id: &str, sdp: &str, more: Value) -> Value {
-    let mut request = more;
-    (request["from-tag"], request["sdp"]) = (json!("a"), json!(sdp));
-    if command == "answer" {
-        request["to-tag"] = json!("b");
-    }
-    daemon.ask(command, call_id, request)
-}
-
-fn text(reply: &Value) -> &str {
-    reply["sdp"].as_str().unwrap_or_else(|| panic!("no description in {reply}"))
-}
 
 /// What a description says of keys: tag, suite and key of each line.
 fn keys(sdp: &str) -> Vec<[&str; 3]> {
@@ -58,7 +44,7 @@ fn arrives(from: &Party, to: SocketAddr, at: &Party) {
 fn over(first: &mut Daemon, second: &mut Daemon, suite: &str, name: &str, at: Address) {
     let [a, b] = [(); 2].map(|()| Party::new(at));
     let srtp = json!({"transport-protocol": "RTP/SAVP", "DTLS": "off", "SDES": [format!("only-{suite}")]});
-    let offer = pass(first, "offer", name, &a.sdp(), srtp);
+    let offer = first.pass("offer", name, &a.sdp(), srtp);
     // rtpengine offers all of its suites: the answerer takes the first that stands there.
     let lines = text(&offer).lines();
     let one: String = lines
@@ -66,11 +52,11 @@ fn over(first: &mut Daemon, second: &mut Daemon, suite: &str, name: &str, at: Ad
         .fold(String::new(), |text, line| text + line + "\r\n");
     assert_eq!(keys(&one).len(), 1, "{one}");
     let plain = json!({"transport-protocol": "RTP/AVP", "DTLS": "off"});
-    let onward = pass(second, "offer", name, &one, plain);
+    let onward = second.pass("offer", name, &one, plain);
     assert!(text(&onward).contains("RTP/AVP ") && keys(text(&onward)).is_empty());
-    let answer = pass(second, "answer", name, &b.sdp(), json!({}));
+    let answer = second.pass("answer", name, &b.sdp(), json!({}));
     assert_eq!(keys(text(&answer)).iter().map(|line| line[1]).collect::<Vec<_>>(), [suite]);
-    let back = pass(first, "answer", name, text(&answer), json!({}));
+    let back = first.pass("answer", name, text(&answer), json!({}));
     assert!(text(&back).contains("RTP/AVP ") && keys(text(&back)).is_empty());
     let [for_a, for_b] = [&back, &onward].map(|reply| sections(reply)[0]);
     arrives(&a, for_a, &b);
@@ -99,17 +85,17 @@ fn suite(daemon: &mut Daemon, call_id: &str, tag: &str) -> Option<String> {
 fn shaking(first: &mut Daemon, second: &mut Daemon, begins: bool, name: &str, at: Address) {
     let [a, b] = [(); 2].map(|()| Party::new(at));
     let dtls = json!({"transport-protocol": "UDP/TLS/RTP/SAVP", "SDES": ["off"]});
-    let offer = pass(first, "offer", name, &a.sdp(), dtls);
+    let offer = first.pass("offer", name, &a.sdp(), dtls);
     assert!(text(&offer).contains("a=setup:actpass\r\n") && keys(text(&offer)).is_empty(), "{offer}");
     let role = if begins { json!({}) } else { json!({"DTLS-reverse": "passive"}) };
     let mut plain = role;
     plain["transport-protocol"] = json!("RTP/AVP");
-    let onward = pass(second, "offer", name, text(&offer), plain);
+    let onward = second.pass("offer", name, text(&offer), plain);
     assert!(text(&onward).contains("RTP/AVP ") && !text(&onward).contains("fingerprint"), "{onward}");
-    let answer = pass(second, "answer", name, &b.sdp(), json!({}));
+    let answer = second.pass("answer", name, &b.sdp(), json!({}));
     let setup = if begins { "a=setup:active\r\n" } else { "a=setup:passive\r\n" };
     assert!(text(&answer).contains(setup) && text(&answer).contains("UDP/TLS/RTP/SAVP "), "{answer}");
-    let back = pass(first, "answer", name, text(&answer), json!({}));
+    let back = first.pass("answer", name, text(&answer), json!({}));
     assert!(text(&back).contains("RTP/AVP ") && !text(&back).contains("fingerprint"), "{back}");
     let [for_a, for_b] = [&back, &onward].map(|reply| sections(reply)[0]);
     // RTCP has a handshake of its own: reports that arrive say that it is done.
@@ -149,12 +135,11 @@ fn ffmpeg_is_heard_by_ffmpeg_under_keys_of_either_side() {
             let keyed = format!("a=crypto:{tag} {suite} inline:{key}\r\n{lines}");
             tests::party::describe(&[party], "8", &keyed).replace("RTP/AVP", "RTP/SAVP")
         };
-        let offer = pass(&mut tollgate, "offer", "c", &secure(sender, "1", "a=sendonly\r\n"), json!({}));
+        let offer = tollgate.pass("offer", "c", &secure(sender, "1", "a=sendonly\r\n"), json!({}));
         let shown = keys(text(&offer)).into_iter().find(|line| line[1] == suite).expect("its suite");
         assert_ne!(shown[2], format!("inline:{key}"), "a key of ours");
         let mut listener = Listener::start_secure(hearer, &format!("a=crypto:{}\r\n", shown.join(" ")));
-        let answer =
-            pass(&mut tollgate, "answer", "c", &secure(hearer, shown[0], "a=recvonly\r\n"), json!({}));
+        let answer = tollgate.pass("answer", "c", &secure(hearer, shown[0], "a=recvonly\r\n"), json!({}));
         let _playing = Player::start_secure(sender, sections(&answer)[0], 440, suite, key);
         listener.await_tone(0, 440);
     }

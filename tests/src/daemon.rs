@@ -37,6 +37,19 @@ impl Daemon {
         self.ng.ask(&request).expect("it is taken")
     }
 
+    /// A description of one side of a call of `a` and `b`, on its way to the other, and what becomes of it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn pass(&mut self, command: &str, call_id: &str, sdp: &str, more: Value) -> Value {
+        let mut request = more;
+        (request["from-tag"], request["sdp"]) = (json!("a"), json!(sdp));
+        if command == "answer" {
+            request["to-tag"] = json!("b");
+        }
+        self.ask(command, call_id, request)
+    }
+
     /// A call of two parties; where each of them sends to.
     pub fn call(&mut self, call_id: &str, [from, to]: [&str; 2], sdp: [&str; 2]) -> [SocketAddr; 2] {
         let offer = self.ask("offer", call_id, json!({"from-tag": from, "sdp": sdp[0]}));

@@ -49,12 +49,20 @@ pub fn describe(sections: &[SocketAddr], formats: &str, lines: &str) -> String {
     sdp
 }
 
+/// The description in a reply.
+///
+/// # Panics
+/// If there is none.
+pub fn text(reply: &Value) -> &str {
+    reply["sdp"].as_str().unwrap_or_else(|| panic!("no description in {reply}"))
+}
+
 /// Where a reply's description has its audio sections; all at one address.
 ///
 /// # Panics
 /// If there is no description, or none of its sections is at an address.
 pub fn sections(reply: &Value) -> Vec<SocketAddr> {
-    let sdp = reply["sdp"].as_str().unwrap_or_else(|| panic!("no description in {reply}"));
+    let sdp = text(reply);
     let ip = sdp.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")?.parse().ok()).expect("an address");
     let ports = sdp.lines().filter_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
     ports.map(|port| SocketAddr::new(ip, port)).collect()
