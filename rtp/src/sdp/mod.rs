@@ -168,6 +168,12 @@ impl Sdp {
         own.or_else(|| self.session.direction()).unwrap_or_default()
     }
 
+    /// The first attribute of this name that holds for media `index`: its own, else the session's.
+    pub fn attribute(&self, index: usize, name: &str) -> Option<Attribute<'_>> {
+        let own = self.media.get(index).and_then(|media| media.section.attribute(name));
+        own.or_else(|| self.session.attribute(name))
+    }
+
     /// Whether the sender of this description puts media `index` on hold: it
     /// does not want to receive (`sendonly`, `inactive`, RFC 3264 §8.4) or
     /// gives the unspecified address, as RFC 2543 phones do.

@@ -7,7 +7,7 @@ use ng::Signal;
 use rand::{RngExt, rngs::StdRng};
 use rtp::{
     dtls::{Endpoint, Fingerprint, Fingerprints, Providers, Role, Setup, TlsId},
-    sdp::{MediaSection, Sdp},
+    sdp::Sdp,
     srtp::Suite,
 };
 
@@ -83,10 +83,7 @@ impl Said {
         }
         let fingerprints = Fingerprints::parse(values.iter().map(String::as_str))
             .map_err(|error| format!("a=fingerprint: {error}"))?;
-        let value = |name| {
-            let attribute = section.attribute(name).or_else(|| sdp.session.attribute(name));
-            attribute.and_then(|attribute| attribute.value)
-        };
+        let value = |name| sdp.attribute(index, name).and_then(|attribute| attribute.value);
         let setup = value("setup").map(str::parse::<Setup>).transpose();
         let setup = setup.map_err(|error| format!("a=setup: {error}"))?;
         if setup == Some(Setup::HoldConn) {
@@ -281,9 +278,4 @@ pub(crate) fn lines(media: &Media, signal: &Signal) -> Vec<(&'static str, String
         lines.push(("tls-id", dtls.tls_id.to_string()));
     }
     lines
-}
-
-/// Whether a section says anything of a handshake itself.
-pub(crate) fn is_named(section: &MediaSection, sdp: &Sdp) -> bool {
-    section.section.has_attribute("fingerprint") || sdp.session.has_attribute("fingerprint")
 }

@@ -140,7 +140,7 @@ pub(crate) fn is_elsewhere(sdp: &Sdp, index: usize) -> bool {
 
 /// Whether a section names a user of ICE.
 pub(crate) fn is_said(sdp: &Sdp, index: usize) -> bool {
-    sdp.media[index].section.has_attribute("ice-ufrag") || sdp.session.has_attribute("ice-ufrag")
+    sdp.attribute(index, "ice-ufrag").is_some()
 }
 
 /// What a section says of ICE; nothing if it names no user and password. Of malformed candidates, and of more than an agent

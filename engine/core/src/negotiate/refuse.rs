@@ -73,7 +73,7 @@ pub(crate) fn description(
         if sdes::is_secure(proto) {
             return Some(format!("Not supported: {proto} without an a=crypto that can be used (see SDES)"));
         }
-        if dtls::is_named(media, sdp) {
+        if sdp.attribute(index, "fingerprint").is_some() {
             return Some("Not supported: SDP attribute fingerprint".to_owned());
         }
     }
