@@ -483,7 +483,9 @@ fn counts(shard: &engine_core::Counters, driver: &driver::Counters, worker: Work
         let (name, value) = (reason.as_str(), shard.drops(reason));
         // RTCP is consumed because a client asked for it.
         let help = "Datagrams that came in and were not sent on, by reason.";
-        Count { name, help, value, trouble: reason != DropReason::Consumed, drop: true }
+        // What was for us is no trouble, though nobody else gets it.
+        let trouble = !matches!(reason, DropReason::Consumed | DropReason::Handshake);
+        Count { name, help, value, trouble, drop: true }
     }));
     all
 }
